@@ -1,0 +1,11 @@
+"""Number types that carry their range, so that a schema can refuse what lies outside."""
+
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le, Lt
+
+Count = Annotated[int, Ge(1)]
+NonNegativeCount = Annotated[int, Ge(0)]
+Rate = Annotated[float, Gt(0)]
+Fraction = Annotated[float, Ge(0), Le(1)]
+DropProbability = Annotated[float, Ge(0), Lt(1)]

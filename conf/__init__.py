@@ -1,0 +1,1 @@
+"""The yaml files of the configuration; installed as the package `attnbench.conf`."""
