@@ -1,0 +1,167 @@
+"""What every task offers: batches, the exact information in them, and the words to show them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Generator, Tensor
+
+from attnbench.batch import Batch
+from attnbench.errors import UserError
+from attnbench.randomness import generator_for
+from attnbench.vocabulary import Vocabulary
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, order=True)
+class LengthRange:
+    """Source lengths from `minimum` to `maximum`, both included, in the task's unit."""
+
+    minimum: int
+    maximum: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.minimum <= self.maximum:
+            raise ValueError(f"expected 1 <= minimum <= maximum, got {self.minimum} and {self.maximum}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """A source of batches. Its fields are its configuration; their defaults live in conf/task/.
+
+    Attributes:
+        name: the name of the yaml that composed it.
+    """
+
+    length_unit: ClassVar[str]
+    reads_files: ClassVar[bool] = False
+
+    name: str
+
+    @property
+    @abstractmethod
+    def source_vocabulary(self) -> Vocabulary:
+        """The words of the source."""
+
+    @property
+    @abstractmethod
+    def target_vocabulary(self) -> Vocabulary:
+        """The words of the target."""
+
+    @property
+    def ends_with_mark(self) -> bool:
+        """Whether the model decides itself where its answer ends (EOS), instead of being told the length."""
+        return False
+
+    @property
+    @abstractmethod
+    def answers(self) -> Sequence[int]:
+        """The target tokens that a guesser would choose from."""
+
+    def check_length(self, length: int) -> None:
+        """Refuse a length that this task cannot make.
+
+        Raises:
+            UserError: with the reason and what to change.
+        """
+
+    def check_ready(self) -> None:
+        """Refuse what cannot work before anything starts (missing files, for instance).
+
+        Raises:
+            UserError: with the reason and what to change.
+        """
+
+    def data_fingerprint(self) -> str | None:
+        """Return a hash of the content of the files that the task reads; None where it reads none."""
+        return None
+
+    @abstractmethod
+    def training_batch(self, seed: int, step: int, batch_size: int, lengths: LengthRange) -> Batch:
+        """Return the batch of one training step: a function of its arguments and of nothing else."""
+
+    @abstractmethod
+    def evaluation_batches(
+        self, split: Split, seed: int, lengths: LengthRange, examples: int, batch_size: int
+    ) -> Iterator[Batch]:
+        """Yield held-out batches whose source lengths lie in the range.
+
+        Args:
+            split: "validation" or "test".
+            seed: of the run; every arm of one seed sees the same examples.
+            lengths: of the sources.
+            examples: how many at most; a task of files may have fewer.
+            batch_size: examples per batch.
+        """
+
+    @abstractmethod
+    def validation_ranges(self, lengths: LengthRange) -> list[LengthRange]:
+        """Return the ranges at which a model trained on `lengths` is validated."""
+
+    def evaluation_range(self, length: int, lengths: Sequence[int]) -> LengthRange:
+        """Return which source lengths the row `length` stands for when `lengths` are evaluated together."""
+        return LengthRange(length, length)
+
+    @abstractmethod
+    def chance_accuracy(self, lengths: LengthRange) -> float:
+        """Return the better token accuracy of a uniform guesser and a majority answerer on these sources, 0–1."""
+
+    def information_bits(self, lengths: LengthRange) -> float | None:
+        """Return the entropy of the scored target given what the decoder is given anyway.
+
+        In bits per example; None where it is not known.
+        """
+        return None
+
+    def notes(self) -> list[str]:
+        """Return what a person should know about the data: what was left out and why."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticTask(Task):
+    """A task that draws its examples; one batch holds one length."""
+
+    @abstractmethod
+    def sample(self, split: Split, length: int, count: int, generator: Generator) -> Batch:
+        """Draw `count` independent examples of one length.
+
+        The splits are independent streams of one distribution: the generator tells them apart.
+        """
+
+    @abstractmethod
+    def solve(self, batch: Batch) -> Tensor:
+        """Return the right target computed from source and given tokens alone; (batch, target_len)."""
+
+    def training_batch(self, seed: int, step: int, batch_size: int, lengths: LengthRange) -> Batch:
+        generator = generator_for("batch", seed, "train", step)
+        length = lengths.minimum
+        if lengths.maximum > lengths.minimum:
+            length = _draw_length(lengths, generator)
+        return self.sample("train", length, batch_size, generator)
+
+    def evaluation_batches(
+        self, split: Split, seed: int, lengths: LengthRange, examples: int, batch_size: int
+    ) -> Iterator[Batch]:
+        if lengths.minimum != lengths.maximum:
+            raise ValueError("a synthetic task is evaluated at single lengths")
+        generator = generator_for("batch", seed, split, lengths.minimum)
+        for start in range(0, examples, batch_size):
+            yield self.sample(split, lengths.minimum, min(batch_size, examples - start), generator)
+
+    def validation_ranges(self, lengths: LengthRange) -> list[LengthRange]:
+        middle = round((lengths.minimum * lengths.maximum) ** 0.5)
+        chosen = sorted({lengths.minimum, middle, lengths.maximum})
+        return [LengthRange(length, length) for length in chosen]
+
+
+def _draw_length(lengths: LengthRange, generator: Generator) -> int:
+    return int(torch.randint(lengths.minimum, lengths.maximum + 1, (1,), generator=generator))
+
+
+def refuse_length(task: Task, length: int, reason: str, remedy: str) -> UserError:
+    """Return the error for a length that the task cannot make."""
+    return UserError(f"{task.name} cannot make length {length} ({task.length_unit}): {reason} {remedy}")

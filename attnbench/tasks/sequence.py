@@ -1,0 +1,96 @@
+"""What the tasks have in common whose source is a string of symbols and whose target rearranges it."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from string import ascii_lowercase
+
+import torch
+from torch import Generator, Tensor
+
+from attnbench.batch import Batch
+from attnbench.ranges import Count
+from attnbench.tasks.base import LengthRange, Split, SyntheticTask
+from attnbench.vocabulary import EOS, SPECIAL_TOKENS, WordVocabulary
+
+FIRST_SYMBOL = len(SPECIAL_TOKENS)
+
+
+def symbol_names(count: int) -> list[str]:
+    """Return readable names of symbols: letters as long as they last, then s0, s1, …"""
+    return list(ascii_lowercase[:count]) if count <= len(ascii_lowercase) else [f"s{i}" for i in range(count)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RearrangementTask(SyntheticTask):
+    """Uniform independent symbols, to be written again in an order that the task defines.
+
+    Attributes:
+        vocabulary_size: how many symbols there are.
+        eos: whether the target closes with an end mark, so that the model must know where to stop.
+    """
+
+    length_unit = "tokens"
+
+    vocabulary_size: Count
+    eos: bool
+
+    @abstractmethod
+    def source_positions(self, length: int) -> Tensor:
+        """Return which source position each target position repeats; (length,)."""
+
+    @cached_property
+    def source_vocabulary(self) -> WordVocabulary:
+        return WordVocabulary(symbol_names(self.vocabulary_size))
+
+    @property
+    def target_vocabulary(self) -> WordVocabulary:
+        return self.source_vocabulary
+
+    @property
+    def ends_with_mark(self) -> bool:
+        return self.eos
+
+    @property
+    def answers(self) -> Sequence[int]:
+        symbols = range(FIRST_SYMBOL, FIRST_SYMBOL + self.vocabulary_size)
+        return [*symbols, EOS] if self.eos else symbols
+
+    def sample(self, split: Split, length: int, count: int, generator: Generator) -> Batch:
+        last = FIRST_SYMBOL + self.vocabulary_size
+        source = torch.randint(FIRST_SYMBOL, last, (count, length), generator=generator)
+        target = self._rearranged(source)
+        sure = torch.zeros(target.shape[1], length, dtype=torch.bool)
+        sure[torch.arange(length), self.source_positions(length)] = True
+        return Batch(
+            source=source,
+            source_lengths=torch.full((count,), length),
+            target=target,
+            scored=torch.ones_like(target, dtype=torch.bool),
+            alignment_sure=sure.expand(count, -1, -1),
+            alignment_possible=sure.expand(count, -1, -1),
+        )
+
+    def solve(self, batch: Batch) -> Tensor:
+        return self._rearranged(batch.source)
+
+    def _rearranged(self, source: Tensor) -> Tensor:
+        target = source[:, self.source_positions(source.shape[1])]
+        return torch.nn.functional.pad(target, (0, 1), value=EOS) if self.eos else target
+
+    def chance_accuracy(self, lengths: LengthRange) -> float:
+        """Return the accuracy of guessing: any symbol is as good as another.
+
+        With an end mark a uniform guesser has one answer more to choose from, and one who always says "end" is
+        right once per example; a majority answerer who sticks to a symbol is right as often as a guesser.
+        """
+        if not self.eos:
+            return 1 / self.vocabulary_size
+        length = lengths.maximum
+        best_constant = max(length / self.vocabulary_size, 1.0) / (length + 1)
+        return max(1 / (self.vocabulary_size + 1), best_constant)
+
+    def information_bits(self, lengths: LengthRange) -> float:
+        return lengths.maximum * math.log2(self.vocabulary_size)
