@@ -107,7 +107,7 @@ class Task(ABC):
 
     @abstractmethod
     def chance_accuracy(self, lengths: LengthRange) -> float:
-        """Return the better token accuracy of a uniform guesser and a majority answerer on these sources, 0–1."""
+        """Return the better token accuracy of a uniform guesser and a majority answerer on these sources."""
 
     def information_bits(self, lengths: LengthRange) -> float | None:
         """Return the entropy of the scored target given what the decoder is given anyway.

@@ -19,7 +19,7 @@ FIRST_SYMBOL = len(SPECIAL_TOKENS)
 
 
 def symbol_names(count: int) -> list[str]:
-    """Return readable names of symbols: letters as long as they last, then s0, s1, …"""
+    """Return readable names of symbols: letters as long as they last, then s0, s1 and so on."""
     return list(ascii_lowercase[:count]) if count <= len(ascii_lowercase) else [f"s{i}" for i in range(count)]
 
 
@@ -83,7 +83,7 @@ class RearrangementTask(SyntheticTask):
     def chance_accuracy(self, lengths: LengthRange) -> float:
         """Return the accuracy of guessing: any symbol is as good as another.
 
-        With an end mark a uniform guesser has one answer more to choose from, and one who always says "end" is
+        With an end mark a uniform guesser has one answer more to choose from, and one who always says "end"
         right once per example; a majority answerer who sticks to a symbol is right as often as a guesser.
         """
         if not self.eos:

@@ -1,0 +1,51 @@
+"""Additive attention, read before the recurrence."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.models.contexts.base import Context, weigh
+from attnbench.models.memory import EncoderOutput, Memory
+from attnbench.models.recurrent_arm import RecurrentArm
+
+
+class Bahdanau(Context):
+    """c_i = Σ_j α_ij h_j with α_ij = softmax_j(v · tanh(W s_{i-1} + U h_j)).
+
+    The query is the state of the step before, so the context can take part in making the next state.
+
+    Source: Bahdanau et al. 2015, section 3.1 and appendix A.1.2.
+    """
+
+    reads_before = True
+    reads_after = False
+    follows_state = True
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.size = hidden_size
+        self.query_projection = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.key_projection = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.score = nn.Linear(hidden_size, 1, bias=False)
+
+    def prepare(self, encoded: EncoderOutput) -> Memory:
+        keys = self.key_projection(encoded.states)
+        return Memory(values=encoded.states, mask=encoded.mask, keys=keys)
+
+    def read(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        assert memory.keys is not None
+        match = torch.tanh(self.query_projection(query).unsqueeze(2) + memory.keys.unsqueeze(1))
+        return weigh(self.score(match).squeeze(-1), memory)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BahdanauArm(RecurrentArm):
+    """Attention by a small network that scores each pair of decoder and encoder state."""
+
+    def build_context(self) -> Bahdanau:
+        return Bahdanau(self.hidden_size)
+
+    def context_size(self, source_tokens: int) -> int:
+        """Count every encoder state; the first state of the decoder is among their numbers."""
+        return source_tokens * self.hidden_size

@@ -1,0 +1,70 @@
+"""The one part in which the arms of the comparison differ."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.models.memory import EncoderOutput, Memory
+
+Reading = Literal["before", "after", "both"]
+
+
+class Context(nn.Module, ABC):
+    """How the decoder reaches the source. "Without attention" is a context like the others.
+
+    A context holds parameters, and no tensors between calls.
+
+    Attributes:
+        size: numbers per context vector; 0 where there is none.
+        reads_before: whether the context joins the input of the recurrence.
+        reads_after: whether the context joins the readout, after the recurrence.
+        follows_state: whether the context depends on the decoder's state. If it does and is read before the
+            recurrence, teacher forcing has to step through time.
+    """
+
+    size: int
+    reads_before: bool
+    reads_after: bool
+    follows_state: bool
+
+    @abstractmethod
+    def prepare(self, encoded: EncoderOutput) -> Memory:
+        """Compute what does not change from step to step."""
+
+    @abstractmethod
+    def read(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        """Return the context for each query.
+
+        Args:
+            query: decoder states, (batch, target_len, hidden). A context that does not follow the state takes
+                only target_len from it.
+            memory: what `prepare` returned.
+
+        Returns:
+            context (batch, target_len, size), and weights (batch, target_len, source_len), which sum to 1 over
+            the source and are 0 at padding, or None where there are no weights.
+        """
+
+
+def read_where(context: Context, reading: Reading) -> None:
+    """Set where a context that does not follow the state is read."""
+    context.reads_before = reading in ("before", "both")
+    context.reads_after = reading in ("after", "both")
+    context.follows_state = False
+
+
+def weigh(scores: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    """Turn scores into weights by a softmax over real source tokens, and average the values by them.
+
+    Args:
+        scores: (batch, target_len, source_len).
+        memory: values (batch, source_len, hidden) and mask.
+
+    Returns:
+        context (batch, target_len, hidden) and weights (batch, target_len, source_len).
+    """
+    hidden_scores = scores.masked_fill(~memory.mask.unsqueeze(1), float("-inf"))
+    weights = torch.softmax(hidden_scores, dim=-1)
+    return torch.bmm(weights.to(memory.values.dtype), memory.values), weights

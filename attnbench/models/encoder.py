@@ -1,0 +1,59 @@
+"""The encoder that all recurrent arms share."""
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.models.memory import EncoderOutput
+from attnbench.models.recurrence import Recurrence
+
+
+class RecurrentEncoder(nn.Module):
+    """Embeds the source and runs over it in one direction or in both.
+
+    Padding changes nothing: it stands on the right, so the forward direction meets it only after the last real
+    token; the backward direction reads each source turned round within its own length. So nothing needs to be
+    packed, which would double the cost.
+    """
+
+    def __init__(
+        self, embedding: nn.Embedding, layers: list[list[Recurrence]], hidden_size: int, dropout: float
+    ) -> None:
+        """Take for each layer one recurrence per direction, whose hidden sizes add up to `hidden_size`."""
+        super().__init__()
+        self.embedding = embedding
+        self.layers = nn.ModuleList(nn.ModuleList(directions) for directions in layers)
+        self.hidden_size = hidden_size
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, source: Tensor, source_lengths: Tensor) -> EncoderOutput:
+        """Encode token numbers (batch, source_len) with their real lengths (batch,)."""
+        positions = torch.arange(source.shape[1], device=source.device)
+        mask = positions < source_lengths.unsqueeze(1)
+        turned = (source_lengths.unsqueeze(1) - 1 - positions).where(mask, positions)
+        states = self.embedding(source)
+        final = states.new_zeros(len(source), 0)
+        for directions in self.layers:
+            states, final = self._layer(directions, self.dropout(states), turned, source_lengths)
+        return EncoderOutput(states=states, final=final, mask=mask)
+
+    def _layer(
+        self, directions: nn.Module, inputs: Tensor, turned: Tensor, source_lengths: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the states (batch, source_len, hidden) and final state (batch, hidden) of one layer."""
+        states, finals = [], []
+        for is_backward, recurrence in enumerate(directions.children()):
+            ordered = _reorder(inputs, turned) if is_backward else inputs
+            zero = inputs.new_zeros(len(inputs), recurrence.layer.hidden_size)
+            outputs, _ = recurrence(ordered, recurrence.first_state(zero))
+            finals.append(_at(outputs, source_lengths - 1))
+            states.append(_reorder(outputs, turned) if is_backward else outputs)
+        return torch.cat(states, dim=2), torch.cat(finals, dim=1)
+
+
+def _reorder(sequence: Tensor, positions: Tensor) -> Tensor:
+    return sequence.gather(1, positions.unsqueeze(2).expand(-1, -1, sequence.shape[2]))
+
+
+def _at(sequence: Tensor, positions: Tensor) -> Tensor:
+    """Pick one position per row: (batch, length, hidden) → (batch, hidden)."""
+    return _reorder(sequence, positions.unsqueeze(1)).squeeze(1)

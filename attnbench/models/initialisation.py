@@ -1,0 +1,51 @@
+"""First weights as a function of (seed, parameter name), so that arms start equal where they share."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.models.recurrence import Recurrence
+from attnbench.randomness import generator_for
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, seed: int) -> None:
+    """Draw every parameter of the model anew, with the distributions that torch uses by default.
+
+    Embeddings are normal(0, 1) with zeros for padding; linear layers are uniform within ±1/√inputs; recurrent
+    layers within ±1/√hidden, their input weights block by block.
+    """
+    drawn: set[int] = set()
+    for module_name, module in model.named_modules():
+        for name, block, bound in _blocks(module):
+            generator = generator_for("weights", seed, f"{module_name}.{name}")
+            if bound is None:
+                block.copy_(torch.randn(block.shape, generator=generator))
+            else:
+                block.copy_((2 * torch.rand(block.shape, generator=generator) - 1) * bound)
+            drawn.add(block.untyped_storage().data_ptr())
+        if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            module.weight[module.padding_idx].zero_()
+    for name, parameter in model.named_parameters():
+        if parameter.untyped_storage().data_ptr() not in drawn:
+            raise TypeError(f"no rule says how to draw the parameter {name}")
+
+
+def _blocks(module: nn.Module) -> Iterator[tuple[str, Tensor, float | None]]:
+    """Yield the name, the numbers and the bound of each part to draw; no bound means normal(0, 1)."""
+    if isinstance(module, nn.Embedding):
+        yield "weight", module.weight, None
+    elif isinstance(module, nn.Linear):
+        bound = module.in_features**-0.5
+        yield "weight", module.weight, bound
+        if module.bias is not None:
+            yield "bias", module.bias, bound
+    elif isinstance(module, Recurrence):
+        bound = module.layer.hidden_size**-0.5
+        start = 0
+        for block_name, size in module.input_blocks.items():
+            yield f"weight_ih[{block_name}]", module.layer.weight_ih_l0[:, start : start + size], bound
+            start += size
+        for name in ("weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+            yield name, getattr(module.layer, name), bound

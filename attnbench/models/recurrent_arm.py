@@ -1,0 +1,90 @@
+"""The recurrent arms: the same encoder, bridge, decoder and output layer under every context."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from torch import nn
+
+from attnbench.errors import UserError
+from attnbench.models.arm import Arm
+from attnbench.models.bridge import Bridge
+from attnbench.models.contexts.base import Context
+from attnbench.models.decoder import Decoder
+from attnbench.models.encoder import RecurrentEncoder
+from attnbench.models.initialisation import initialise
+from attnbench.models.recurrence import Cell, Recurrence, RecurrentStack
+from attnbench.models.seq2seq import RecurrentSeq2Seq
+from attnbench.ranges import Count, DropProbability
+from attnbench.vocabulary import PAD
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentArm(Arm):
+    """An arm is this and a context.
+
+    Attributes:
+        cell: "lstm" or "gru".
+        layers: of the encoder and of the decoder.
+        bidirectional: whether the encoder reads in both directions, each with half of the hidden size.
+        embedding_size: numbers per embedded token, on both sides.
+        dropout: share of activations dropped at embeddings, between layers and before the output layer.
+    """
+
+    cell: Cell
+    layers: Count
+    bidirectional: bool
+    embedding_size: Count
+    dropout: DropProbability
+
+    @abstractmethod
+    def build_context(self) -> Context:
+        """Return the context that makes this arm."""
+
+    def build_bridge(self) -> nn.Module:
+        """Return what maps the final state to the decoder's first states."""
+        return Bridge(self.hidden_size, self.layers)
+
+    def check(self) -> None:
+        if self.bidirectional and self.hidden_size % 2:
+            raise UserError(
+                f"model.hidden_size={self.hidden_size} cannot be halved between the two directions of the encoder. "
+                f"Use an even number, or model.bidirectional=false."
+            )
+
+    def build(self, source_vocabulary_size: int, target_vocabulary_size: int, seed: int) -> RecurrentSeq2Seq:
+        model = RecurrentSeq2Seq(
+            encoder=self.build_encoder(source_vocabulary_size),
+            bridge=self.build_bridge(),
+            decoder=self._build_decoder(target_vocabulary_size),
+        )
+        initialise(model, seed)
+        return model
+
+    def build_encoder(self, vocabulary_size: int) -> RecurrentEncoder:
+        """Return the encoder over a source vocabulary of this size."""
+        directions = 2 if self.bidirectional else 1
+        layers = []
+        for number in range(self.layers):
+            blocks = {"below": self.hidden_size} if number else {"embedding": self.embedding_size}
+            size = self.hidden_size // directions
+            layers.append([Recurrence(self.cell, blocks, size) for _ in range(directions)])
+        embedding = nn.Embedding(vocabulary_size, self.embedding_size, padding_idx=PAD)
+        return RecurrentEncoder(embedding, layers, self.hidden_size, self.dropout)
+
+    def _build_decoder(self, vocabulary_size: int) -> Decoder:
+        context = self.build_context()
+        layers = []
+        for number in range(self.layers):
+            bottom = {
+                "embedding": self.embedding_size,
+                "context": context.size if context.reads_before else 0,
+            }
+            blocks = {"below": self.hidden_size} if number else bottom
+            layers.append(Recurrence(self.cell, blocks, self.hidden_size))
+        return Decoder(
+            embedding=nn.Embedding(vocabulary_size, self.embedding_size, padding_idx=PAD),
+            recurrence=RecurrentStack(layers, self.dropout),
+            context=context,
+            output=nn.Linear(self.hidden_size, vocabulary_size),
+            dropout=self.dropout,
+        )

@@ -1,0 +1,134 @@
+"""What every model of the comparison offers, and the recurrent one."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnbench.batch import NOT_GIVEN, Batch
+from attnbench.models.decoder import Decoder, DecoderState
+from attnbench.models.encoder import RecurrentEncoder
+from attnbench.models.memory import Memory
+from attnbench.vocabulary import BOS, EOS, PAD
+
+
+@dataclass(frozen=True)
+class Seq2SeqOutput:
+    """What a model answers under teacher forcing.
+
+    Attributes:
+        logits: (batch, target_len, vocab).
+        attention: weights (batch, target_len, source_len), or None for an arm without any.
+    """
+
+    logits: Tensor
+    attention: Tensor | None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a model wrote running freely.
+
+    Attributes:
+        tokens: (batch, steps), PAD behind an end mark.
+        attention: weights (batch, steps, source_len), or None for an arm without any.
+    """
+
+    tokens: Tensor
+    attention: Tensor | None
+
+
+class Seq2SeqModel(nn.Module, ABC):
+    """A model that maps a source to a target."""
+
+    @abstractmethod
+    def start(self, source: Tensor, source_lengths: Tensor) -> Any:
+        """Encode (batch, source_len) and return the state from which decoding starts."""
+
+    @abstractmethod
+    def advance(self, inputs: Tensor, state: Any) -> tuple[Tensor, Tensor | None, Any]:
+        """Go on from a state over known inputs.
+
+        Args:
+            inputs: at each step the token before, (batch, length).
+            state: what `start` or the last `advance` returned.
+
+        Returns:
+            logits (batch, length, vocab), weights (batch, length, source_len) or None, and the new state.
+        """
+
+    def forward(self, batch: Batch) -> Seq2SeqOutput:
+        """Answer every target position with the right tokens before it (teacher forcing)."""
+        start_mark = torch.full_like(batch.target[:, :1], BOS)
+        inputs = torch.cat([start_mark, batch.target[:, :-1]], dim=1)
+        logits, attention, _ = self.advance(inputs, self.start(batch.source, batch.source_lengths))
+        return Seq2SeqOutput(logits, attention)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        source: Tensor,
+        source_lengths: Tensor,
+        given: Tensor,
+        steps: int | None = None,
+        ends_with_mark: bool = False,
+    ) -> Generated:
+        """Write greedily, each answer becoming the next input.
+
+        Args:
+            source: (batch, source_len).
+            source_lengths: (batch,).
+            given: (batch, target_len), the tokens that the decoder is given, NOT_GIVEN where it must answer.
+            steps: how many tokens to write; by default target_len.
+            ends_with_mark: whether an example is finished at its EOS.
+        """
+        state = self.start(source, source_lengths)
+        token = torch.full_like(source[:, :1], BOS)
+        finished = torch.zeros_like(token, dtype=torch.bool)
+        tokens, attention = [], []
+        for step in range(given.shape[1] if steps is None else steps):
+            logits, weights, state = self.advance(token, state)
+            token = logits.argmax(dim=2)
+            if step < given.shape[1]:
+                now = given[:, step : step + 1]
+                token = token.where(now == NOT_GIVEN, now)
+            token = token.masked_fill(finished, PAD)
+            tokens.append(token)
+            if weights is not None:
+                attention.append(weights)
+            if ends_with_mark:
+                finished = finished | (token == EOS)
+                if bool(finished.all()):
+                    break
+        return Generated(torch.cat(tokens, dim=1), torch.cat(attention, dim=1) if attention else None)
+
+
+@dataclass(frozen=True)
+class RecurrentState:
+    """Where the recurrent model stands: the decoder's state, and the memory that never changes."""
+
+    decoder: DecoderState
+    memory: Memory
+
+
+class RecurrentSeq2Seq(Seq2SeqModel):
+    """One encoder, one bridge, one decoder. Which context the decoder has makes the arm."""
+
+    def __init__(self, encoder: RecurrentEncoder, bridge: nn.Module, decoder: Decoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.bridge = bridge
+        self.decoder = decoder
+
+    def start(self, source: Tensor, source_lengths: Tensor) -> RecurrentState:
+        encoded = self.encoder(source, source_lengths)
+        hidden = self.bridge(encoded.final)
+        layers = self.decoder.recurrence.layers
+        first = [layer.first_state(each) for layer, each in zip(layers, hidden, strict=True)]
+        return RecurrentState(DecoderState(first), self.decoder.context.prepare(encoded))
+
+    def advance(self, inputs: Tensor, state: RecurrentState) -> tuple[Tensor, Tensor | None, RecurrentState]:
+        logits, weights, decoder = self.decoder(inputs, state.decoder, state.memory)
+        return logits, weights, replace(state, decoder=decoder)
