@@ -1,0 +1,188 @@
+"""The columns of metrics.csv, and reading and writing rows of text without pandas.
+
+Workers write their own rows with this module: importing pandas would cost every one of them time and memory.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Literal
+
+from attnbench.errors import DamagedFileError
+from attnbench.runs.files import write_atomically
+
+# What pandas can hold in an integer column.
+_LARGEST_INTEGER = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the cells of one column hold; the bounds belong to the numbers allowed."""
+
+    name: str
+    kind: Literal["text", "integer", "float"]
+    may_be_empty: bool = True
+    least: float = -math.inf
+    most: float = math.inf
+
+
+def _text(name: str, may_be_empty: bool = True) -> Column:
+    return Column(name, "text", may_be_empty)
+
+
+def _integer(name: str, may_be_empty: bool = True, least: int = 0) -> Column:
+    return Column(name, "integer", may_be_empty, least, _LARGEST_INTEGER)
+
+
+def _float(name: str, least: float = -math.inf) -> Column:
+    return Column(name, "float", least=least)
+
+
+def _fraction(name: str) -> Column:
+    return Column(name, "float", least=0.0, most=1.0)
+
+
+METRICS = (
+    _text("run_id", may_be_empty=False),
+    _text("task", may_be_empty=False),
+    _text("model", may_be_empty=False),
+    _text("variant"),
+    _text("protocol", may_be_empty=False),
+    _integer("length", may_be_empty=False, least=1),
+    _integer("length_min"),
+    _text("length_unit"),
+    _integer("train_min_length"),
+    _integer("train_max_length"),
+    _integer("seed", may_be_empty=False),
+    _integer("hidden_size", may_be_empty=False),
+    _integer("context_size"),
+    _integer("parameters"),
+    _float("learning_rate"),
+    _fraction("token_accuracy"),
+    _fraction("sequence_accuracy"),
+    _fraction("teacher_forced_accuracy"),
+    _fraction("chance_accuracy"),
+    _float("cross_entropy_nats"),
+    _float("bits_recovered"),
+    _float("bits_available"),
+    _float("bleu"),
+    _float("chrf"),
+    _fraction("alignment_accuracy"),
+    _integer("examples"),
+    _integer("target_tokens"),
+    _integer("steps"),
+    _integer("steps_to_90"),
+    _text("stop_reason"),
+    _float("train_seconds"),
+    _float("tokens_per_second"),
+    _text("device"),
+    _text("version"),
+)
+METRICS_COLUMNS = tuple(column.name for column in METRICS)
+
+# What tells arms apart, for rows are pooled only over seeds; for `per_length` the train range does not count.
+ARM_COLUMNS = (
+    "task",
+    "model",
+    "variant",
+    "protocol",
+    "hidden_size",
+    "train_min_length",
+    "train_max_length",
+)
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows of metrics as CSV, atomically: the contract's columns, then others in order of appearance.
+
+    A key that a row lacks and None become an empty cell; floats are written so that they read back equal.
+
+    Raises:
+        ValueError: a number is not finite; leave what is not defined None.
+    """
+    names = list(dict.fromkeys([*METRICS_COLUMNS, *(name for row in rows for name in row)]))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_format(name, row.get(name)) for name in names] for row in rows)
+    write_atomically(path, text.getvalue().encode())
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a CSV file of ours as text, whatever its columns; empty cells are empty strings.
+
+    Raises:
+        DamagedFileError: empty, undecodable or cut off, or a row with too few or too many cells.
+    """
+    return read_text_table(path).rows
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A CSV file as text: its columns, its rows and the number of the line where each row ends."""
+
+    names: list[str]
+    rows: list[dict[str, str]]
+    lines: list[int]
+
+
+def read_text_table(path: Path) -> TextTable:
+    """Read a CSV file as `read_rows` does, and keep what an error about a row has to name."""
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""), strict=True)
+    table = TextTable([], [], [])
+    try:
+        table.names.extend(next(reader))
+        for cells in filter(None, reader):
+            if len(cells) != len(table.names):
+                what = f"has {len(cells)} cells, expected {len(table.names)}"
+                raise damaged(path, reader.line_num, None, what)
+            table.rows.append(dict(zip(table.names, cells, strict=True)))
+            table.lines.append(reader.line_num)
+    except csv.Error as error:
+        raise damaged(path, reader.line_num, None, f"is not CSV ({error})") from error
+    if len(set(table.names)) < len(table.names):
+        twice = next(name for name in table.names if table.names.count(name) > 1)
+        raise damaged(path, 1, twice, "appears twice")
+    return table
+
+
+def damaged(path: Path | str, line: int | None, column: str | None, what: str) -> DamagedFileError:
+    """Return the error that names the file, the line and the column of what is damaged."""
+    place = [str(path)]
+    place += [] if line is None else [f"line {line}"]
+    place += [] if column is None else [f"column '{column}'"]
+    return DamagedFileError(f"{', '.join(place)}: {what}. Restore the file, or delete it and make it again.")
+
+
+def _read_text(path: Path) -> str:
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")  # spreadsheets put a byte order mark ahead
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise damaged(path, line, None, f"is not UTF-8 (byte {error.start} of the file)") from error
+    if not text.strip():
+        raise damaged(path, None, None, "is empty, expected a line of column names")
+    if not text.endswith(("\n", "\r")):
+        # Every line of ours ends in a line feed; without it the last cell may be half of what it was.
+        raise damaged(path, text.count("\n") + 1, None, "is cut off: the line has no end")
+    return text
+
+
+def _format(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Integral):
+        return str(int(value))
+    if isinstance(value, Real):
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(
+                f"{name} is {number}: a number must be finite, and None where it is not defined."
+            )
+        return repr(number)
+    return str(value)

@@ -1,0 +1,58 @@
+"""Tables of metrics as data frames: read, joined and written. Rows of text are the business of `columns`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from attnbench.runs.columns import METRICS, Column
+from attnbench.runs.files import write_atomically
+from attnbench.runs.parsing import LocatedRows, Value, parse_rows
+
+_TYPES = {column.name: column for column in METRICS}
+
+
+def read_metrics(path: Path) -> pd.DataFrame:
+    """Read one metrics.csv; columns of whole numbers that may be empty are of the nullable type Int64.
+
+    Columns beyond the contract's are kept as text. Empty cells are missing; in `variant` they stay ''.
+
+    Raises:
+        DamagedFileError: names the file, the line and the column of what is wrong.
+    """
+    return collect_metrics([path])
+
+
+def collect_metrics(paths: Iterable[Path]) -> pd.DataFrame:
+    """Read many metrics.csv files into one table, as `read_metrics` does."""
+    located = LocatedRows()
+    for path in paths:
+        located.add_file(path)
+    return _frame(parse_rows(located))
+
+
+def join_metrics(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
+    """Make one table of rows that `read_rows` gave; an error names the row by its place in `rows`.
+
+    Raises:
+        DamagedFileError: a row is not what a run writes.
+    """
+    places: list[tuple[Path | str, int]] = [("joined rows", i) for i in range(1, len(rows) + 1)]
+    return _frame(parse_rows(LocatedRows(list(rows), places)))
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV without its index, atomically; what is missing becomes an empty cell."""
+    write_atomically(path, frame.to_csv(index=False, lineterminator="\n").encode())
+
+
+def _frame(columns: Mapping[str, Sequence[Value]]) -> pd.DataFrame:
+    return pd.DataFrame({name: _series(_TYPES.get(name), values) for name, values in columns.items()})
+
+
+def _series(column: Column | None, values: Sequence[Value]) -> pd.Series:
+    if column is None or column.kind == "text":
+        return pd.Series(values, dtype="str")
+    if column.kind == "float":
+        return pd.Series(values, dtype="float64")
+    return pd.Series(values, dtype="Int64" if column.may_be_empty else "int64")

@@ -1,0 +1,83 @@
+"""Rows of metrics as a run would write them, for tests of tables, analysis and figures."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from attnbench.runs.columns import METRICS_COLUMNS
+from attnbench.runs.tables import join_metrics
+
+
+def metrics_row(**values: object) -> dict[str, object]:
+    """One complete row of a `per_length` run at length 8, with the values given in place of its own."""
+    length = values.get("length", 8)
+    row: dict[str, object] = {
+        "task": "reverse",
+        "model": "fixed",
+        "variant": "",
+        "protocol": "per_length",
+        "length": length,
+        "length_unit": "symbols",
+        "train_min_length": length,
+        "train_max_length": length,
+        "seed": 0,
+        "hidden_size": 64,
+        "context_size": 64,
+        "parameters": 50_000,
+        "learning_rate": 5e-3,
+        "token_accuracy": 0.75,
+        "sequence_accuracy": 0.25,
+        "teacher_forced_accuracy": 0.875,
+        "chance_accuracy": 0.0625,
+        "cross_entropy_nats": 0.5,
+        "bits_recovered": 20.0,
+        "bits_available": 32.0,
+        "examples": 1000,
+        "target_tokens": 8000,
+        "steps": 1500,
+        "stop_reason": "plateau",
+        "train_seconds": 9.5,
+        "tokens_per_second": 80_000.0,
+        "device": "cpu",
+        "version": "0.1.0",
+    } | values
+    row.setdefault("run_id", "-".join(str(row[name]) for name in _IDENTITY))
+    return {name: row.get(name) for name in [*METRICS_COLUMNS, *(set(row) - set(METRICS_COLUMNS))]}
+
+
+_IDENTITY = (
+    "task",
+    "model",
+    "variant",
+    "protocol",
+    "hidden_size",
+    "train_min_length",
+    "train_max_length",
+    "seed",
+)
+
+
+def curve_rows(
+    accuracies: Mapping[int, Sequence[float | None]], seeds: Iterable[int] | None = None, **values: object
+) -> list[dict[str, object]]:
+    """Rows of one arm: at each length one accuracy per seed, for all three kinds of accuracy."""
+    rows = []
+    for length, by_seed in accuracies.items():
+        for seed, accuracy in zip(range(len(by_seed)) if seeds is None else seeds, by_seed, strict=True):
+            own = {
+                "token_accuracy": accuracy,
+                "teacher_forced_accuracy": accuracy,
+                "sequence_accuracy": accuracy,
+            }
+            rows.append(metrics_row(length=length, seed=seed, **own | values))
+    return rows
+
+
+def as_text(rows: Iterable[Mapping[str, object]]) -> list[dict[str, str]]:
+    """The rows as they come out of a CSV file."""
+    return [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
+
+
+def metrics_table(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+    """The rows as the table that `read_metrics` gives."""
+    return join_metrics(as_text(rows))

@@ -1,0 +1,135 @@
+import time
+
+import pandas as pd
+import pytest
+
+from attnbench.errors import DamagedFileError
+from attnbench.runs.columns import METRICS, METRICS_COLUMNS, read_rows, write_rows
+from attnbench.runs.tables import collect_metrics, join_metrics, read_metrics, write_table
+from tests.metrics_rows import as_text, curve_rows, metrics_row
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "metrics.csv"
+
+
+def test_numbers_are_numbers_and_missing_cells_stay_missing(path):
+    write_rows(path, [metrics_row(length=4, steps_to_90=900), metrics_row(length=8, token_accuracy=None)])
+    table = read_metrics(path)
+    assert table["length"].tolist() == [4, 8]
+    assert table["steps_to_90"].tolist() == [900, pd.NA]
+    assert table["token_accuracy"].isna().tolist() == [False, True]
+    assert table["bleu"].isna().all()
+    assert table["variant"].tolist() == ["", ""]
+
+
+def test_types_do_not_depend_on_which_cells_are_empty(path):
+    write_rows(path, [metrics_row()])
+    full = read_metrics(path).dtypes
+    write_rows(path, [dict.fromkeys(METRICS_COLUMNS) | _required(metrics_row())])
+    assert read_metrics(path).dtypes.to_dict() == full.to_dict()
+    assert (full["length"], full["length_min"], full["bleu"]) == ("int64", "Int64", "float64")
+
+
+def _required(row):
+    return {column.name: row[column.name] for column in METRICS if not column.may_be_empty}
+
+
+def test_a_header_alone_is_a_table_without_rows(path):
+    write_rows(path, [])
+    table = read_metrics(path)
+    assert list(table.columns) == list(METRICS_COLUMNS)
+    assert (len(table), table["length"].dtype, table["seed"].dtype) == (0, "int64", "int64")
+
+
+def test_other_columns_are_kept_as_they_stand(path):
+    write_rows(path, [metrics_row(length=4, gpu="0.10"), metrics_row(length=8)])
+    table = read_metrics(path)
+    assert list(table.columns) == [*METRICS_COLUMNS, "gpu"]
+    assert table["gpu"][0] == "0.10"
+    assert pd.isna(table["gpu"][1])
+
+
+@pytest.mark.parametrize(
+    ("values", "column"),
+    [
+        ({"length": "eight"}, "length"),
+        ({"length": None, "run_id": "a"}, "length"),
+        ({"seed": 1.5}, "seed"),
+        ({"train_seconds": "long"}, "train_seconds"),
+        *[({name: 1.01}, name) for name in METRICS_COLUMNS if name.endswith("_accuracy")],
+        *[({name: -0.01}, name) for name in METRICS_COLUMNS if name.endswith("_accuracy")],
+        ({"task": None}, "task"),
+    ],
+)
+def test_a_wrong_cell_is_named_by_file_line_and_column(path, values, column):
+    write_rows(path, [metrics_row(length=2), metrics_row(length=4), metrics_row(**values)])
+    with pytest.raises(DamagedFileError) as error:
+        read_metrics(path)
+    assert str(error.value).startswith(f"{path}, line 4, column '{column}': expected ")
+
+
+def test_missing_columns_are_named_all_and_even_without_rows(path):
+    write_table(path, pd.DataFrame(columns=[n for n in METRICS_COLUMNS if n not in {"seed", "bleu"}]))
+    with pytest.raises(DamagedFileError, match=r"metrics.csv, line 1: lacks the columns seed, bleu\."):
+        read_metrics(path)
+
+
+def test_the_same_run_and_length_twice_is_damage(path):
+    write_rows(path, [metrics_row(length=4), metrics_row(length=8), metrics_row(length=4)])
+    with pytest.raises(DamagedFileError, match=r"line 4, column 'run_id': .* at length 4 .*\(line 2\)"):
+        read_metrics(path)
+
+
+def test_an_empty_file_is_damage(path):
+    path.write_bytes(b"")
+    with pytest.raises(DamagedFileError, match="is empty"):
+        read_metrics(path)
+
+
+def test_a_row_twice_in_two_files_names_both(tmp_path):
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for each in paths:
+        write_rows(each, [metrics_row()])
+    with pytest.raises(DamagedFileError, match=r"b\.csv, line 2, .*a\.csv, line 2"):
+        collect_metrics(paths)
+
+
+def test_files_are_joined_in_their_order(tmp_path):
+    paths = [tmp_path / f"{length}.csv" for length in (16, 4, 8)]
+    for each in paths:
+        write_rows(each, [metrics_row(length=int(each.stem))])
+    assert collect_metrics(paths)["length"].tolist() == [16, 4, 8]
+    assert join_metrics([row for each in paths for row in read_rows(each)]).equals(collect_metrics(paths))
+
+
+def test_a_joined_row_that_is_wrong_is_named_by_its_place():
+    rows = as_text([metrics_row(length=4), metrics_row(length=8, chance_accuracy=2)])
+    with pytest.raises(DamagedFileError, match="joined rows, line 2, column 'chance_accuracy'"):
+        join_metrics(rows)
+    del rows[0]["seed"]
+    with pytest.raises(DamagedFileError, match="lacks the column seed"):
+        join_metrics(rows)
+
+
+def test_no_rows_join_to_an_empty_table():
+    assert list(join_metrics([]).columns) == list(METRICS_COLUMNS)
+
+
+def test_a_table_that_is_written_reads_back_the_same(path):
+    rows = curve_rows({4: [1 / 3, 0.1], 8: [None, 2 / 3]}, variant="model.heads=4", length_min=3)
+    write_rows(path, rows)
+    table = read_metrics(path)
+    write_table(path, table)
+    pd.testing.assert_frame_equal(read_metrics(path), table)
+
+
+def test_the_rows_of_ten_thousand_files_join_in_two_seconds():
+    rows = as_text(
+        curve_rows({length: [0.1 + seed / 5000 for seed in range(2000)] for length in range(4, 9)})
+    )
+    assert len(rows) == 10_000
+    start = time.perf_counter()
+    assert len(join_metrics(rows)) == 10_000
+    assert time.perf_counter() - start < 2
