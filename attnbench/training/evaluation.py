@@ -1,0 +1,155 @@
+"""Scores of a model on held-out batches. Counts are added up; ratios are taken once, at the end."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from attnbench.batch import Batch
+from attnbench.models.seq2seq import Generated, Seq2SeqOutput
+from attnbench.tasks.base import Task
+from attnbench.vocabulary import EOS, PAD
+
+IGNORED = -100
+
+
+class Answerer(Protocol):
+    """Whatever answers batches: a model, or an oracle or a guesser in a test."""
+
+    def __call__(self, batch: Batch) -> Seq2SeqOutput:
+        """Answer under teacher forcing."""
+
+    def generate(
+        self,
+        source: Tensor,
+        source_lengths: Tensor,
+        given: Tensor,
+        steps: int | None = None,
+        ends_with_mark: bool = False,
+    ) -> Generated:
+        """Answer running freely."""
+
+
+@dataclass
+class Scores:
+    """What was counted over the examples of one length.
+
+    Attributes:
+        tokens: scored target tokens.
+        nats: summed cross-entropy of the scored tokens under teacher forcing.
+        aligned: scored tokens whose most attended source position holds the answer.
+        alignable: scored tokens for which the task knows where the answer stands.
+        source_tokens: real source tokens of all examples.
+        hypotheses: what was written freely, as people read it; for tasks with references only.
+    """
+
+    examples: int = 0
+    tokens: int = 0
+    correct_free: int = 0
+    correct_forced: int = 0
+    correct_sequences: int = 0
+    nats: float = 0.0
+    aligned: int = 0
+    alignable: int = 0
+    source_tokens: int = 0
+    hypotheses: list[str] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)
+
+    @property
+    def token_accuracy(self) -> float:
+        """Free-running, 0–1."""
+        return self.correct_free / self.tokens
+
+    @property
+    def sequence_accuracy(self) -> float:
+        """Share of examples whose every scored token is right, free-running, 0–1."""
+        return self.correct_sequences / self.examples
+
+    @property
+    def teacher_forced_accuracy(self) -> float:
+        """Given the right tokens before, 0–1."""
+        return self.correct_forced / self.tokens
+
+    @property
+    def cross_entropy_nats(self) -> float:
+        """Mean per scored token, teacher-forced."""
+        return self.nats / self.tokens
+
+    @property
+    def alignment_accuracy(self) -> float | None:
+        """Share of scored tokens that looked at the answer most, teacher-forced; None without attention."""
+        return self.aligned / self.alignable if self.alignable else None
+
+    @property
+    def mean_source_tokens(self) -> int:
+        """Source tokens per example, rounded."""
+        return round(self.source_tokens / self.examples)
+
+    def bits_recovered(self, bits_available: float) -> float:
+        """Return the lower bound H − CE on what was learnt of the target, in bits per example.
+
+        It may be negative. Source: Barber & Agakov 2003.
+        """
+        return bits_available - self.nats / self.examples / math.log(2)
+
+
+@torch.no_grad()
+def evaluate(answerer: Answerer, task: Task, batches: Iterable[Batch], device: torch.device) -> Scores:
+    """Score an answerer on batches, under teacher forcing and running freely."""
+    scores = Scores()
+    for batch in batches:
+        moved = batch.to(device)
+        scores.examples += len(batch)
+        scores.tokens += int(batch.scored.sum())
+        scores.source_tokens += int(batch.source_lengths.sum())
+        _score_forced(answerer(moved), moved, scores)
+        _score_free(answerer, task, moved, scores)
+    return scores
+
+
+def scored_nats(logits: Tensor, batch: Batch) -> Tensor:
+    """Return the summed cross-entropy of the scored tokens, in nats; a scalar."""
+    wanted = batch.target.masked_fill(~batch.scored, IGNORED)
+    return torch.nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+
+
+def _score_forced(output: Seq2SeqOutput, batch: Batch, scores: Scores) -> None:
+    scores.nats += float(scored_nats(output.logits, batch))
+    is_right = (output.logits.argmax(dim=2) == batch.target) & batch.scored
+    scores.correct_forced += int(is_right.sum())
+    if output.attention is not None and batch.alignment_sure is not None:
+        is_known = batch.alignment_sure.any(dim=2) & batch.scored
+        looked_at = output.attention.argmax(dim=2, keepdim=True)
+        is_aligned = batch.alignment_sure.gather(2, looked_at).squeeze(2) & is_known
+        scores.aligned += int(is_aligned.sum())
+        scores.alignable += int(is_known.sum())
+
+
+def _score_free(answerer: Answerer, task: Task, batch: Batch, scores: Scores) -> None:
+    steps = 2 * batch.source.shape[1] + 10 if task.ends_with_mark else None
+    generated = answerer.generate(
+        batch.source, batch.source_lengths, batch.given, steps=steps, ends_with_mark=task.ends_with_mark
+    )
+    written = _fit_width(generated.tokens, batch.target.shape[1])
+    is_right = (written == batch.target) & batch.scored
+    scores.correct_free += int(is_right.sum())
+    scores.correct_sequences += int((is_right == batch.scored).all(dim=1).sum())
+    if batch.references is not None:
+        scores.references += batch.references
+        scores.hypotheses += (
+            task.target_vocabulary.decode(_until_mark(row)) for row in generated.tokens.tolist()
+        )
+
+
+def _fit_width(tokens: Tensor, width: int) -> Tensor:
+    """Cut or pad (batch, steps) to (batch, width): what was never written is wrong."""
+    return torch.nn.functional.pad(tokens, (0, max(0, width - tokens.shape[1])), value=PAD)[:, :width]
+
+
+def _until_mark(tokens: list[int]) -> list[int]:
+    return tokens[: tokens.index(EOS)] if EOS in tokens else tokens

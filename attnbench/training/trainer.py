@@ -1,0 +1,201 @@
+"""Fits one model to one task."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from attnbench.batch import Batch
+from attnbench.errors import InterruptedRunError, RunFailedError
+from attnbench.models.seq2seq import Seq2SeqModel
+from attnbench.randomness import derive_seed
+from attnbench.tasks.base import LengthRange, Task
+from attnbench.training.config import TrainingConfig
+from attnbench.training.device import autocast, seeded_dropout
+from attnbench.training.evaluation import Scores, evaluate, scored_nats
+from attnbench.training.schedule import RateSchedule, StopReason
+
+
+@dataclass(frozen=True)
+class TrainRow:
+    """One evaluation during training: a row of train.csv.
+
+    Attributes:
+        loss_nats: mean training loss per scored token since the row before.
+        target_tokens: target tokens trained on since the start.
+        train_seconds: time spent training since the start, without evaluation.
+        tokens_per_second: target tokens trained on per second since the row before.
+    """
+
+    step: int
+    loss_nats: float
+    learning_rate: float
+    tokens_per_second: float
+    target_tokens: int
+    train_seconds: float
+    validation_nats: float
+    validation_token_accuracy: float
+    validation_teacher_forced_accuracy: float
+
+
+@dataclass
+class Window:
+    """What adds up between two evaluations."""
+
+    loss_nats: float = 0.0
+    scored_tokens: int = 0
+    target_tokens: int = 0
+    seconds: float = 0.0
+
+
+class Trainer:
+    """Trains until solved, flat or out of budget, and can be stopped and taken up again at any step.
+
+    A batch is a function of (seed, step), and dropout too, so a resumed training sees what an uninterrupted one
+    sees. Everything else that it needs is in `state_dict`.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        model: Seq2SeqModel,
+        config: TrainingConfig,
+        lengths: LengthRange,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.task, self.config, self.lengths, self.seed, self.device = task, config, lengths, seed, device
+        self.model = model.to(device)
+        self.optimizer = torch.optim.Adam(
+            model.parameters(), lr=config.learning_rate, fused=device.type != "mps"
+        )
+        self.schedule = RateSchedule(config)
+        self.step = 0
+        self.window = Window()
+        self.rows: list[TrainRow] = []
+        self.stop_reason: StopReason | None = None
+        self._parameters = list(model.parameters())
+        self._has_dropout = any(isinstance(each, nn.Dropout) and each.p > 0 for each in model.modules())
+
+    def fit(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[TrainRow]:
+        """Train to the end, yielding a row at every evaluation.
+
+        Raises:
+            RunFailedError: when the loss is no longer finite.
+            InterruptedRunError: when `should_stop` says so; `state_dict` is then good to go on from.
+        """
+        self.model.train()
+        while self.stop_reason is None:
+            started = time.perf_counter()
+            losses = []
+            while not losses or not self._is_evaluation_due():
+                if should_stop():
+                    self._close_window(losses, started)
+                    raise InterruptedRunError(f"stopped after step {self.step}")
+                losses.append(self._train_step())
+                self.step += 1
+            self._close_window(losses, started)
+            yield self._evaluate()
+
+    def _is_evaluation_due(self) -> bool:
+        return self.step % self.config.evaluate_every == 0 or self.step >= self.config.steps
+
+    def _train_step(self) -> torch.Tensor:
+        """Take one step and return its summed loss, still on the device so that nothing waits for it."""
+        batch = self.task.training_batch(self.seed, self.step, self.config.batch_size, self.lengths)
+        scored_tokens = int(batch.scored.sum())
+        self.window.scored_tokens += scored_tokens
+        self.window.target_tokens += int(batch.target_mask.sum())
+        nats = self._forward(batch.to(self.device))
+        self.optimizer.zero_grad(set_to_none=True)
+        (nats / scored_tokens).backward()
+        torch.nn.utils.clip_grad_norm_(self._parameters, self.config.gradient_clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.rate(self.step)
+        self.optimizer.step()
+        return nats.detach()
+
+    def _forward(self, batch: Batch) -> torch.Tensor:
+        with autocast(self.config.precision, self.device):
+            if not self._has_dropout:
+                return scored_nats(self.model(batch).logits, batch)
+            with seeded_dropout(derive_seed("dropout", self.seed, self.step), self.device):
+                return scored_nats(self.model(batch).logits, batch)
+
+    def _close_window(self, losses: list[torch.Tensor], started: float) -> None:
+        if losses:
+            self.window.loss_nats += float(torch.stack(losses).double().sum())
+        self.window.seconds += time.perf_counter() - started
+        if not torch.isfinite(torch.tensor(self.window.loss_nats)):
+            raise RunFailedError(
+                f"the loss is not finite, by step {self.step}; a lower training.learning_rate "
+                f"(now {self.config.learning_rate:g}) may help"
+            )
+
+    def _evaluate(self) -> TrainRow:
+        scores = self.validate()
+        window, last = self.window, self.rows[-1] if self.rows else None
+        row = TrainRow(
+            step=self.step,
+            loss_nats=window.loss_nats / window.scored_tokens,
+            learning_rate=self.schedule.rate(self.step - 1),
+            tokens_per_second=window.target_tokens / window.seconds,
+            target_tokens=window.target_tokens + (last.target_tokens if last else 0),
+            train_seconds=window.seconds + (last.train_seconds if last else 0.0),
+            validation_nats=scores.cross_entropy_nats,
+            validation_token_accuracy=scores.token_accuracy,
+            validation_teacher_forced_accuracy=scores.teacher_forced_accuracy,
+        )
+        self.rows.append(row)
+        self.window = Window()
+        self.stop_reason = self.schedule.observe(
+            self.step, row.validation_nats, row.validation_token_accuracy
+        )
+        return row
+
+    def validate(self) -> Scores:
+        """Score the model on the validation split, over the range of lengths that it is trained on."""
+        ranges = self.task.validation_ranges(self.lengths)
+        examples = -(-self.config.validation_examples // len(ranges))
+        batches = (batch for each in ranges for batch in self._held_out("validation", each, examples))
+        return self._score(batches)
+
+    def test(self, lengths: LengthRange) -> Scores:
+        """Score the model on the test split at one length or bucket; its counts are 0 where there is nothing."""
+        return self._score(self._held_out("test", lengths, self.config.test_examples))
+
+    def _held_out(self, split: Any, lengths: LengthRange, examples: int) -> Iterator[Batch]:
+        size = self.config.evaluation_batch_size
+        return self.task.evaluation_batches(split, self.seed, lengths, examples, size)
+
+    def _score(self, batches: Iterator[Batch]) -> Scores:
+        self.model.eval()
+        with autocast(self.config.precision, self.device):
+            scores = evaluate(self.model, self.task, batches, self.device)
+        self.model.train()
+        return scores
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a training needs to go on exactly where it stands: tensors and plain values only."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "step": self.step,
+            "window": asdict(self.window),
+            "rows": [asdict(row) for row in self.rows],
+            "stop_reason": self.stop_reason,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.step = state["step"]
+        self.window = Window(**state["window"])
+        self.rows = [TrainRow(**row) for row in state["rows"]]
+        self.stop_reason = state["stop_reason"]
