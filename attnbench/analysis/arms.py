@@ -1,0 +1,56 @@
+"""Which arm a row belongs to: rows of one arm differ in seed and length, and are pooled only over seeds."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from attnbench.runs.columns import ARM_COLUMNS
+
+PER_LENGTH = "per_length"
+
+
+class Arm(NamedTuple):
+    """What tells one arm from another, in the order of `ARM_COLUMNS`."""
+
+    task: str
+    model: str
+    variant: str
+    protocol: str
+    hidden_size: int
+    # None for `per_length`, where every length has a train range of its own, and where it is not known.
+    train_min_length: int | None
+    train_max_length: int | None
+
+
+def arms_of(table: pd.DataFrame) -> list[Arm]:
+    """Return the arm of each row of a table that has the columns `ARM_COLUMNS`."""
+    identity = table[list(ARM_COLUMNS)].assign(variant=table["variant"].fillna(""))
+    ranges = ["train_min_length", "train_max_length"]
+    identity[ranges] = identity[ranges].mask(table["protocol"] == PER_LENGTH)
+    return list(map(Arm, *(_plain_values(identity[name]) for name in ARM_COLUMNS)))
+
+
+def number_arms(table: pd.DataFrame) -> tuple[list[Arm], np.ndarray]:
+    """Return the distinct arms in order, and for each row of the table the place of its arm among them."""
+    row_arms = arms_of(table)
+    arms = sort_arms(row_arms)
+    places = {arm: place for place, arm in enumerate(arms)}
+    return arms, np.array([places[arm] for arm in row_arms], dtype=int)
+
+
+def sort_arms(arms: Iterable[Arm]) -> list[Arm]:
+    """Return the distinct arms in the order of their columns, missing values first."""
+    return sorted(set(arms), key=lambda arm: [(value is not None, value) for value in arm])
+
+
+def arm_table(arms: Iterable[Arm]) -> pd.DataFrame:
+    """Return the columns `ARM_COLUMNS` with one row for each arm given."""
+    table = pd.DataFrame(list(arms), columns=list(ARM_COLUMNS))
+    nullable = ["train_min_length", "train_max_length"]
+    return table.astype(dict.fromkeys(nullable, "Int64") | {"hidden_size": "int64"})
+
+
+def _plain_values(column: pd.Series) -> list[Any]:
+    return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]

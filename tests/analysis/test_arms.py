@@ -1,0 +1,55 @@
+import pandas as pd
+
+from attnbench.analysis.arms import Arm, arm_table, arms_of, number_arms, sort_arms
+from attnbench.runs.columns import ARM_COLUMNS
+from tests.metrics_rows import metrics_row, metrics_table
+
+
+def test_fields_are_the_columns_that_tell_arms_apart():
+    assert Arm._fields == ARM_COLUMNS
+
+
+def test_lengths_and_seeds_of_per_length_are_one_arm():
+    table = metrics_table([metrics_row(length=length, seed=seed) for length in (4, 8) for seed in (0, 1)])
+    assert set(arms_of(table)) == {Arm("reverse", "fixed", "", "per_length", 64, None, None)}
+
+
+def test_train_ranges_are_arms_of_their_own_in_the_other_protocols():
+    rows = [
+        metrics_row(protocol=protocol, train_min_length=4, train_max_length=longest)
+        for protocol in ("mixed", "extrapolation")
+        for longest in (16, 32)
+    ]
+    assert [arm.train_max_length for arm in arms_of(metrics_table(rows))] == [16, 32, 16, 32]
+    assert len(set(arms_of(metrics_table(rows)))) == 4
+
+
+def test_an_unknown_train_range_is_none():
+    row = metrics_row(protocol="mixed", train_min_length=None, train_max_length=None)
+    assert arms_of(metrics_table([row]))[0][-2:] == (None, None)
+
+
+def test_a_missing_variant_is_the_default():
+    table = metrics_table([metrics_row()]).assign(variant=pd.Series([None], dtype="str"))
+    assert arms_of(table)[0].variant == ""
+
+
+def test_arms_are_sorted_and_distinct():
+    plain = Arm("copy", "fixed", "", "mixed", 64, None, None)
+    ranged, wide = plain._replace(train_max_length=8), plain._replace(hidden_size=128)
+    assert sort_arms([wide, ranged, plain, wide]) == [plain, ranged, wide]
+
+
+def test_rows_are_numbered_by_the_place_of_their_arm():
+    arms, numbers = number_arms(metrics_table([metrics_row(model=name) for name in ("fixed", "blind")]))
+    assert [arm.model for arm in arms] == ["blind", "fixed"]
+    assert numbers.tolist() == [1, 0]
+
+
+def test_a_table_of_arms_has_them_again():
+    arms = [
+        Arm("copy", "fixed", "a=1", "mixed", 64, 4, 32),
+        Arm("copy", "fixed", "", "per_length", 8, None, None),
+    ]
+    assert arms_of(arm_table(arms)) == arms
+    assert list(arm_table([]).columns) == list(ARM_COLUMNS)

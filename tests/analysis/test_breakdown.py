@@ -1,0 +1,209 @@
+import math
+import time
+
+import pandas as pd
+import pytest
+
+from attnbench.analysis.breakdown import breakdown_table, find_breakdown
+from tests.metrics_rows import curve_rows, metrics_table
+
+CONTRACT = """task, model, variant, protocol, hidden_size, train_min_length, train_max_length, score,
+threshold, accuracy_threshold, length, low, high, censored, seeds"""
+
+
+def breakdown_of(accuracies, chance=0.0, threshold="L50"):
+    """The breakdown of one arm with accuracies {length: one per seed, None where the seed lacks it}."""
+    rows = [(length, seed, a) for length, by_seed in accuracies.items() for seed, a in enumerate(by_seed)]
+    lengths, seeds, values = zip(*rows, strict=True)
+    values = [math.nan if value is None else value for value in values]
+    return find_breakdown(lengths, seeds, values, [chance] * len(rows), threshold)
+
+
+def only_row(rows, score="token_accuracy", threshold="L50"):
+    table = breakdown_table(metrics_table(rows))
+    table = table[(table["score"] == score) & (table["threshold"] == threshold)]
+    assert len(table) == 1
+    return table.iloc[0]
+
+
+def has_no_interval(breakdown):
+    return math.isnan(breakdown.low) and math.isnan(breakdown.high)
+
+
+def test_noise_free_seeds_give_the_exact_length_and_no_interval():
+    found = breakdown_of({4: [1.0] * 3, 16: [0.0] * 3})
+    assert (found.length, found.accuracy_threshold, found.censored, found.seeds) == (8.0, 0.5, "", 3)
+    assert has_no_interval(found)
+
+
+def test_the_interval_is_over_the_seeds_own_log_lengths():
+    # The seeds pass 0.5 at log2 lengths 2.5, 3 and 3.5: mean 3, deviation 0.5, so 3 ± 4.30265 · 0.5 / √3.
+    found = breakdown_of({4: [1.0] * 3, 8: [0.0, 0.5, 1.0], 16: [0.0] * 3})
+    margin = 4.30265 * 0.5 / math.sqrt(3)
+    assert found.length == pytest.approx(8.0)
+    assert (found.low, found.high) == pytest.approx((2 ** (3 - margin), 2 ** (3 + margin)), rel=1e-5)
+    assert not found.is_outside_interval
+
+
+def test_a_point_outside_the_interval_says_so():
+    # Nine shallow seeds pass half way from 4 to 8 in log2, one steep seed nine tenths of the way. The mean
+    # curve follows the steep one; the seeds' own lengths have mean 0.54 and margin 2.262 · 0.1265 / √10 = 0.09.
+    found = breakdown_of({4: [0.501] * 9 + [0.95], 8: [0.499] * 9 + [0.45]})
+    assert math.log2(found.length) == pytest.approx(2 + 0.0459 / 0.0518)
+    assert (math.log2(found.low), math.log2(found.high)) == pytest.approx((2.4495, 2.6305), abs=1e-3)
+    assert found.is_outside_interval
+
+
+def test_without_an_interval_no_point_is_outside():
+    assert not breakdown_of({4: [1.0], 16: [0.0]}).is_outside_interval
+
+
+def test_l90_is_the_same_with_nine_tenths():
+    found = breakdown_of({4: [1.0] * 2, 16: [0.0] * 2}, threshold="L90")
+    assert found.length == pytest.approx(2**2.2)
+    assert (found.threshold, found.accuracy_threshold) == ("L90", pytest.approx(0.9))
+
+
+def test_an_arm_that_never_falls_is_censored_above():
+    found = breakdown_of({4: [1.0, 1.0, 1.0], 32: [0.99, 0.98, 0.97]})
+    assert (found.length, found.censored, found.seeds_above) == (32, "above", 3)
+    assert has_no_interval(found)
+
+
+def test_an_arm_under_the_threshold_at_the_shortest_is_censored_below():
+    found = breakdown_of({4: [0.4, 0.3, 0.4], 32: [0.1, 0.1, 0.2]})
+    assert (found.length, found.censored, found.seeds_below) == (4, "below", 3)
+    assert has_no_interval(found)
+
+
+def test_an_arm_at_chance_did_not_learn_and_has_no_length():
+    found = breakdown_of({4: [0.06, 0.07, 0.05], 8: [0.06, 0.06, 0.06]}, chance=1 / 16)
+    assert (found.censored, found.seeds_not_learnt) == ("not_learnt", 3)
+    assert math.isnan(found.length)
+    assert has_no_interval(found)
+
+
+def test_one_seed_beyond_the_longest_leaves_the_point_and_takes_the_interval():
+    # The mean falls from 1 at 4 to 0.3 at 16: 5/7 of the way in log2. One seed of three stays above.
+    found = breakdown_of({4: [1.0, 1.0, 1.0], 16: [0.0, 0.2, 0.7]})
+    assert found.length == pytest.approx(2 ** (2 + 2 * 5 / 7))
+    assert (found.censored, found.seeds, found.seeds_above) == ("", 3, 1)
+    assert has_no_interval(found)
+
+
+def test_seeds_that_failed_are_told_apart():
+    found = breakdown_of({4: [1.0, 1.0, 0.0, 0.4], 8: [0.9, 1.0, 0.0, 0.2], 16: [0.1, 0.9, 0.0, 0.1]})
+    assert (found.seeds_above, found.seeds_below, found.seeds_not_learnt) == (1, 1, 1)
+    assert has_no_interval(found)
+
+
+def test_one_seed_has_a_point_and_no_interval():
+    found = breakdown_of({4: [1.0], 16: [0.0]})
+    assert (found.length, found.seeds) == (8.0, 1)
+    assert has_no_interval(found)
+
+
+def test_a_seed_uses_the_lengths_that_it_has():
+    # Seed 1 lacks 8, where the mean is then seed 0's 0.5; seed 1 falls at 8 as well, half way from 4 to 16.
+    found = breakdown_of({4: [1.0, 1.0], 8: [0.5, None], 16: [0.0, 0.0]})
+    assert (found.length, found.seeds, found.seeds_above) == (8.0, 2, 0)
+    assert has_no_interval(found)
+
+
+def test_a_seed_that_lacks_the_long_lengths_is_censored_at_its_own_longest():
+    found = breakdown_of({4: [1.0, 1.0], 8: [0.9, 0.9], 16: [0.0, None]})
+    assert (found.censored, found.seeds_above) == ("", 1)
+    assert has_no_interval(found)
+
+
+def test_rows_may_come_in_any_order():
+    assert breakdown_of({16: [0.0, 0.2], 4: [1.0, 1.0], 8: [0.7, 0.6]}) == breakdown_of(
+        {4: [1.0, 1.0], 8: [0.7, 0.6], 16: [0.0, 0.2]}
+    )
+
+
+def test_a_curve_that_rises_again_fell_the_first_time():
+    assert breakdown_of({4: [1.0], 8: [0.0], 16: [1.0], 32: [0.0]}).length == pytest.approx(2**2.5)
+
+
+def test_columns_begin_with_the_contracts_in_its_order():
+    expected = CONTRACT.replace("\n", " ").replace(",", " ").split()
+    assert list(breakdown_table(metrics_table(curve_rows({8: [1.0]}))).columns)[: len(expected)] == expected
+
+
+def test_a_row_for_each_arm_score_and_threshold():
+    table = breakdown_table(
+        metrics_table(curve_rows({4: [1.0], 16: [0.0]}) + curve_rows({4: [1.0]}, model="uniform"))
+    )
+    assert len(table) == 2 * 2 * 2
+    assert table["model"].tolist() == ["fixed"] * 4 + ["uniform"] * 4
+    assert table["score"].tolist() == (["token_accuracy"] * 2 + ["teacher_forced_accuracy"] * 2) * 2
+    assert table["threshold"].tolist() == ["L50", "L90"] * 4
+
+
+def test_the_table_agrees_with_the_function():
+    accuracies = {4: [1.0, 0.95, 1.0], 8: [0.7, 0.6, None], 16: [0.3, 0.25, 0.2]}
+    row = only_row(curve_rows(accuracies, chance_accuracy=0.125), "teacher_forced_accuracy", "L90")
+    found = breakdown_of(accuracies, 0.125, "L90")
+    for name, value in vars(found).items():
+        assert (
+            row[name] == pytest.approx(value, nan_ok=True) if isinstance(value, float) else row[name] == value
+        )
+
+
+def test_missing_accuracies_and_missing_chances_are_left_out():
+    rows = curve_rows({4: [1.0], 8: [None], 16: [0.0]}, chance_accuracy=0.0)
+    assert only_row(rows)["length"] == 8.0
+    assert len(breakdown_table(metrics_table(curve_rows({4: [1.0]}, chance_accuracy=None)))) == 0
+
+
+def test_an_arm_without_the_score_has_no_row():
+    rows = curve_rows({4: [1.0]}, token_accuracy=None)
+    assert set(breakdown_table(metrics_table(rows))["score"]) == {"teacher_forced_accuracy"}
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [{"variant": "model.cell=gru"}, {"hidden_size": 128}, {"task": "copy"}, {"model": "uniform"}],
+)
+def test_arms_are_never_pooled(difference):
+    rows = curve_rows({4: [1.0], 16: [0.0]}, chance_accuracy=0.0)
+    rows += curve_rows({4: [1.0], 16: [1.0]}, chance_accuracy=0.0, **difference)
+    table = breakdown_table(metrics_table(rows))
+    table = table[(table["score"] == "token_accuracy") & (table["threshold"] == "L50")]
+    assert sorted(zip(table["length"], table["censored"], strict=True)) == [(8.0, ""), (16.0, "above")]
+
+
+def test_train_ranges_are_never_pooled_under_mixed():
+    rows = []
+    for longest, last in ((8, 0.0), (16, 1.0)):
+        rows += curve_rows(
+            {4: [1.0], 16: [last]}, protocol="mixed", train_min_length=4, train_max_length=longest
+        )
+    table = breakdown_table(metrics_table(rows)).query("score == 'token_accuracy' and threshold == 'L50'")
+    assert table["train_max_length"].tolist() == [8, 16]
+    assert table["censored"].tolist() == ["", "above"]
+
+
+def test_the_train_range_is_empty_for_per_length():
+    table = breakdown_table(metrics_table(curve_rows({4: [1.0], 16: [0.0]})))
+    assert table["train_min_length"].tolist() == [pd.NA] * 4
+
+
+def test_no_rows_give_no_breakdown():
+    assert len(breakdown_table(metrics_table([]))) == 0
+
+
+def test_ten_thousand_rows_take_less_than_two_seconds():
+    rows = []
+    for size in range(1, 501):
+        rows += curve_rows(
+            {length: [1 / (1 + length * s / 90) for s in range(1, 6)] for length in (4, 8, 16, 32)},
+            hidden_size=size,
+        )
+    metrics = metrics_table(rows)
+    assert len(metrics) == 10_000
+    start = time.perf_counter()
+    table = breakdown_table(metrics)
+    assert time.perf_counter() - start < 2
+    assert len(table) == 500 * 4
