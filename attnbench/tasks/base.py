@@ -120,6 +120,10 @@ class Task(ABC):
         """Return what a person should know about the data: what was left out and why."""
         return []
 
+    def evaluation_notes(self, lengths: Sequence[int]) -> list[str]:
+        """Return what evaluating at these lengths leaves out, and which of them have no examples."""
+        return []
+
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticTask(Task):

@@ -1,0 +1,110 @@
+"""Pairs as numbers, kept flat, and the batches cut from them."""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attnbench.batch import Batch
+from attnbench.randomness import generator_for
+from attnbench.tasks.base import LengthRange
+from attnbench.vocabulary import PAD
+
+Indexes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class TokenLists:
+    """Many token lists in one array: list i is tokens[starts[i]:starts[i + 1]]."""
+
+    tokens: NDArray[np.int32]
+    starts: Indexes
+
+    @classmethod
+    def of(cls, lists: Iterable[Sequence[int]]) -> Self:
+        """Lay lists of token numbers end to end."""
+        tokens, starts = array("i"), [0]
+        for numbers in lists:
+            tokens.extend(numbers)
+            starts.append(len(tokens))
+        return cls(np.array(tokens, dtype=np.int32), np.array(starts, dtype=np.int64))
+
+    @property
+    def lengths(self) -> Indexes:
+        """Tokens in each list."""
+        return np.diff(self.starts)
+
+    def count(self, number: int) -> int:
+        """Return how often a token occurs."""
+        return int((self.tokens == number).sum())
+
+    def padded(self, indexes: Indexes) -> tuple[Tensor, Tensor]:
+        """Return the chosen lists padded on the right, (batch, longest), and their lengths, (batch,)."""
+        starts = self.starts[indexes]
+        lengths = self.starts[indexes + 1] - starts
+        positions = np.arange(lengths.max())
+        inside = positions < lengths[:, None]
+        rows = np.full(inside.shape, PAD, dtype=np.int64)
+        rows[inside] = self.tokens[(starts[:, None] + positions)[inside]]
+        return torch.from_numpy(rows), torch.from_numpy(lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedPairs:
+    """The pairs of one split.
+
+    Attributes:
+        sources: token numbers.
+        targets: token numbers, with the end mark where the task has one.
+        source_words: words of each source, (pairs,).
+        references: the targets as people write them.
+    """
+
+    sources: TokenLists
+    targets: TokenLists
+    source_words: Indexes
+    references: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.references)
+
+    def within(self, lengths: LengthRange) -> NDArray[np.bool_]:
+        """Return which pairs have a source of so many words, (pairs,)."""
+        return (lengths.minimum <= self.source_words) & (self.source_words <= lengths.maximum)
+
+    def batch(self, indexes: Indexes) -> Batch:
+        """Return the chosen pairs as one batch; every target token is scored."""
+        source, source_lengths = self.sources.padded(indexes)
+        target, _ = self.targets.padded(indexes)
+        return Batch(
+            source=source,
+            source_lengths=source_lengths,
+            target=target,
+            scored=target != PAD,
+            references=tuple(self.references[index] for index in indexes),
+        )
+
+    def batches_by_length(self, chosen: Indexes, batch_size: int) -> list[Indexes]:
+        """Cut the chosen pairs into batches of similar lengths, short ones first, equal ones in the order given."""
+        by_length = np.lexsort((self.targets.lengths[chosen], self.sources.lengths[chosen]))
+        ordered = chosen[by_length]
+        return [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
+
+
+# A run reads one epoch at a time; a few are kept because validation and a second run may come between.
+@lru_cache(maxsize=4)
+def epoch_batches(
+    pairs: EncodedPairs, lengths: LengthRange, batch_size: int, seed: int, epoch: int
+) -> list[Indexes]:
+    """Return the batches of one epoch: every pair in the range once, similar lengths together, in random order."""
+    generator = generator_for("epoch", seed, epoch)
+    chosen = np.flatnonzero(pairs.within(lengths))
+    shuffled = chosen[torch.randperm(len(chosen), generator=generator).numpy()]
+    batches = pairs.batches_by_length(shuffled, batch_size)
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]

@@ -1,0 +1,118 @@
+"""Vocabularies learnt from text: pieces of words, or whole words."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from attnbench.vocabulary import SPECIAL_TOKENS, UNKNOWN, WordVocabulary
+
+# Without it the Rust threads of tokenizers warn when a process forks that has used them. One thread is fast enough
+# here: each distinct word is encoded once.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+SMALLEST_SUBWORD_VOCABULARY = len(SPECIAL_TOKENS) + 256
+WORD_START = "▁"
+
+
+class SubwordVocabulary:
+    """Byte-pair encoding on bytes (Sennrich et al. 2016; the byte alphabet of GPT-2).
+
+    Every text can be written with it, since each single byte is a token, so nothing is ever unknown; `decode`
+    gives the text back as it was, single blanks between words.
+
+        we have overcome   →   ▁we ▁have ▁over come
+
+    Attributes:
+        tokens: as they are shown: ▁ stands for the blank before a word, <e2> for a byte that is no character alone.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._split = tokenizer.pre_tokenizer.pre_tokenize_str
+        self._tokenize = tokenizer.model.tokenize
+        self._bytes = [*_SPECIAL_BYTES, *map(_to_bytes, _ordered_tokens(tokenizer))]
+        self._numbers_of: dict[str, list[int]] = {}
+        self.tokens = (*SPECIAL_TOKENS, *map(_shown, self._bytes[len(SPECIAL_TOKENS) :]))
+
+    @classmethod
+    def train(cls, texts: Iterable[str], size: int) -> "SubwordVocabulary":
+        """Learn at most `size` tokens, special ones included; the same from the same texts everywhere.
+
+        Fewer come out where the texts have no more pairs that occur twice.
+        """
+        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+        if size < SMALLEST_SUBWORD_VOCABULARY:
+            raise ValueError(f"expected a size of at least {SMALLEST_SUBWORD_VOCABULARY}, got {size}")
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        trainer = trainers.BpeTrainer(
+            vocab_size=size,
+            min_frequency=2,
+            special_tokens=list(SPECIAL_TOKENS),
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        return cls(tokenizer)
+
+    def encode(self, text: str) -> list[int]:
+        return [number for word in text.split() for number in self._encode_word(word)]
+
+    def _encode_word(self, word: str) -> list[int]:
+        # The model is asked directly, since the tokenizer around it takes the text "<pad>" for the special token.
+        numbers = self._numbers_of.get(word)
+        if numbers is None:
+            pieces = [piece for piece, _ in self._split(word)]
+            numbers = [token.id for piece in pieces for token in self._tokenize(piece)]
+            self._numbers_of[word] = numbers
+        return numbers
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        content = b"".join(self._bytes[number] for number in numbers)
+        return " ".join(content.decode("utf-8", errors="replace").split())
+
+
+def train_words(texts: Iterable[str], size: int) -> WordVocabulary:
+    """Return a vocabulary of the most frequent words, of equally frequent ones the first by name.
+
+    Args:
+        texts: words with blanks between.
+        size: tokens at most, special ones included.
+    """
+    counts = Counter(word for text in texts for word in text.split())
+    for special in SPECIAL_TOKENS:
+        del counts[special]
+    ranked = sorted(counts, key=lambda word: (-counts[word], word))
+    return WordVocabulary(ranked[: size - len(SPECIAL_TOKENS)])
+
+
+def _byte_of_letter() -> dict[str, int]:
+    """Return which byte each letter of GPT-2's byte alphabet stands for.
+
+    Printable bytes stand for themselves; the others follow from U+0100 on (Radford et al. 2019, `bytes_to_unicode`).
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
+
+
+_BYTE_OF_LETTER = _byte_of_letter()
+_SPECIAL_BYTES = [b" <unk>" if number == UNKNOWN else b"" for number, _ in enumerate(SPECIAL_TOKENS)]
+
+
+def _ordered_tokens(tokenizer: Any) -> Sequence[str]:
+    numbers = tokenizer.get_vocab()
+    return sorted(numbers, key=numbers.__getitem__)[len(SPECIAL_TOKENS) :]
+
+
+def _to_bytes(token: str) -> bytes:
+    return bytes(_BYTE_OF_LETTER[letter] for letter in token)
+
+
+def _shown(content: bytes) -> str:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return f"<{content.hex()}>"
+    return text.replace(" ", WORD_START) if text.isprintable() else f"<{content.hex()}>"
