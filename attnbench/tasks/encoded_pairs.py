@@ -97,7 +97,13 @@ class EncodedPairs:
         return [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
 
 
-# A run reads one epoch at a time; a few are kept because validation and a second run may come between.
+@lru_cache(maxsize=16)
+def count_batches(pairs: EncodedPairs, lengths: LengthRange, batch_size: int) -> int:
+    """Return how many batches an epoch has; the last one may be short."""
+    return -(-int(pairs.within(lengths).sum()) // batch_size)
+
+
+# A run reads one epoch at a time; a few are kept because several runs may take turns.
 @lru_cache(maxsize=4)
 def epoch_batches(
     pairs: EncodedPairs, lengths: LengthRange, batch_size: int, seed: int, epoch: int

@@ -9,7 +9,7 @@ import numpy as np
 
 from attnbench.tasks.base import LengthRange, Split
 from attnbench.tasks.encoded_pairs import EncodedPairs, TokenLists
-from attnbench.tasks.subwords import SubwordVocabulary, train_words
+from attnbench.tasks.subwords import FrequentWords, SubwordVocabulary
 from attnbench.tasks.text_files import Pair
 from attnbench.tasks.text_splits import SplitFiles, TextSplits, read_splits
 from attnbench.vocabulary import EOS, Vocabulary
@@ -97,4 +97,5 @@ def encoded_text(files: SplitFiles, encoding: Encoding, fingerprint: str) -> Enc
 
 
 def _vocabulary(texts: Iterable[str], units: str, size: int) -> Vocabulary:
-    return SubwordVocabulary.train(texts, size) if units == "subword" else train_words(texts, size)
+    learner = SubwordVocabulary if units == "subword" else FrequentWords
+    return learner.train(texts, size)

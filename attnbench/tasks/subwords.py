@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from attnbench.vocabulary import SPECIAL_TOKENS, UNKNOWN, WordVocabulary
 
@@ -35,7 +35,7 @@ class SubwordVocabulary:
         self.tokens = (*SPECIAL_TOKENS, *map(_shown, self._bytes[len(SPECIAL_TOKENS) :]))
 
     @classmethod
-    def train(cls, texts: Iterable[str], size: int) -> "SubwordVocabulary":
+    def train(cls, texts: Iterable[str], size: int) -> Self:
         """Learn at most `size` tokens, special ones included; the same from the same texts everywhere.
 
         Fewer come out where the texts have no more pairs that occur twice.
@@ -73,18 +73,21 @@ class SubwordVocabulary:
         return " ".join(content.decode("utf-8", errors="replace").split())
 
 
-def train_words(texts: Iterable[str], size: int) -> WordVocabulary:
-    """Return a vocabulary of the most frequent words, of equally frequent ones the first by name.
+class FrequentWords(WordVocabulary):
+    """The most frequent words of texts; the rest is UNKNOWN."""
 
-    Args:
-        texts: words with blanks between.
-        size: tokens at most, special ones included.
-    """
-    counts = Counter(word for text in texts for word in text.split())
-    for special in SPECIAL_TOKENS:
-        del counts[special]
-    ranked = sorted(counts, key=lambda word: (-counts[word], word))
-    return WordVocabulary(ranked[: size - len(SPECIAL_TOKENS)])
+    @classmethod
+    def train(cls, texts: Iterable[str], size: int) -> Self:
+        """Take at most `size` tokens, special ones included; of equally frequent words the first by name."""
+        counts = Counter(word for text in texts for word in text.split())
+        for special in SPECIAL_TOKENS:
+            del counts[special]
+        ranked = sorted(counts, key=lambda word: (-counts[word], word))
+        return cls(ranked[: size - len(SPECIAL_TOKENS)])
+
+    def encode(self, text: str) -> list[int]:
+        # A text may hold the word "<pad>", which is no padding.
+        return [max(number, UNKNOWN) for number in super().encode(text)]
 
 
 def _byte_of_letter() -> dict[str, int]:

@@ -134,7 +134,8 @@ def _read_bytes(path: Path) -> bytes:
 
 def _unreadable(path: Path, error: OSError) -> UserError:
     if isinstance(error, FileNotFoundError):
-        return UserError(f"{path} does not exist (looked in {Path.cwd()}). Check the path for a misspelling.")
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        return UserError(f"{path} does not exist{where}. Check the spelling of the path.")
     if isinstance(error, IsADirectoryError):
         return UserError(f"{path} is a folder: expected a text file. Name the file in it.")
     return UserError(f"{path} cannot be read: {error.strerror}.")

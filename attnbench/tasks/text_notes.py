@@ -57,6 +57,9 @@ def _repeated(splits: TextSplits) -> Iterator[str]:
 
 def _unknown_words(text: EncodedText) -> Iterator[str]:
     for side in ("sources", "targets"):
+        if not any(getattr(pairs, side).count(UNKNOWN) for pairs in text.splits.values()):
+            yield f"Unknown words of the {side}: none."
+            continue
         parts = [
             f"{_share(getattr(text.splits[split], side))} in {SPLIT_NAMES[split]}" for split in text.splits
         ]

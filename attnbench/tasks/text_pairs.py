@@ -14,7 +14,7 @@ from attnbench.errors import UserError
 from attnbench.randomness import generator_for
 from attnbench.ranges import Count, Fraction
 from attnbench.tasks.base import LengthRange, Split, Task, refuse_length
-from attnbench.tasks.encoded_pairs import Indexes, epoch_batches
+from attnbench.tasks.encoded_pairs import Indexes, count_batches, epoch_batches
 from attnbench.tasks.encoded_text import EncodedText, Encoding, encoded_text, loaded_splits
 from attnbench.tasks.subwords import SMALLEST_SUBWORD_VOCABULARY
 from attnbench.tasks.text_files import PairFiles, content_hash, holds_both_sides
@@ -23,6 +23,7 @@ from attnbench.tasks.text_splits import SplitFiles, TextSplits
 from attnbench.vocabulary import BOS, PAD, SPECIAL_TOKENS, Vocabulary
 
 IS_PATH = {"path": True}
+BUCKETS = 6  # ten words each at the default maximum length, as in Bahdanau's Figure 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,8 +198,8 @@ class TextPairs(Task):
 
     def training_batch(self, seed: int, step: int, batch_size: int, lengths: LengthRange) -> Batch:
         pairs = self._text.splits["train"]
-        batches_per_epoch = -(-int(pairs.within(lengths).sum()) // batch_size)
-        if batches_per_epoch == 0:
+        batches_per_epoch = count_batches(pairs, lengths, batch_size)
+        if not batches_per_epoch:
             raise self._nothing_within("training", lengths)
         epoch, position = divmod(step, batches_per_epoch)
         return pairs.batch(epoch_batches(pairs, lengths, batch_size, seed, epoch)[position])
@@ -220,6 +221,27 @@ class TextPairs(Task):
             raise self._nothing_within(split, lengths)
         for batch in pairs.batches_by_length(chosen, batch_size):
             yield pairs.batch(batch)
+
+    def training_range(self, requested: Sequence[int] | None, length: int | None) -> LengthRange:
+        """Return the range asked for, or all sources up to the maximum length."""
+        if length is not None:
+            raise UserError(
+                f"task.length={length}: {self.name} takes its lengths from its files. Use "
+                "task.maximum_length for the longest source to train on, test_lengths for the buckets."
+            )
+        if requested is None:
+            return LengthRange(1, self.maximum_length)
+        if len(requested) != 2 or not 1 <= requested[0] <= requested[1] <= self.maximum_length:
+            raise UserError(
+                f"train_range={list(requested)}: expected [shortest, longest] from 1 to "
+                f"task.maximum_length={self.maximum_length}. Longer sources need a higher task.maximum_length."
+            )
+        return LengthRange(requested[0], requested[1])
+
+    def default_test_lengths(self, lengths: LengthRange) -> list[int]:
+        """Return the upper bounds of equal buckets up to the longest source trained on."""
+        bounds = {-(-lengths.maximum * k // BUCKETS) for k in range(1, BUCKETS + 1)}
+        return sorted(bound for bound in bounds if bound >= lengths.minimum)
 
     def validation_ranges(self, lengths: LengthRange) -> list[LengthRange]:
         return [lengths]

@@ -1,0 +1,33 @@
+"""Small parallel texts in files, for tests of the tasks that read them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from attnbench.tasks.text_pairs import TextPairs
+
+CONFIG = Path(__file__).parents[2] / "conf" / "task" / "text_pairs.yaml"
+
+
+def text_pairs(**changed: object) -> TextPairs:
+    """Return the task with the defaults of its yaml and the values given in place of them."""
+    values = yaml.safe_load(CONFIG.read_text())
+    del values["_target_"]
+    small = {"source_vocabulary_size": 300, "target_vocabulary_size": 300}
+    values |= {"name": "text_pairs"} | small | changed
+    return TextPairs(**values)
+
+
+def write_tsv(path: Path, pairs: Iterable[tuple[str, str]]) -> str:
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in pairs))
+    return str(path)
+
+
+def numbered_pairs(count: int, first: int = 0) -> list[tuple[str, str]]:
+    """Return different pairs whose sources have 1 to 9 words, and whose targets say so backwards."""
+    names = [f"w{first + i}" for i in range(count)]
+    return [
+        (" ".join([name] * (1 + i * 7 % 9)), " ".join([name[::-1]] * (1 + i * 5 % 9)))
+        for i, name in enumerate(names)
+    ]
