@@ -96,15 +96,17 @@ ARM_COLUMNS = (
 )
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows of metrics as CSV, atomically: the contract's columns, then others in order of appearance.
+def write_rows(
+    path: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str] = METRICS_COLUMNS
+) -> None:
+    """Write rows as CSV, atomically: the given columns, then others in order of appearance.
 
     A key that a row lacks and None become an empty cell; floats are written so that they read back equal.
 
     Raises:
         ValueError: a number is not finite; leave what is not defined None.
     """
-    names = list(dict.fromkeys([*METRICS_COLUMNS, *(name for row in rows for name in row)]))
+    names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)

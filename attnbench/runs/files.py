@@ -1,8 +1,10 @@
 """Files that are whole or absent: whoever reads while we write, or after we were killed, sees no half."""
 
+import json
 import os
 import uuid
 from pathlib import Path
+from typing import Any
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -20,3 +22,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Put a value at path as JSON, in one step."""
+    write_atomically(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())

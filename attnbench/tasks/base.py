@@ -101,6 +101,22 @@ class Task(ABC):
     def validation_ranges(self, lengths: LengthRange) -> list[LengthRange]:
         """Return the ranges at which a model trained on `lengths` is validated."""
 
+    @abstractmethod
+    def training_range(self, requested: Sequence[int] | None, length: int | None) -> LengthRange:
+        """Return the source lengths to train on.
+
+        Args:
+            requested: shortest and longest, where a person named them.
+            length: the length of the configuration, where the task has one.
+
+        Raises:
+            UserError: where these make no range.
+        """
+
+    @abstractmethod
+    def default_test_lengths(self, lengths: LengthRange) -> list[int]:
+        """Return where a model trained on `lengths` is evaluated if nobody says where."""
+
     def evaluation_range(self, length: int, lengths: Sequence[int]) -> LengthRange:
         """Return which source lengths the row `length` stands for when `lengths` are evaluated together."""
         return LengthRange(length, length)
@@ -155,6 +171,19 @@ class SyntheticTask(Task):
         generator = generator_for("batch", seed, split, lengths.minimum)
         for start in range(0, examples, batch_size):
             yield self.sample(split, lengths.minimum, min(batch_size, examples - start), generator)
+
+    def training_range(self, requested: Sequence[int] | None, length: int | None) -> LengthRange:
+        first, last = requested if requested and len(requested) == 2 else (length, length)
+        is_range = isinstance(first, int) and isinstance(last, int) and 1 <= first <= last
+        if (requested is not None and len(requested) != 2) or not is_range:
+            given = f"task.length={length}" if requested is None else f"train_range={list(requested)}"
+            raise UserError(
+                f"{given}: lengths are whole numbers of at least 1; a range is [shortest, longest]."
+            )
+        return LengthRange(first, last)
+
+    def default_test_lengths(self, lengths: LengthRange) -> list[int]:
+        return [each.maximum for each in self.validation_ranges(lengths)]
 
     def validation_ranges(self, lengths: LengthRange) -> list[LengthRange]:
         middle = round((lengths.minimum * lengths.maximum) ** 0.5)

@@ -1,0 +1,49 @@
+"""Options and habits that the commands share."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from attnbench.errors import UserError
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[OVERRIDES]...", help="Keys to change, such as task=copy model.hidden_size=128."),
+]
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where the results are.")]
+ConfigDir = Annotated[
+    Path | None,
+    typer.Option("--config-dir", metavar="DIR", help="Your own yaml groups, and the classes that they name."),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+DEFAULT_RESULTS = Path("results")
+WRONG_USE = 2
+
+
+@contextmanager
+def explained_errors(debug: bool) -> Iterator[None]:
+    """Turn an error of the person's into its few lines and exit status 2."""
+    try:
+        yield
+    except UserError as error:
+        if debug:
+            raise
+        say(f"attnbench: {error}")
+        raise typer.Exit(WRONG_USE) from error
+
+
+def say(text: str) -> None:
+    """Print a message to standard error; results alone go to standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    """Print the one JSON document of a command; what is not defined is null."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))

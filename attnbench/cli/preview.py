@@ -1,0 +1,26 @@
+"""`attnbench preview`: what a model will see."""
+
+from typing import Annotated
+
+import typer
+
+from attnbench.cli.options import ConfigDir, Debug, Overrides, explained_errors, say
+
+
+def preview(
+    overrides: Overrides = None,
+    examples: Annotated[int, typer.Option(min=1, help="How many samples.")] = 3,
+    config_dir: ConfigDir = None,
+    debug: Debug = False,
+) -> None:
+    """Print samples of a task: source, given words, and the answers that are scored."""
+    with explained_errors(debug):
+        from attnbench.cli.samples import describe_samples
+        from attnbench.config.composition import Configuration
+        from attnbench.config.run_request import request_run
+
+        request = request_run(Configuration(config_dir), overrides or [])
+        for line in describe_samples(request.spec, examples):
+            print(line)
+        for note in request.spec.task.notes():
+            say(note)

@@ -1,0 +1,140 @@
+"""What a person sees while runs are going on: bars on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from attnbench.runs.folder import Outcome
+from attnbench.sweeps.events import Event, Note, RunEnded, RunProgressed, RunStarted
+
+PLAIN_SECONDS = 10.0
+
+
+class TrainProgress:
+    """Progress of a single run: one bar, or a line now and then."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("step"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._last_line = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def listen(self, event: Event) -> None:
+        """Take in an event."""
+        if isinstance(event, Note):
+            self._console.print(event.text, markup=False, highlight=False, soft_wrap=True)
+        if not isinstance(event, RunProgressed):
+            return
+        text = f"validation accuracy {event.accuracy:.3f}"
+        if self._task is None:
+            self._task = self._bar.add_task(text, total=event.steps)
+        self._bar.update(self._task, completed=event.step, description=text)
+        if not self._console.is_terminal and time.monotonic() - self._last_line > PLAIN_SECONDS:
+            self._last_line = time.monotonic()
+            print(f"step {event.step}/{event.steps}, {text}", file=sys.stderr, flush=True)
+
+
+class SweepProgress:
+    """Progress of many runs: how many are done, which are in flight and how they do, how long it will take.
+
+    The time left is reckoned from target tokens: a step at length 32 costs more than one at length 4.
+    """
+
+    def __init__(self, weights: dict[str, float], runs_in_all: int) -> None:
+        self._weights = weights
+        self._runs_in_all = runs_in_all
+        self._ended = runs_in_all - len(weights)
+        self._shares: dict[str, float] = {}
+        self._lines: dict[str, TaskID] = {}
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[state]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self._console,
+            transient=True,
+        )
+        self._total = self._bar.add_task(
+            "all runs", total=max(sum(weights.values()), 1e-9), state=self._count()
+        )
+
+    def _count(self) -> str:
+        return f"{self._ended}/{self._runs_in_all} done"
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def listen(self, event: Event) -> None:
+        """Take in an event."""
+        if isinstance(event, Note):
+            self.say(event.text)
+        elif isinstance(event, RunStarted):
+            self._lines[event.run_id] = self._bar.add_task(f"  {event.run_id}", total=1.0, state="")
+        elif isinstance(event, RunProgressed):
+            self._progress(event)
+        elif isinstance(event, RunEnded):
+            self._end(event)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _progress(self, event: RunProgressed) -> None:
+        share = event.step / event.steps
+        self._advance(event.run_id, share)
+        if event.run_id in self._lines:
+            state = f"step {event.step}/{event.steps}, accuracy {event.accuracy:.3f}"
+            self._bar.update(self._lines[event.run_id], completed=share, state=state)
+
+    def _advance(self, run_id: str, share: float) -> None:
+        gained = share - self._shares.get(run_id, 0.0)
+        self._shares[run_id] = share
+        self._bar.advance(self._total, gained * self._weights.get(run_id, 0.0))
+
+    def _end(self, event: RunEnded) -> None:
+        if event.run_id in self._lines:
+            self._bar.remove_task(self._lines.pop(event.run_id))
+        if event.outcome is None:
+            return
+        self._advance(event.run_id, 1.0)
+        self._ended += 1
+        self._bar.update(self._total, state=self._count())
+        self._tell_end(event.run_id, event.outcome)
+
+    def _tell_end(self, run_id: str, outcome: Outcome) -> None:
+        if outcome.state == "failed":
+            self.say(f"{run_id} failed: {outcome.error}")
+        elif not self._console.is_terminal:
+            resumed = f", from step {outcome.resumed_from_step} on" if outcome.resumed_from_step else ""
+            self.say(
+                f"[{self._count()}] {run_id}: {outcome.stop_reason} after {outcome.steps} steps"
+                f"{resumed}, {outcome.seconds:.1f} s"
+            )

@@ -1,0 +1,170 @@
+"""The work behind `attnbench sweep`."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attnbench
+from attnbench.cli.interruption import StopRequest, stop_on_signals
+from attnbench.cli.options import print_json, say
+from attnbench.cli.progress import SweepProgress
+from attnbench.config.sweep_plan import SweepPlan
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.store import RunStore
+from attnbench.sweeps.executors.base import WorkOrder
+from attnbench.sweeps.sweep import PlannedRun, SweepResult, missing, prepare, result_of, run_to_the_end
+from attnbench.training.device import check_precision, resolve_device
+
+FAILED = 1
+
+
+@dataclass(frozen=True)
+class SweepChoices:
+    """The options that change nothing of the results."""
+
+    results: Path
+    is_dry_run: bool
+    is_drawn: bool
+    retries_failed: bool
+    as_json: bool
+
+
+def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoices) -> int:
+    """Carry out a plan and tell what came of it; return the exit status."""
+    store = RunStore(choices.results / plan.name)
+    store.check_ours()
+    device = resolve_device(plan.device)
+    for run in plan.runs:
+        check_precision(run.spec.training.precision, device)
+    if choices.is_dry_run:
+        _describe(plan, store, choices)
+        return 0
+    _announce(plan, store, str(device))
+    folders, stop = _execute(plan, store, WorkOrder(str(device), trusted_folder), choices)
+    result = result_of(folders)
+    _report(plan, store, result, choices)
+    return stop.exit_status or (FAILED if result.failed else 0)
+
+
+def _execute(
+    plan: SweepPlan, store: RunStore, order: WorkOrder, choices: SweepChoices
+) -> tuple[list[RunFolder], StopRequest]:
+    store.record_invocation(_invocation(plan))
+    with stop_on_signals() as stop:
+        folders = prepare(store, plan.runs, _say_note, order.trusted_folder)
+        left = missing(folders, choices.retries_failed)
+        weights = {run.spec.run_id: _work(run) for run in plan.runs}
+        left_weights = {folder.run_id: weights[folder.run_id] for folder in left}
+        with SweepProgress(left_weights, len(folders)) as progress:
+            run_to_the_end(left, plan.executor, order, progress.listen, stop)
+    return folders, stop
+
+
+def _say_note(event: Any) -> None:
+    say(event.text)
+
+
+def _work(run: PlannedRun) -> float:
+    """Return target tokens, about: the budget times the batch times the middle of the lengths."""
+    lengths, training = run.spec.lengths, run.spec.training
+    return training.steps * training.batch_size * (lengths.minimum + lengths.maximum) / 2
+
+
+def _invocation(plan: SweepPlan) -> dict[str, Any]:
+    return {
+        "command": shlex.join(["attnbench", *sys.argv[1:]]),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": attnbench.__version__,
+        "preset": plan.preset,
+        "task": plan.task.name,
+        "models": plan.models,
+        "lengths": plan.lengths,
+        "seeds": plan.seeds,
+        "protocol": plan.protocol,
+        "runs": len(plan.runs),
+    }
+
+
+def _announce(plan: SweepPlan, store: RunStore, device: str) -> None:
+    unit = plan.task.length_unit
+    say(
+        f"{len(plan.runs)} runs on {device}: {', '.join(plan.models)} on {plan.task.name}, "
+        f"{plan.protocol}, lengths {_joined(plan.lengths)} ({unit}), seeds {_joined(plan.seeds)}, into {store.path}"
+    )
+    for note in [*plan.task.notes(), *plan.task.evaluation_notes(plan.lengths)]:
+        say(f"  {note}")
+
+
+def _joined(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _describe(plan: SweepPlan, store: RunStore, choices: SweepChoices) -> None:
+    """List the runs of a plan with their state, and how much work is left."""
+    states = {run.spec.run_id: store.folder(run.spec.run_id).state for run in plan.runs}
+    left = [run for run in plan.runs if states[run.spec.run_id] != "done"]
+    steps = sum(run.spec.training.steps for run in left)
+    tokens = sum(_work(run) for run in left)
+    seconds = _seconds_by_experience(store, left)
+    if choices.as_json:
+        runs = [{"run_id": run_id, "state": state} for run_id, state in states.items()]
+        print_json(
+            {"folder": str(store.path), "runs": runs, "steps": steps, "seconds_on_one_worker": seconds}
+        )
+        return
+    for run in plan.runs:
+        tested = _joined(run.lengths)
+        print(
+            f"{states[run.spec.run_id]:11}  {run.spec.run_id}  up to {run.spec.training.steps} steps, tested at {tested}"
+        )
+    print(
+        f"{len(plan.runs)} runs, {len(left)} to do: at most {steps:,} steps and about {tokens:.3g} target tokens."
+    )
+    if seconds is not None:
+        print(f"Going by the finished runs here, about {seconds / 60:.0f} minutes of one worker at most.")
+    say("Nothing was started and nothing written (--dry-run).")
+
+
+def _seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float | None:
+    """Reckon the time of what is left from the speed of the finished runs of the same arm; None without any."""
+    speeds: dict[str, list[float]] = {}
+    for row in store.collect():
+        if row["tokens_per_second"]:
+            speeds.setdefault(row["model"], []).append(float(row["tokens_per_second"]))
+    if any(run.spec.model.name not in speeds for run in left):
+        return None
+    return sum(_work(run) * len(each) / sum(each) for run in left for each in [speeds[run.spec.model.name]])
+
+
+def _report(plan: SweepPlan, store: RunStore, result: SweepResult, choices: SweepChoices) -> None:
+    from attnbench.cli.drawing import draw_folder
+
+    files: list[Path] = []
+    if result.done:
+        files = draw_folder(store, is_drawn=choices.is_drawn, is_table_shown=not choices.as_json)
+    for run_id, reason in result.failed.items():
+        say(f"{run_id} failed: {reason}")
+        say(f"  its folder: {store.folder(run_id).path}; --retry-failed repeats it")
+    if choices.as_json:
+        print_json(_as_json(store, result, files))
+        return
+    for path in files:
+        say(f"{path}")
+    if result.unfinished:
+        say(f"{len(result.unfinished)} of {len(plan.runs)} runs are left; the same command carries on.")
+    elif result.done:
+        say(f"Draw it again, alone or beside other sweeps: attnbench plot {store.path}")
+
+
+def _as_json(store: RunStore, result: SweepResult, files: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "folder": str(store.path),
+        "done": result.done,
+        "failed": result.failed,
+        "unfinished": result.unfinished,
+        "files": [str(path) for path in files],
+    }

@@ -1,0 +1,111 @@
+"""The work behind `attnbench train`."""
+
+from pathlib import Path
+from typing import Any
+
+from attnbench.cli.interruption import stop_on_signals
+from attnbench.cli.options import print_json, say
+from attnbench.cli.progress import TrainProgress
+from attnbench.config.run_request import RunRequest
+from attnbench.runs.columns import read_rows
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.store import RunStore
+from attnbench.sweeps.executors.base import WorkOrder
+from attnbench.sweeps.executors.inline import Inline
+from attnbench.sweeps.sweep import PlannedRun, missing, prepare, result_of, run_to_the_end
+from attnbench.training.device import check_precision, resolve_device
+
+SHOWN = (
+    ("token accuracy, running freely", "token_accuracy", ".3f"),
+    ("token accuracy, teacher-forced", "teacher_forced_accuracy", ".3f"),
+    ("whole sequences right", "sequence_accuracy", ".3f"),
+    ("accuracy by chance", "chance_accuracy", ".3f"),
+    ("bits recovered", "bits_recovered", ".1f"),
+    ("bits available", "bits_available", ".1f"),
+    ("looked at the answer", "alignment_accuracy", ".3f"),
+    ("BLEU", "bleu", ".1f"),
+    ("chrF", "chrf", ".1f"),
+)
+
+
+def train_run(
+    store: RunStore, request: RunRequest, trusted_folder: Path | None, retry_failed: bool, as_json: bool
+) -> int:
+    """Bring one run to its end and tell what came of it; return the exit status."""
+    store.check_ours()
+    device = resolve_device(request.device)
+    check_precision(request.spec.training.precision, device)
+    order = WorkOrder(str(device), trusted_folder)
+    planned = PlannedRun(request.spec, tuple(request.lengths))
+    with stop_on_signals() as stop, TrainProgress() as progress:
+        folders = prepare(store, [planned], progress.listen, trusted_folder)
+        left = missing(folders, retry_failed)
+        if left:
+            _announce(request, store.folder(request.spec.run_id), str(device))
+            run_to_the_end(left, Inline(), order, progress.listen, stop)
+    return stop.exit_status or _report(folders[0], request, as_json)
+
+
+def _announce(request: RunRequest, folder: RunFolder, device: str) -> None:
+    spec = request.spec
+    span = f"{spec.lengths.minimum}–{spec.lengths.maximum}" if request.spec.protocol != "per_length" else ""
+    lengths = span or f"{spec.lengths.maximum}"
+    say(
+        f"Training {spec.model.name} on {spec.task.name}, {lengths} {spec.task.length_unit}, seed {spec.seed}, "
+        f"up to {spec.training.steps:,} steps on {device}, into {folder.path}"
+    )
+    for note in [*spec.task.notes(), *spec.task.evaluation_notes(request.lengths)]:
+        say(f"  {note}")
+
+
+def _report(folder: RunFolder, request: RunRequest, as_json: bool) -> int:
+    result = result_of([folder])
+    rows = read_rows(folder.metrics_file) if result.done else []
+    if as_json:
+        print_json(_as_json(folder, rows))
+    for run_id, reason in result.failed.items():
+        say(f"{run_id} failed: {reason}")
+        say(f"Its folder: {folder.path}. --retry-failed repeats it.")
+        return 1
+    if not as_json:
+        for row in rows:
+            _print_row(row)
+        say(f"Everything about the run is in {folder.path}")
+    return 0
+
+
+def _print_row(row: dict[str, str]) -> None:
+    unit = row["length_unit"]
+    print(
+        f"length {row['length']} {unit}, {row['steps']} steps ({row['stop_reason']}), {row['examples']} examples"
+    )
+    for label, column, form in SHOWN:
+        if row[column]:
+            print(f"  {label:32} {float(row[column]):{form}}")
+
+
+def _as_json(folder: RunFolder, rows: list[dict[str, str]]) -> dict[str, Any]:
+    outcome = folder.read_outcome()
+    return {
+        "run_id": folder.run_id,
+        "folder": str(folder.path),
+        "state": folder.state,
+        "error": outcome.error if outcome else None,
+        "metrics": [numbers(row) for row in rows],
+    }
+
+
+def numbers(row: dict[str, str]) -> dict[str, Any]:
+    """Return a row with its numbers as numbers, and None where a cell is empty."""
+    return {key: _number(value) for key, value in row.items()}
+
+
+def _number(text: str) -> Any:
+    if text == "":
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

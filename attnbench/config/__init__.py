@@ -1,0 +1,1 @@
+"""From conf/ and a person's words to checked specifications."""

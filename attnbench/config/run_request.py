@@ -1,0 +1,166 @@
+"""One run, from the words of `attnbench train`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from attnbench.config.composition import GROUPS, Configuration, conf_folder, parse_overrides, set_key, single
+from attnbench.errors import UserError
+from attnbench.models.arm import Arm
+from attnbench.ranges import NonNegativeCount
+from attnbench.runs.spec import Protocol, RunSpec, build_named, path_fields
+from attnbench.schema import build
+from attnbench.tasks.base import LengthRange, Task
+from attnbench.training.config import TrainingConfig
+
+LENGTH_KEY = "length"
+# What has a column of its own in every table, and so is not named in `variant`.
+COLUMN_KEYS = {"model.hidden_size", "seed"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Root:
+    """The keys that stand beside the groups."""
+
+    seed: NonNegativeCount
+    device: str
+    train_range: list[int] | None
+    test_lengths: list[int] | None
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A run, and where and at which lengths it is wanted."""
+
+    spec: RunSpec
+    lengths: list[int]
+    device: str
+    values: dict[str, Any]
+
+
+def request_run(configuration: Configuration, overrides: Sequence[str]) -> RunRequest:
+    """Compose one run from the words of `attnbench train`.
+
+    Raises:
+        UserError: for whatever does not fit, before anything is written.
+    """
+    assignments = parse_overrides(overrides)
+    chosen = {each.key: single(each) for each in assignments if each.key in GROUPS}
+    values = configuration.compose(chosen)
+    for assignment in assignments:
+        if assignment.key not in GROUPS:
+            set_key(values, assignment.key, single(assignment))
+    names = {"task": chosen.get("task", "reverse"), "model": chosen.get("model", "fixed")}
+    names = {group: chosen.get(group, name) for group, name in default_choices().items()}
+    task_values, length = without_length(values["task"])
+    root = root_of(values)
+    task = build_task(task_values, names["task"], configuration)
+    lengths, test_lengths, protocol = _lengths_of_one_run(task, length, root)
+    spec = RunBuilder(configuration, names).build(values, task, protocol, lengths, root.seed)
+    return RunRequest(spec, test_lengths, root.device, values)
+
+
+@cache
+def default_choices() -> dict[str, str]:
+    """Return which task and model conf/config.yaml names."""
+    text = (conf_folder() / "config.yaml").read_text(encoding="utf-8")
+    defaults = [each for each in yaml.safe_load(text)["defaults"] if isinstance(each, dict)]
+    return {group: name for each in defaults for group, name in each.items() if group in ("task", "model")}
+
+
+def root_of(values: dict[str, Any]) -> Root:
+    """Return the checked keys that stand beside the groups."""
+    return build(Root, {key: value for key, value in values.items() if key not in GROUPS}, "config")
+
+
+def without_length(task_values: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Split the task's values into those of the task itself and the length that a run is to have."""
+    rest = dict(task_values)
+    return rest, rest.pop(LENGTH_KEY, None)
+
+
+def build_task(task_values: dict[str, Any], name: str, configuration: Configuration) -> Task:
+    """Build the task, its file paths made absolute so that they hold from any folder."""
+    task = build_named({**task_values, "name": name}, Task, "task", configuration.trusted_folder)
+    paths = {key: getattr(task, key) for key in path_fields(task)}
+    absolute = {key: str(Path(path).expanduser().resolve()) for key, path in paths.items() if path}
+    if absolute:
+        task = build_named(
+            {**task_values, **absolute, "name": name}, Task, "task", configuration.trusted_folder
+        )
+    task.check_ready()
+    return task
+
+
+def _lengths_of_one_run(task: Task, length: Any, root: Root) -> tuple[LengthRange, list[int], Protocol]:
+    """Return what `attnbench train` trains on, what it evaluates at, and the protocol which that makes."""
+    lengths = task.training_range(root.train_range, length)
+    tested = sorted(set(root.test_lengths or task.default_test_lengths(lengths)))
+    for each in tested:
+        if each < 1:
+            raise UserError(f"test_lengths: a length is at least 1, got {each}.")
+        task.check_length(each)
+    task.check_length(lengths.maximum)
+    if lengths.minimum == lengths.maximum and tested == [lengths.maximum]:
+        return lengths, tested, "per_length"
+    is_inside = lengths.minimum <= tested[0] and tested[-1] <= lengths.maximum
+    return lengths, tested, "mixed" if is_inside else "extrapolation"
+
+
+class RunBuilder:
+    """Builds the specifications of one task and model, and names what differs from conf/'s defaults."""
+
+    def __init__(self, configuration: Configuration, names: dict[str, str]) -> None:
+        self.configuration = configuration
+        self.names = names
+        self.defaults = _flat(configuration.compose({group: names[group] for group in ("task", "model")}))
+
+    def build(
+        self, values: dict[str, Any], task: Task, protocol: Protocol, lengths: LengthRange, seed: int
+    ) -> RunSpec:
+        """Return the checked specification of one run."""
+        arm_values = {**values["model"], "name": self.names["model"]}
+        arm = build_named(arm_values, Arm, "model", self.configuration.trusted_folder)
+        arm.check()
+        data = task.data_fingerprint()
+        return RunSpec(
+            task=task,
+            model=arm,
+            training=build(TrainingConfig, values["training"], "training"),
+            protocol=protocol,
+            lengths=lengths,
+            seed=seed,
+            data=data,
+            variant=self._variant(values, task, data),
+        )
+
+    def _variant(self, values: dict[str, Any], task: Task, data: str | None) -> str:
+        """Return `key=value;key=value`, sorted: what differs from the defaults and has no column of its own."""
+        left_out = COLUMN_KEYS | {f"task.{key}" for key in (LENGTH_KEY, *path_fields(task))}
+        differing = {
+            key: value
+            for key, value in _flat(values).items()
+            if key not in left_out and self.defaults.get(key) != value
+        }
+        if data is not None:
+            differing["task.data"] = data[:8]
+        return ";".join(f"{key}={_written(value)}" for key, value in sorted(differing.items()))
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the leaves of the groups that make a run, by dotted key."""
+    return {
+        f"{group}.{key}": value
+        for group in ("task", "model", "training")
+        for key, value in values[group].items()
+    }
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else "null" if value is None else str(value)

@@ -1,0 +1,206 @@
+"""A sweep, from the words of `attnbench sweep` to the list of its runs."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+from attnbench.config.composition import GROUPS, Assignment, Configuration, Preset, parse_overrides, set_key
+from attnbench.config.run_request import RunBuilder, build_task, root_of, without_length
+from attnbench.errors import UserError, unknown
+from attnbench.runs.spec import Protocol
+from attnbench.sweeps.executors.base import Executor
+from attnbench.sweeps.grid import parse_lengths, parse_seeds, parse_train_range
+from attnbench.sweeps.sweep import PlannedRun
+from attnbench.tasks.base import LengthRange, Task
+
+DEFAULT_PRESET = "quick"
+
+
+@dataclass(frozen=True)
+class SweepWords:
+    """The options and overrides as they were typed; None where an option was not given."""
+
+    preset: str | None = None
+    task: str | None = None
+    models: str | None = None
+    lengths: str | None = None
+    seeds: str | None = None
+    protocol: str | None = None
+    train_range: str | None = None
+    executor: str | None = None
+    workers: int | None = None
+    name: str | None = None
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """Everything that a sweep is about to do.
+
+    Attributes:
+        name: of the folder under the results.
+        runs: in the order in which they are started: the longest first, so that none drags at the end.
+    """
+
+    name: str
+    preset: str
+    task: Task
+    models: list[str]
+    lengths: list[int]
+    seeds: list[int]
+    protocol: Protocol
+    runs: list[PlannedRun]
+    executor: Executor
+    device: str
+
+
+def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
+    """Compose the whole sweep; nothing is written.
+
+    Raises:
+        UserError: for whatever does not fit.
+    """
+    preset_name = words.preset or DEFAULT_PRESET
+    preset = _merge(configuration.preset(preset_name), words)
+    assignments = _merge_assignments(preset.overrides, words.overrides)
+    axes = _Axes(configuration, preset, assignments)
+    lengths, protocol = parse_lengths(preset.lengths), _protocol(preset.protocol)
+    runs, task, device = [], None, "auto"
+    for names, values in axes.combinations():
+        task_values, _ = without_length(values["task"])
+        task = build_task(task_values, names["task"], configuration)
+        root = root_of(values)
+        device = root.device
+        builder = axes.builder(names)
+        for trained, tested in _ranges(task, protocol, lengths, preset.train_range):
+            runs.append(PlannedRun(builder.build(values, task, protocol, trained, root.seed), tuple(tested)))
+    assert task is not None
+    return SweepPlan(
+        name=words.name or f"{preset_name}-{preset.task}",
+        preset=preset_name,
+        task=task,
+        models=axes.models,
+        lengths=lengths,
+        seeds=axes.seeds,
+        protocol=protocol,
+        runs=sorted(dict.fromkeys(runs), key=lambda run: (-run.spec.lengths.maximum, run.spec.seed)),
+        executor=_executor(configuration, words, axes.executor),
+        device=device,
+    )
+
+
+def _merge(preset: Preset, words: SweepWords) -> Preset:
+    """Replace what the preset says by what the person said."""
+    said = {
+        name: value
+        for name in ("task", "lengths", "seeds", "protocol", "train_range")
+        if (value := getattr(words, name)) is not None
+    }
+    if words.models is not None:
+        said["models"] = [model.strip() for model in words.models.split(",")]
+    return replace(preset, **said)
+
+
+def _merge_assignments(preset: Sequence[str], typed: Sequence[str]) -> list[Assignment]:
+    merged = {each.key: each for each in [*parse_overrides(preset), *parse_overrides(typed)]}
+    return list(merged.values())
+
+
+def _protocol(text: str) -> Protocol:
+    if text not in get_args(Protocol):
+        raise unknown("protocol", text, get_args(Protocol))
+    return text  # type: ignore[return-value]
+
+
+def _executor(configuration: Configuration, words: SweepWords, chosen: str) -> Executor:
+    keys = [each for each in parse_overrides(words.overrides) if each.key.startswith("executor.")]
+    if words.workers is not None:
+        keys.append(Assignment("executor.workers", (words.workers,)))
+    return configuration.executor(words.executor or chosen, keys)
+
+
+class _Axes:
+    """Which values are swept: groups, keys and seeds."""
+
+    def __init__(self, configuration: Configuration, preset: Preset, assignments: list[Assignment]) -> None:
+        said = {each.key: each for each in assignments if not each.key.startswith("executor.")}
+        for key, option in (
+            ("train_range", "--train-range"),
+            ("test_lengths", "--lengths"),
+            ("sweep", "--preset"),
+        ):
+            if key in said:
+                raise UserError(f"{key}: a sweep takes {option} instead.")
+        if "task.length" in said:
+            raise UserError("task.length: a sweep takes --lengths instead.")
+        self.configuration = configuration
+        self.models = [str(each) for each in said.pop("model").values] if "model" in said else preset.models
+        tasks = said.pop("task").values if "task" in said else (preset.task,)
+        if len(tasks) != 1:
+            raise UserError(
+                "task has several values; sweep one task at a time, each into a folder of its own."
+            )
+        self.executor = str(said.pop("executor").values[0]) if "executor" in said else "processes"
+        self.seeds = _seeds(said.pop("seed").values) if "seed" in said else parse_seeds(preset.seeds)
+        self.groups = {"task": [str(tasks[0])], "model": self.models}
+        self.groups |= {key: [str(each) for each in said[key].values] for key in GROUPS if key in said}
+        self.keys = [each for key, each in said.items() if key not in GROUPS]
+        self._builders: dict[tuple[str, ...], RunBuilder] = {}
+
+    def combinations(self) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+        """Yield the chosen names and the values of every combination, seeds included."""
+        for choice in itertools.product(*self.groups.values()):
+            names = dict(zip(self.groups, choice, strict=True))
+            for setting in itertools.product(*(each.values for each in self.keys)):
+                for seed in self.seeds:
+                    values = self.configuration.compose(names)
+                    for assignment, value in zip(self.keys, setting, strict=True):
+                        set_key(values, assignment.key, value)
+                    values["seed"] = seed
+                    yield names, values
+
+    def builder(self, names: dict[str, str]) -> RunBuilder:
+        """Return what builds specifications for these choices."""
+        key = tuple(names.values())
+        if key not in self._builders:
+            self._builders[key] = RunBuilder(self.configuration, names)
+        return self._builders[key]
+
+
+def _seeds(values: Sequence[Any]) -> list[int]:
+    if not all(isinstance(each, int) and each >= 0 for each in values):
+        raise UserError(f"seed={','.join(map(str, values))}: seeds are whole numbers of at least 0.")
+    return list(values)
+
+
+def _ranges(
+    task: Task, protocol: Protocol, lengths: list[int], train_range: str | None
+) -> list[tuple[LengthRange, list[int]]]:
+    """Return what to train on, and where to evaluate each."""
+    for length in lengths:
+        task.check_length(length)
+    if protocol == "per_length":
+        if train_range is not None:
+            raise UserError(
+                "--train-range is for the protocols mixed and extrapolation; this one is per_length."
+            )
+        if task.reads_files:
+            raise UserError(
+                f"{task.name} reads files, whose pairs have the lengths they have: one model per length cannot be "
+                "trained on them. Use --protocol mixed: one model, evaluated by length."
+            )
+        return [(LengthRange(length, length), [length]) for length in lengths]
+    if train_range is None and protocol == "extrapolation" and not task.reads_files:
+        raise UserError("--protocol extrapolation needs --train-range SHORTEST:LONGEST, such as 4:16.")
+    requested = parse_train_range(train_range) if train_range else None
+    if requested is None and not task.reads_files:
+        requested = (lengths[0], lengths[-1])
+    trained = task.training_range(requested, None)
+    if protocol == "mixed" and not (trained.minimum <= lengths[0] and lengths[-1] <= trained.maximum):
+        raise UserError(
+            f"--protocol mixed tests inside the range that it trains on, {trained.minimum}:{trained.maximum}; "
+            f"the lengths go from {lengths[0]} to {lengths[-1]}. Widen the range, or use --protocol extrapolation."
+        )
+    task.check_length(trained.maximum)
+    return [(trained, lengths)]

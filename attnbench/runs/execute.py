@@ -1,0 +1,150 @@
+"""All that a worker does: take one run folder and bring it to its end."""
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attnbench.errors import DamagedFileError, InterruptedRunError, UserError
+from attnbench.runs.checkpoint import load_checkpoint, save_checkpoint
+from attnbench.runs.columns import read_rows, write_rows
+from attnbench.runs.environment import describe_environment
+from attnbench.runs.files import write_json
+from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.rows import metrics_row
+from attnbench.runs.spec import RunSpec
+from attnbench.tasks.base import LengthRange
+from attnbench.training.device import check_precision, resolve_device
+from attnbench.training.trainer import Trainer, TrainRow
+
+TRAIN_COLUMNS = [field.name for field in fields(TrainRow)]
+
+
+def _say_nothing(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run is executed; nothing here changes its results.
+
+    Attributes:
+        device: "auto", "cpu", "cuda" or "mps".
+        trusted_folder: where classes may come from besides attnbench.
+        should_stop: asked before every step.
+        on_progress: told after every evaluation: steps done, budget, free-running validation accuracy.
+        on_note: told in words what a person should know.
+    """
+
+    device: str = "auto"
+    trusted_folder: Path | None = None
+    should_stop: Callable[[], bool] = lambda: False
+    on_progress: Callable[[int, int, float], None] = _say_nothing
+    on_note: Callable[[str], None] = _say_nothing
+
+
+def execute(folder: RunFolder, execution: Execution) -> Outcome:
+    """Train the run, or go on where it stopped, then evaluate it at every requested length.
+
+    Whatever goes wrong inside the run ends in its status.json, so that the others can go on.
+
+    Raises:
+        InterruptedRunError: when asked to stop; the run is saved and goes on another time.
+        ClaimedError: when another process works on it.
+    """
+    with folder.claim():
+        folder.forget_read()
+        outcome = folder.read_outcome()
+        if folder.state == "done" and outcome is not None:
+            return outcome
+        started = time.perf_counter()
+        try:
+            outcome = _train_and_evaluate(folder, execution)
+        except InterruptedRunError:
+            raise
+        except Exception as error:  # noqa: BLE001 one run must not take the others with it
+            folder.error_file.write_text(traceback.format_exc(), encoding="utf-8")
+            outcome = Outcome(folder.run_id, "failed", error=f"{error}" or type(error).__name__)
+        outcome.seconds = round(time.perf_counter() - started, 3)
+        folder.write_outcome(outcome)
+        return outcome
+
+
+def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
+    folder.status_file.unlink(missing_ok=True)
+    spec = RunSpec.from_values(folder.read_spec(), execution.trusted_folder)
+    device = resolve_device(execution.device)
+    check_precision(spec.training.precision, device)
+    trainer = _make_trainer(spec, device)
+    resumed_from_step = _resume(trainer, folder, execution)
+    write_json(folder.environment_file, describe_environment(str(device), spec.training.precision))
+    _train(trainer, folder, execution)
+    lengths = folder.requested_lengths
+    _evaluate(spec, trainer, folder, lengths)
+    return Outcome(
+        folder.run_id,
+        "done",
+        lengths=lengths,
+        stop_reason=trainer.stop_reason,
+        steps=trainer.step,
+        resumed_from_step=resumed_from_step,
+    )
+
+
+def _make_trainer(spec: RunSpec, device: torch.device) -> Trainer:
+    sizes = len(spec.task.source_vocabulary.tokens), len(spec.task.target_vocabulary.tokens)
+    model = spec.model.build(*sizes, spec.seed)
+    return Trainer(spec.task, model, spec.training, spec.lengths, spec.seed, device)
+
+
+def _resume(trainer: Trainer, folder: RunFolder, execution: Execution) -> int | None:
+    """Go on from the checkpoint, if there is a good one; return the step at which it stood."""
+    if not folder.checkpoint_file.exists():
+        return None
+    try:
+        trainer.load_state_dict(load_checkpoint(folder.checkpoint_file))
+    except DamagedFileError as error:
+        execution.on_note(f"{error} The run {folder.run_id} begins anew.")
+        folder.checkpoint_file.unlink()
+        return None
+    return trainer.step
+
+
+def _train(trainer: Trainer, folder: RunFolder, execution: Execution) -> None:
+    try:
+        for row in trainer.fit(execution.should_stop):
+            _save(trainer, folder)
+            execution.on_progress(row.step, trainer.config.steps, row.validation_token_accuracy)
+    except InterruptedRunError:
+        _save(trainer, folder)
+        raise
+
+
+def _save(trainer: Trainer, folder: RunFolder) -> None:
+    """Write train.csv, then the checkpoint that holds the same rows: after a crash in between, nothing is lost."""
+    write_rows(folder.train_file, [asdict(row) for row in trainer.rows], TRAIN_COLUMNS)
+    save_checkpoint(folder.checkpoint_file, trainer.state_dict())
+
+
+def _evaluate(spec: RunSpec, trainer: Trainer, folder: RunFolder, lengths: list[int]) -> None:
+    """Write one row per requested length, keeping those that are there already."""
+    wanted = [spec.task.evaluation_range(length, lengths) for length in lengths]
+    rows = {each: row for each, row in _rows_by_range(folder).items() if each in wanted}
+    for each in wanted:
+        if each not in rows:
+            scores = trainer.test(each)
+            if scores.tokens:
+                rows[each] = metrics_row(spec, trainer, each, scores)
+    write_rows(folder.metrics_file, [rows[each] for each in sorted(rows)])
+
+
+def _rows_by_range(folder: RunFolder) -> dict[LengthRange, dict[str, Any]]:
+    try:
+        rows = read_rows(folder.metrics_file)
+        return {LengthRange(int(row["length_min"]), int(row["length"])): dict(row) for row in rows}
+    except (OSError, UserError, KeyError, ValueError):
+        return {}  # evaluating again costs seconds and trains nothing

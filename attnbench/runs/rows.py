@@ -1,0 +1,73 @@
+"""A run's rows of metrics.csv."""
+
+from typing import Any
+
+import attnbench
+from attnbench.runs.spec import RunSpec
+from attnbench.tasks.base import LengthRange
+from attnbench.training.evaluation import Scores
+from attnbench.training.text_scores import bleu_and_chrf
+from attnbench.training.trainer import Trainer
+
+
+def metrics_row(spec: RunSpec, trainer: Trainer, lengths: LengthRange, scores: Scores) -> dict[str, Any]:
+    """Return the row of one evaluated length; what is not defined for it is None."""
+    return {
+        **_about_the_run(spec, trainer),
+        **_about_the_length(spec, lengths, scores),
+        "token_accuracy": scores.token_accuracy,
+        "sequence_accuracy": scores.sequence_accuracy,
+        "teacher_forced_accuracy": scores.teacher_forced_accuracy,
+        "cross_entropy_nats": scores.cross_entropy_nats,
+        "alignment_accuracy": scores.alignment_accuracy,
+        "examples": scores.examples,
+        "target_tokens": scores.tokens,
+    }
+
+
+def _about_the_run(spec: RunSpec, trainer: Trainer) -> dict[str, Any]:
+    last = trainer.rows[-1]
+    return {
+        "run_id": spec.run_id,
+        "task": spec.task.name,
+        "model": spec.model.name,
+        "variant": spec.variant,
+        "protocol": spec.protocol,
+        "train_min_length": spec.lengths.minimum,
+        "train_max_length": spec.lengths.maximum,
+        "seed": spec.seed,
+        "hidden_size": spec.model.hidden_size,
+        "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
+        "learning_rate": spec.training.learning_rate,
+        "steps": trainer.step,
+        "steps_to_90": steps_to_90(spec, trainer),
+        "stop_reason": trainer.stop_reason,
+        "train_seconds": round(last.train_seconds, 3),
+        "tokens_per_second": round(last.target_tokens / last.train_seconds, 1),
+        "device": trainer.device.type,
+        "version": attnbench.__version__,
+    }
+
+
+def _about_the_length(spec: RunSpec, lengths: LengthRange, scores: Scores) -> dict[str, Any]:
+    bits = spec.task.information_bits(lengths)
+    bleu, chrf = bleu_and_chrf(scores.hypotheses, scores.references) if scores.references else (None, None)
+    return {
+        "length": lengths.maximum,
+        "length_min": lengths.minimum,
+        "length_unit": spec.task.length_unit,
+        "context_size": spec.model.context_size(scores.mean_source_tokens),
+        "chance_accuracy": spec.task.chance_accuracy(lengths),
+        "bits_available": bits,
+        "bits_recovered": None if bits is None else scores.bits_recovered(bits),
+        "bleu": bleu,
+        "chrf": chrf,
+    }
+
+
+def steps_to_90(spec: RunSpec, trainer: Trainer) -> int | None:
+    """Return the first evaluated step that was 0.9 of the way from chance to perfect on validation."""
+    ranges = spec.task.validation_ranges(spec.lengths)
+    chance = sum(spec.task.chance_accuracy(each) for each in ranges) / len(ranges)
+    threshold = chance + 0.9 * (1 - chance)
+    return next((row.step for row in trainer.rows if row.validation_token_accuracy >= threshold), None)

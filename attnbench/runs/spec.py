@@ -1,0 +1,118 @@
+"""What a run is: all that determines its trained weights, and nothing else."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from attnbench.errors import UserError
+from attnbench.models.arm import Arm
+from attnbench.schema import TARGET_KEY, build, load_class
+from attnbench.tasks.base import LengthRange, Task
+from attnbench.training.config import TrainingConfig
+
+Protocol = Literal["per_length", "mixed", "extrapolation"]
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One training: task, model, training, train range and seed.
+
+    Where it runs is no part of it, nor are the lengths at which it is evaluated.
+
+    Attributes:
+        lengths: the source lengths trained on, in the task's unit.
+        data: a hash of the files that the task reads; None where it reads none. The paths of those files do not
+            tell runs apart, their content does.
+        variant: the differences from the defaults of conf/, for tables; follows from the rest.
+    """
+
+    task: Task
+    model: Arm
+    training: TrainingConfig
+    protocol: Protocol
+    lengths: LengthRange
+    seed: int
+    data: str | None = None
+    variant: str = ""
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """All that tells this run from others, as plain values."""
+        return {
+            "task": {
+                key: value for key, value in _named(self.task).items() if key not in path_fields(self.task)
+            },
+            "data": self.data,
+            "model": _named(self.model),
+            "training": plain(self.training),
+            "protocol": self.protocol,
+            "train_min_length": self.lengths.minimum,
+            "train_max_length": self.lengths.maximum,
+            "seed": self.seed,
+        }
+
+    @cached_property
+    def run_id(self) -> str:
+        """The name of the run's folder, for people to read and for us to tell runs apart."""
+        text = json.dumps(self.identity, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        low, high = self.lengths.minimum, self.lengths.maximum
+        span = f"{low}" if low == high else f"{low}-{high}"
+        size = self.model.hidden_size
+        return f"{self.task.name}-{self.model.name}-L{span}-h{size}-s{self.seed}-{digest}"
+
+    def to_values(self) -> dict[str, Any]:
+        """Return the plain values from which `from_values` makes the same spec again."""
+        return {"run_id": self.run_id, **self.identity, "task": _named(self.task), "variant": self.variant}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], trusted_folder: Path | None = None) -> "RunSpec":
+        """Build the spec from plain values.
+
+        Raises:
+            UserError: where a value is missing or wrong, a class is foreign, or the values do not belong to the
+                run_id that stands with them.
+        """
+        try:
+            spec = cls(
+                task=build_named(values["task"], Task, "task", trusted_folder),
+                model=build_named(values["model"], Arm, "model", trusted_folder),
+                training=build(TrainingConfig, values["training"], "training"),
+                protocol=values["protocol"],
+                lengths=LengthRange(values["train_min_length"], values["train_max_length"]),
+                seed=values["seed"],
+                data=values["data"],
+                variant=values["variant"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"not the specification of a run: {error!r}") from error
+        if spec.run_id != values.get("run_id"):
+            raise UserError(f"the values belong to the run {spec.run_id}, not to {values.get('run_id')}")
+        return spec
+
+
+def build_named(values: Mapping[str, Any], base: type, where: str, trusted_folder: Path | None) -> Any:
+    """Build the task or model whose class the values name by `_target_`."""
+    if TARGET_KEY not in values:
+        raise UserError(f"{where}.{TARGET_KEY} is missing: it names the class of the {where}.")
+    cls = load_class(values[TARGET_KEY], base, trusted_folder)
+    return build(cls, {key: value for key, value in values.items() if key != TARGET_KEY}, where)
+
+
+def plain(instance: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass, not descending into them."""
+    return {field.name: getattr(instance, field.name) for field in fields(instance)}
+
+
+def path_fields(task: Task) -> set[str]:
+    """Return the names of the task's fields that are paths of files."""
+    return {field.name for field in fields(task) if field.metadata.get("path")}
+
+
+def _named(instance: Any) -> dict[str, Any]:
+    cls = type(instance)
+    return {TARGET_KEY: f"{cls.__module__}.{cls.__qualname__}", **plain(instance)}

@@ -1,0 +1,38 @@
+"""Where runs are executed. What has been done is told by the run folders, never by an executor's memory."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnbench.sweeps.events import Listener
+
+
+@dataclass(frozen=True)
+class WorkOrder:
+    """How the runs are to be executed; nothing here changes their results.
+
+    Attributes:
+        device: "auto", "cpu", "cuda" or "mps".
+        trusted_folder: where classes may come from besides attnbench.
+    """
+
+    device: str = "auto"
+    trusted_folder: Path | None = None
+
+
+class Submission(ABC):
+    """Runs that were handed over."""
+
+    @abstractmethod
+    def wait(self, listener: Listener, should_stop: Callable[[], bool]) -> None:
+        """Stay until every run has ended, telling the listener; when asked to stop, let them save and end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executor(ABC):
+    """Takes run folders and sees to it that they are executed. Its fields are its configuration."""
+
+    @abstractmethod
+    def submit(self, run_folders: Sequence[Path], order: WorkOrder) -> Submission:
+        """Hand over prepared run folders."""

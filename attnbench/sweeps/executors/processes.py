@@ -1,0 +1,217 @@
+"""Several runs side by side on this machine, in persistent single-thread workers.
+
+Two single-thread processes do half as much work again as one process with two threads; and a worker that lives
+through many runs pays for importing torch once.
+"""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from attnbench.ranges import Count
+from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.sweeps.events import Event, Listener, Note, RunEnded, RunProgressed, RunStarted
+from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
+
+# glibc returns large blocks to the system at once, and asks for them again at the next step; keeping them takes a
+# third off a step of additive attention.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "268435456"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+ATTEMPTS = 2
+GRACE_SECONDS = 120.0
+
+EVENTS: dict[str, Callable[..., Event]] = {each.__name__: each for each in (RunStarted, RunProgressed, Note)}
+
+
+@dataclass
+class Worker:
+    """One process and the run that it is at."""
+
+    process: "subprocess.Popen[str]"
+    run_folder: Path | None = None
+
+
+@dataclass
+class ProcessSubmission(Submission):
+    """Runs that a few workers share."""
+
+    waiting: deque[Path]
+    order: WorkOrder
+    worker_count: int
+    environments: list[dict[str, str]]
+    attempts: dict[Path, int] = field(default_factory=dict)
+    messages: "queue.SimpleQueue[tuple[Worker, str | None]]" = field(default_factory=queue.SimpleQueue)
+
+    def wait(self, listener: Listener, should_stop: Callable[[], bool]) -> None:
+        workers = {number: self._start(number) for number in range(min(self.worker_count, len(self.waiting)))}
+        is_stopping = False
+        for worker in workers.values():
+            self._hand_over(worker)
+        try:
+            while any(worker.run_folder for worker in workers.values()):
+                if should_stop() and not is_stopping:
+                    is_stopping = True
+                    self.waiting.clear()
+                    for worker in workers.values():
+                        _end_input(worker)
+                try:
+                    worker, line = self.messages.get(timeout=0.1)
+                except queue.Empty:
+                    continue
+                if line is None:
+                    self._replace_dead(worker, workers, listener, is_stopping)
+                else:
+                    self._take(worker, json.loads(line), listener)
+        finally:
+            for worker in workers.values():
+                _leave(worker)
+
+    def _start(self, number: int) -> Worker:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "attnbench.sweeps.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={
+                **KEEP_MEMORY,
+                **os.environ,
+                **ONE_THREAD,
+                **self.environments[number % len(self.environments)],
+            },
+        )
+        worker = Worker(process)
+        threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
+        return worker
+
+    def _listen(self, worker: Worker) -> None:
+        assert worker.process.stdout is not None
+        for line in worker.process.stdout:
+            self.messages.put((worker, line))
+        self.messages.put((worker, None))
+
+    def _hand_over(self, worker: Worker) -> None:
+        """Give the worker its next run, or let it go."""
+        if not self.waiting:
+            worker.run_folder = None
+            _end_input(worker)
+            return
+        worker.run_folder = self.waiting.popleft()
+        trusted = self.order.trusted_folder
+        values = {
+            "run_folder": str(worker.run_folder),
+            "device": self.order.device,
+            "trusted_folder": str(trusted) if trusted else None,
+        }
+        try:
+            assert worker.process.stdin is not None
+            worker.process.stdin.write(json.dumps(values) + "\n")
+            worker.process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            pass  # it has died: the end of its output says so in a moment
+
+    def _take(self, worker: Worker, message: dict[str, Any], listener: Listener) -> None:
+        kind = message.pop("event")
+        if kind != RunEnded.__name__:
+            listener(EVENTS[kind](**message))
+            return
+        outcome = Outcome(**message["outcome"]) if message["outcome"] else None
+        listener(RunEnded(message["run_id"], outcome))
+        self._hand_over(worker)
+
+    def _replace_dead(
+        self, dead: Worker, workers: dict[int, Worker], listener: Listener, is_stopping: bool
+    ) -> None:
+        """Try the run of a worker that died once more, in a new one."""
+        folder, cause = dead.run_folder, _cause_of_death(dead.process)
+        dead.run_folder = None
+        if folder is None:
+            return
+        self.attempts[folder] = self.attempts.get(folder, 0) + 1
+        number = next(number for number, worker in workers.items() if worker is dead)
+        if is_stopping:
+            listener(RunEnded(folder.name, None))
+            return
+        if self.attempts[folder] < ATTEMPTS:
+            listener(Note(f"The worker of {folder.name} {cause}; the run is tried once more."))
+            self.waiting.appendleft(folder)
+        else:
+            outcome = Outcome(folder.name, "failed", error=f"its worker {cause}, {ATTEMPTS} times")
+            RunFolder(folder).write_outcome(outcome)
+            listener(RunEnded(folder.name, outcome))
+        if self.waiting:
+            workers[number] = self._start(number)
+            self._hand_over(workers[number])
+
+
+def _cause_of_death(process: "subprocess.Popen[str]") -> str:
+    status = process.wait()
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"was killed by {name}{hint}"
+    return f"died with status {status}"
+
+
+def _end_input(worker: Worker) -> None:
+    try:
+        if worker.process.stdin is not None:
+            worker.process.stdin.close()
+    except BrokenPipeError:
+        pass  # it has died already
+
+
+def _leave(worker: Worker) -> None:
+    """Let a worker save and end; end it where it does not."""
+    _end_input(worker)
+    try:
+        worker.process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        worker.process.kill()
+        worker.process.wait()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processes(Executor):
+    """Executes in worker processes.
+
+    Attributes:
+        workers: how many; None for one per core, or `workers_per_gpu` for each GPU.
+        workers_per_gpu: how many share one GPU.
+    """
+
+    workers: Count | None
+    workers_per_gpu: Count
+
+    def submit(self, run_folders: Sequence[Path], order: WorkOrder) -> ProcessSubmission:
+        gpus = _count_gpus(order.device)
+        environments: list[dict[str, str]] = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus] or [{}]
+        count = self.workers or (self.workers_per_gpu * len(gpus) if gpus else available_cores())
+        return ProcessSubmission(deque(run_folders), order, count, environments)
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _count_gpus(device: str) -> list[str]:
+    """Return the CUDA devices that the runs will use, as CUDA_VISIBLE_DEVICES names them."""
+    if device not in ("auto", "cuda"):
+        return []
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",") if named else [str(number) for number in range(torch.cuda.device_count())]

@@ -1,0 +1,72 @@
+"""The words in which a person says which lengths and seeds to sweep."""
+
+import re
+
+from attnbench.errors import UserError
+
+LENGTHS_HELP = "Write lengths as 4,8,16 or as a span: 4:64:4 (steps of 4), 4:64:x2 (doubling)."
+
+
+def parse_lengths(text: str) -> list[int]:
+    """Read lengths such as `4,8,16`, `4:64:4` and `4:64:x2`; sorted, each once.
+
+    Raises:
+        UserError: where a part is not a length, or a span runs backwards.
+    """
+    lengths: set[int] = set()
+    for part in text.split(","):
+        lengths.update(_parse_span(part.strip(), text))
+    return sorted(lengths)
+
+
+def _parse_span(part: str, text: str) -> list[int]:
+    found = re.fullmatch(r"(\d+)(?::(\d+)(?::(x?)(\d+))?)?", part)
+    if found is None:
+        what = f"'{part}' is not a length" if part else "a length is missing"
+        raise UserError(f"--lengths {text}: {what}. {LENGTHS_HELP}")
+    first = int(found[1])
+    last = int(found[2] or first)
+    stride = int(found[4] or 1)
+    if first < 1:
+        raise UserError(f"--lengths {text}: a length is at least 1, got {first}. {LENGTHS_HELP}")
+    if last < first:
+        raise UserError(f"--lengths {text}: '{part}' runs backwards. {LENGTHS_HELP}")
+    if stride < 1 or (found[3] and stride < 2):
+        raise UserError(f"--lengths {text}: '{part}' would never end. {LENGTHS_HELP}")
+    if not found[3]:
+        return list(range(first, last + 1, stride))
+    lengths = [first]
+    while lengths[-1] * stride <= last:
+        lengths.append(lengths[-1] * stride)
+    return lengths
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Read `5` as the seeds 0 to 4, and `7,11` or `7,` as these seeds.
+
+    Raises:
+        UserError: where it is neither.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    is_list = len(parts) > 1
+    if is_list and parts[-1] == "":
+        parts.pop()
+    if not parts or not all(re.fullmatch(r"\d+", part) for part in parts):
+        raise UserError(f"--seeds {text}: expected a count such as 5 or a list of seeds such as 7,11.")
+    if is_list:
+        return sorted({int(part) for part in parts})
+    if int(parts[0]) < 1:
+        raise UserError(f"--seeds {text}: expected a count of at least 1; for seed 0 alone write --seeds 1.")
+    return list(range(int(parts[0])))
+
+
+def parse_train_range(text: str) -> tuple[int, int]:
+    """Read `4:32` as the range of lengths to train on.
+
+    Raises:
+        UserError: where it is not one.
+    """
+    found = re.fullmatch(r"(\d+):(\d+)", text.strip())
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise UserError(f"--train-range {text}: expected SHORTEST:LONGEST, such as 4:32.")
+    return int(found[1]), int(found[2])

@@ -1,0 +1,111 @@
+"""Brings many runs to their end: prepares what is missing, hands it over, and stays until it is done."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attnbench.errors import UserError
+from attnbench.runs.claim import is_claimed
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.spec import RunSpec
+from attnbench.runs.store import RunStore
+from attnbench.sweeps.events import Listener, Note
+from attnbench.sweeps.executors.base import Executor, WorkOrder
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that a sweep wants, and the lengths at which it is to be evaluated."""
+
+    spec: RunSpec
+    lengths: tuple[int, ...]
+
+
+@dataclass
+class SweepResult:
+    """What came of the planned runs.
+
+    Attributes:
+        failed: reason by run_id.
+        unfinished: run_ids that are left to be done, after an interruption.
+    """
+
+    done: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    unfinished: list[str] = field(default_factory=list)
+
+
+def prepare(
+    store: RunStore, planned: Sequence[PlannedRun], listener: Listener, trusted_folder: Path | None
+) -> list[RunFolder]:
+    """Write down every planned run; a damaged one is named and begins anew."""
+    folders = []
+    for run in planned:
+        folder = store.folder(run.spec.run_id)
+        damage = find_damage(folder, run.spec, trusted_folder)
+        if damage and not is_claimed(folder.claim_file):
+            listener(Note(f"{damage} The run {folder.run_id} is repeated."))
+            folder.discard()
+        folder.prepare(run.spec.to_values(), run.lengths)
+        folders.append(folder)
+    return folders
+
+
+def find_damage(folder: RunFolder, spec: RunSpec, trusted_folder: Path | None) -> str | None:
+    """Return what is wrong with the files of a run, or None."""
+    damage = folder.find_damage()
+    if damage is not None or not folder.spec_file.exists():
+        return damage
+    if folder.read_outcome() is not None:
+        return None  # a finished run's spec was compared with its recorded checksum
+    try:
+        found = RunSpec.from_values(folder.read_spec(), trusted_folder)
+    except UserError as error:
+        return f"{folder.spec_file} is damaged: {error}"
+    if found.run_id != spec.run_id:
+        return f"{folder.spec_file} is damaged: it describes {found.run_id}."
+    return None
+
+
+def missing(folders: Sequence[RunFolder], retry_failed: bool) -> list[RunFolder]:
+    """Return the runs that are still to be done."""
+    finished = ("done",) if retry_failed else ("done", "failed")
+    return [folder for folder in folders if folder.state not in finished]
+
+
+def run_to_the_end(
+    folders: Sequence[RunFolder],
+    executor: Executor,
+    order: WorkOrder,
+    listener: Listener,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Execute what nobody else works on, and wait for what somebody else does."""
+    left = list(folders)
+    while left and not should_stop():
+        free = [folder for folder in left if not is_claimed(folder.claim_file)]
+        if free:
+            executor.submit([folder.path for folder in free], order).wait(listener, should_stop)
+        else:
+            time.sleep(POLL_SECONDS)
+        for folder in left:
+            folder.forget_read()
+        left = missing(left, retry_failed=False)
+
+
+def result_of(folders: Sequence[RunFolder]) -> SweepResult:
+    """Say what came of the runs, from their folders alone."""
+    result = SweepResult()
+    for folder in folders:
+        folder.forget_read()
+        outcome = folder.read_outcome()
+        if folder.state == "done":
+            result.done.append(folder.run_id)
+        elif outcome is not None and outcome.state == "failed":
+            result.failed[folder.run_id] = outcome.error or "no reason was given"
+        else:
+            result.unfinished.append(folder.run_id)
+    return result
