@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from attnbench.vocabulary import SPECIAL_TOKENS, UNKNOWN, WordVocabulary
 
-# Without it the Rust threads of tokenizers warn when a process forks that has used them. One thread is fast enough
-# here: each distinct word is encoded once.
+# Rust threads that tokenizers leaves behind cannot follow into a forked process, and the cores belong to the workers.
+# One thread is fast enough here: each distinct word is encoded once.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 SMALLEST_SUBWORD_VOCABULARY = len(SPECIAL_TOKENS) + 256

@@ -105,6 +105,8 @@ FORK = """
 import os
 from attnbench.tasks.subwords import SubwordVocabulary
 words = SubwordVocabulary.train(["low lower"] * 9, 300)
+if os.path.isdir("/proc/self/task"):
+    assert len(os.listdir("/proc/self/task")) == 1
 if os.fork() == 0:
     words.encode("lowest")
     SubwordVocabulary.train(["low lower"] * 9, 300)
@@ -113,7 +115,7 @@ assert os.wait()[1] == 0
 """
 
 
-def test_a_fork_after_training_is_silent() -> None:
+def test_training_leaves_no_threads_behind_and_forks_silently() -> None:
     environment = {key: value for key, value in os.environ.items() if key != "TOKENIZERS_PARALLELISM"}
     done = subprocess.run(
         [sys.executable, "-c", FORK], env=environment, capture_output=True, text=True, check=True
