@@ -47,7 +47,7 @@ def test_the_interval_is_over_the_seeds_own_log_lengths():
 
 def test_a_point_outside_the_interval_says_so():
     # Nine shallow seeds pass half way from 4 to 8 in log2, one steep seed nine tenths of the way. The mean
-    # curve follows the steep one; the seeds' own lengths have mean 0.54 and margin 2.262 · 0.1265 / √10 = 0.09.
+    # curve follows the steep one; the seeds' own lengths have mean 0.54, margin 2.262 · 0.1265 / √10 = 0.09.
     found = breakdown_of({4: [0.501] * 9 + [0.95], 8: [0.499] * 9 + [0.45]})
     assert math.log2(found.length) == pytest.approx(2 + 0.0459 / 0.0518)
     assert (math.log2(found.low), math.log2(found.high)) == pytest.approx((2.4495, 2.6305), abs=1e-3)

@@ -1,0 +1,61 @@
+"""Where the panels of a figure stand, with room for the legends beside them and the caption below.
+
+Matplotlib's layout engines shrink panels to make room; here the panels keep their size and the figure grows.
+"""
+
+import textwrap
+from collections.abc import Mapping
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# All in inches.
+_PANEL_WIDTH, _PANEL_HEIGHT = 4.4, 2.7
+_LEFT, _RIGHT = 0.72, 0.15
+_BOTTOM, _BETWEEN_ROWS = 0.55, 0.45
+_CAPTION_CHARACTER, _CAPTION_LINE = 0.057, 0.145
+_CAPTION_POINTS = 7.5
+_EDGE = 0.12
+
+
+def add_panel(figure: Figure) -> Axes:
+    """Add axes of the size of a panel; `place_panels` puts them where they belong."""
+    width, height = figure.get_size_inches()
+    return figure.add_axes((0, 0, _PANEL_WIDTH / width, _PANEL_HEIGHT / height), label=str(len(figure.axes)))
+
+
+def place_panels(figure: Figure, grid: Mapping[tuple[int, int], Axes], caption: str) -> None:
+    """Size the figure for panels at (row, column) and their legends, and write the caption under them."""
+    legends = {place: _legend_size(figure, ax) for place, ax in grid.items()}
+    above = _EDGE + max(_title_height(figure, ax) for ax in grid.values())
+    widths = [
+        max(_LEFT + _PANEL_WIDTH + legends[place][0] + _RIGHT for place in grid if place[1] == column)
+        for column in sorted({column for _, column in grid})
+    ]
+    heights = [
+        max(_PANEL_HEIGHT, *(legends[place][1] for place in grid if place[0] == row))
+        for row in sorted({row for row, _ in grid})
+    ]
+    lines = textwrap.wrap(caption, int((sum(widths) - 2 * _EDGE) / _CAPTION_CHARACTER))
+    below = _BOTTOM + _EDGE + len(lines) * _CAPTION_LINE
+    width, height = sum(widths), above + sum(heights) + _BETWEEN_ROWS * (len(heights) - 1) + below
+    figure.set_size_inches(width, height)
+    for (row, column), ax in grid.items():
+        left = sum(widths[:column]) + _LEFT
+        bottom = below + sum(heights[row + 1 :]) + _BETWEEN_ROWS * (len(heights) - 1 - row)
+        ax.set_position((left / width, bottom / height, _PANEL_WIDTH / width, heights[row] / height))
+    figure.text(_EDGE / width, _EDGE / height, "\n".join(lines), fontsize=_CAPTION_POINTS, color="#333333")
+
+
+def _legend_size(figure: Figure, ax: Axes) -> tuple[float, float]:
+    legend = ax.get_legend()
+    if legend is None:
+        return 0.0, 0.0
+    extent = legend.get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    return extent.width / figure.dpi, extent.height / figure.dpi
+
+
+def _title_height(figure: Figure, ax: Axes) -> float:
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    return (ax.title.get_window_extent(renderer).y1 - ax.get_window_extent(renderer).y1) / figure.dpi

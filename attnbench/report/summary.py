@@ -1,0 +1,118 @@
+"""The table that a sweep prints: what each arm reached at each length, and where it breaks down."""
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from attnbench.report.breakdown_words import breakdown_cell
+from attnbench.report.panels import ArmRows, Panel, split_panels
+
+# What fits beside the other columns on a terminal.
+_MOST_LENGTHS = 8
+_NONE = "–"
+# Score: its name, and how its means are written.
+_SCORES = {"token_accuracy": ("free-running token accuracy", ".2f"), "bleu": ("BLEU", ".1f")}
+
+# What is said of an arm: the name of its column and its cell.
+Fact = tuple[str, Callable[[ArmRows], str]]
+
+
+def summary_table(metrics: pd.DataFrame, curve: pd.DataFrame, breakdown: pd.DataFrame) -> Table:
+    """Lay out mean free-running accuracy by length and L50: a row for each arm, and one for its BLEU if any.
+
+    Each task and protocol has a table of its own. What all its arms share, such as the number of seeds, is in
+    the title. Where there are more lengths than fit on a line, some are shown and the caption says so.
+    """
+    grid = Table.grid()
+    for panel in split_panels(metrics, curve, breakdown):
+        lengths = _spread(sorted(panel.length_labels("length")), _MOST_LENGTHS)
+        grid.add_row(Text(_title(panel), style="bold"))
+        grid.add_row(_panel_table(panel, lengths))
+        grid.add_row(Text(_caption(panel, lengths)))
+        grid.add_row()
+    return grid
+
+
+def _panel_table(panel: Panel, lengths: Sequence[int]) -> Table:
+    labels, facts = panel.length_labels("length"), _facts(panel)
+    table = Table(box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("arm", overflow="fold", min_width=10)
+    for length in lengths:
+        table.add_column(labels[length], justify="right", no_wrap=True)
+    for name, _ in facts:
+        table.add_column(name, justify="left" if name == "L50" else "right", min_width=len(name))
+    for rows in panel.arms:
+        _add_arm(table, rows, lengths, facts)
+    return table
+
+
+def _add_arm(table: Table, rows: ArmRows, lengths: Sequence[int], facts: Sequence[Fact]) -> None:
+    """Add a row for each score that the arm has, the first with what else is known of the arm."""
+    name, known = rows.label, [fact(rows) for _, fact in facts]
+    for score in [score for score in _SCORES if not rows.points(score).empty]:
+        name = f"{name} BLEU".strip() if score == "bleu" else name
+        cells = [name, *(_mean(rows, score, length) for length in lengths), *known]
+        # Not as markup: a variant may hold brackets.
+        table.add_row(*map(Text, cells))
+        name, known = "", [""] * len(facts)
+
+
+def _title(panel: Panel) -> str:
+    scores = [name for score, (name, _) in _SCORES.items() if panel.arms_with(score)]
+    unit = f" ({panel.length_unit})" if panel.length_unit else ""
+    seeds = {_seeds(rows) for rows in panel.arms}
+    number = seeds.pop() if len(seeds) == 1 else ""
+    over = {"": "", "1": ", one seed"}.get(number, f", {number} seeds")
+    return f"{panel.title}{over}\nMean {' and '.join(scores)} by input length{unit}"
+
+
+def _caption(panel: Panel, shown: Sequence[int]) -> str:
+    tested = panel.length_labels("length")
+    some = f"{len(shown)} of {len(tested)} lengths are shown; curve.csv has them all.\n"
+    columns = "context: numbers that cross from encoder to decoder; budget: runs ended by it"
+    return (some if len(shown) < len(tested) else "") + columns
+
+
+def _facts(panel: Panel) -> list[Fact]:
+    """Return the columns behind the accuracies; the title has the number of seeds where all arms share it."""
+    seeds: list[Fact] = [("seeds", _seeds)] if len({_seeds(rows) for rows in panel.arms}) > 1 else []
+    return [("L50", _breakdown), *seeds, ("context", _context), ("budget", _budget)]
+
+
+def _mean(rows: ArmRows, score: str, length: int) -> str:
+    means = rows.points(score).set_index("length")["mean"]
+    return format(means[length], _SCORES[score][1]) if length in means.index else _NONE
+
+
+def _breakdown(rows: ArmRows) -> str:
+    found = rows.breakdown("token_accuracy")
+    return _NONE if found is None else breakdown_cell(found)
+
+
+def _seeds(rows: ArmRows) -> str:
+    return str(rows.metrics["seed"].nunique())
+
+
+def _context(rows: ArmRows) -> str:
+    """Return how many numbers cross from encoder to decoder, at the shortest and at the longest length."""
+    sizes = rows.metrics["context_size"].dropna()
+    if sizes.empty:
+        return _NONE
+    return str(sizes.min()) if sizes.min() == sizes.max() else f"{sizes.min()}–{sizes.max()}"
+
+
+def _budget(rows: ArmRows) -> str:
+    """Return how many of the arm's runs were ended by their budget."""
+    runs = rows.metrics.drop_duplicates("run_id")
+    return f"{(runs['stop_reason'] == 'budget').sum()}/{len(runs)}"
+
+
+def _spread(lengths: Sequence[int], most: int) -> list[int]:
+    """Return at most so many of the lengths, evenly spread over them, with the first and the last."""
+    if len(lengths) <= most:
+        return list(lengths)
+    step = (len(lengths) - 1) / (most - 1)
+    return [lengths[round(i * step)] for i in range(most)]

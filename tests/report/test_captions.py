@@ -1,0 +1,56 @@
+import pytest
+
+from attnbench.report.captions import figure_caption
+from tests.metrics_rows import curve_rows, metrics_row
+from tests.report.sweeps import panels_of, text_rows, two_arms
+
+ACCURACIES = ("token_accuracy", "teacher_forced_accuracy")
+
+
+def test_intervals_and_number_of_seeds_are_stated():
+    caption = figure_caption(panels_of(two_arms()), ACCURACIES)
+    assert "mean of 3 seeds" in caption
+    assert "95 % Student t interval." in caption
+    assert "All arms: hidden size 64, at most 1,500 training steps." in caption
+
+
+def test_unequal_numbers_of_seeds_and_missing_intervals_are_stated():
+    rows = curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9, 0.8]})
+    caption = figure_caption(panels_of(rows), ACCURACIES)
+    assert "mean of 2 to 3 seeds" in caption
+    assert "(none where all seeds are equal)" in caption
+
+
+def test_one_seed_has_no_interval():
+    assert "one seed, so there is no interval" in figure_caption(panels_of(text_rows()), ["bleu"])
+
+
+@pytest.mark.parametrize("stop_reason", ["budget", "plateau"])
+def test_hollow_points_are_explained_where_there_are_any(stop_reason):
+    caption = figure_caption(panels_of(two_arms(stop_reason=stop_reason)), ACCURACIES)
+    assert ("Hollow" in caption) == (stop_reason == "budget")
+
+
+def test_free_running_and_teacher_forced_are_told_apart():
+    caption = figure_caption(panels_of(two_arms()), ACCURACIES)
+    assert "Free-running:" in caption
+    assert "Teacher-forced:" in caption
+    assert "L50:" in caption
+
+
+def test_shading_is_explained_for_extrapolation():
+    ranges = {"train_min_length": 4, "train_max_length": 16}
+    caption = figure_caption(panels_of(two_arms(protocol="extrapolation", **ranges)), ACCURACIES)
+    assert "length generalisation" in caption
+    assert "length generalisation" not in figure_caption(panels_of(two_arms()), ACCURACIES)
+
+
+def test_bits_and_bleu_are_not_explained_by_breakdowns():
+    assert "lower bound" in figure_caption(panels_of(two_arms()), ["bits_recovered"])
+    assert "L50" not in figure_caption(panels_of(two_arms()), ["bits_recovered"])
+
+
+def test_what_arms_share_is_named_and_what_differs_is_not():
+    rows = [metrics_row(variant="model.cell=gru", hidden_size=size, steps=None) for size in (32, 64)]
+    caption = figure_caption(panels_of(rows), ACCURACIES)
+    assert caption.endswith("All arms: model.cell=gru.")

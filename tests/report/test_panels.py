@@ -1,0 +1,69 @@
+import pytest
+
+from tests.metrics_rows import curve_rows, metrics_row
+from tests.report.sweeps import panels_of, text_rows, two_arms
+
+
+def test_tasks_and_protocols_have_panels_of_their_own():
+    ranges = {"train_min_length": 4, "train_max_length": 16}
+    rows = two_arms() + two_arms(task="copy") + two_arms(protocol="extrapolation", **ranges)
+    assert [(panel.task, panel.protocol) for panel in panels_of(rows)] == [
+        ("copy", "per_length"),
+        ("reverse", "extrapolation"),
+        ("reverse", "per_length"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "title"),
+    [
+        ("per_length", "reverse: one model per length"),
+        ("mixed", "reverse: mixed lengths, trained on 4–16"),
+        ("extrapolation", "reverse: extrapolation, trained on 4–16"),
+    ],
+)
+def test_titles_say_task_protocol_and_train_range(protocol, title):
+    (panel,) = panels_of(two_arms(protocol=protocol, train_min_length=4, train_max_length=16))
+    assert panel.title == title
+    assert panel.train_ends == ([16] if protocol == "extrapolation" else [])
+
+
+def test_an_arm_has_its_own_rows_and_no_others():
+    (panel,) = panels_of(two_arms())
+    fixed, attention = panel.arms
+    assert (fixed.arm.model, attention.arm.model) == ("fixed", "luong_general")
+    assert set(fixed.metrics["model"]) == {"fixed"}
+    assert fixed.points("token_accuracy")["length"].tolist() == [4, 8, 16, 32]
+    assert len(fixed.seed_lines("token_accuracy")) == 3
+    assert fixed.breakdown("token_accuracy").censored == ""
+    assert attention.breakdown("token_accuracy").censored == "above"
+
+
+def test_an_arm_without_a_score_has_neither_points_nor_breakdown():
+    (panel,) = panels_of(two_arms(bleu=None, chance_accuracy=None))
+    assert panel.arms_with("bleu") == []
+    assert panel.arms[0].seed_lines("bleu") == []
+    assert panel.arms[0].breakdown("token_accuracy") is None
+
+
+def test_budget_lengths_are_those_where_any_run_was_ended_by_it():
+    rows = [metrics_row(length=n, seed=s, stop_reason="plateau") for n in (4, 8, 16) for s in (0, 1)]
+    rows[3]["stop_reason"] = "budget"
+    rows[4]["stop_reason"] = None
+    (panel,) = panels_of(rows)
+    assert panel.arms[0].budget_lengths("token_accuracy") == {8}
+
+
+def test_buckets_are_written_whole():
+    (panel,) = panels_of(text_rows())
+    assert panel.length_labels("bleu") == {10: "1–10", 20: "11–20", 40: "21–40"}
+    assert panel.length_unit == "source words"
+
+
+def test_single_lengths_are_written_plainly():
+    (panel,) = panels_of(curve_rows({4: [1.0], 8: [1.0]}))
+    assert panel.length_labels("token_accuracy") == {4: "4", 8: "8"}
+
+
+def test_no_rows_have_no_panels():
+    assert panels_of([]) == []

@@ -1,0 +1,97 @@
+import pytest
+from rich.console import Console
+
+from attnbench.report.summary import summary_table
+from tests.metrics_rows import curve_rows
+from tests.report.sweeps import STAYING, sweep_of, text_rows, two_arms
+
+
+def lines_of(rows, width=100):
+    console = Console(width=width, force_terminal=False, color_system=None)
+    with console.capture() as capture:
+        console.print(summary_table(*sweep_of(rows)))
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def line_with(lines, start):
+    (line,) = [line for line in lines if line.strip().startswith(start)]
+    return line.split()
+
+
+def test_a_row_has_means_breakdown_context_and_runs_ended_by_budget():
+    lines = lines_of(two_arms(stop_reason="budget"))
+    assert line_with(lines, "arm") == ["arm", "4", "8", "16", "32", "L50", "context", "budget"]
+    fixed = line_with(lines, "fixed")
+    assert fixed[:6] == ["fixed", "0.99", "0.90", "0.60", "0.30", "18.8"]
+    assert fixed[-2:] == ["64", "12/12"]
+    assert line_with(lines, "luong general")[-4:] == [">", "32", "64", "12/12"]
+
+
+def test_the_title_says_task_protocol_seeds_and_unit():
+    lines = lines_of(two_arms())
+    assert lines[0] == "reverse: one model per length, 3 seeds"
+    assert lines[1] == "Mean free-running token accuracy by input length (symbols)"
+
+
+def test_seeds_have_a_column_where_they_differ():
+    rows = two_arms() + curve_rows({4: [0.06], 32: [0.06]}, model="blind")
+    lines = lines_of(rows)
+    assert "seeds" in line_with(lines, "arm")
+    assert line_with(lines, "blind") == ["blind", "0.06", "–", "–", "0.06", "not", "learnt", "1", "64", "0/2"]
+
+
+def test_context_that_grows_is_a_range():
+    rows = [row | {"context_size": 64 * row["length"]} for row in curve_rows(STAYING)]
+    assert line_with(lines_of(rows), "fixed")[-2] == "256–2048"
+
+
+def test_bleu_has_its_own_row_or_stands_alone():
+    both = [row | {"token_accuracy": 0.5} for row in text_rows()]
+    lines = lines_of(both)
+    assert lines[1] == "Mean free-running token accuracy and BLEU by input length (source words)"
+    assert line_with(lines, "fixed")[:4] == ["fixed", "0.50", "0.50", "0.50"]
+    assert sum(line.strip().startswith("BLEU") for line in lines) == 2
+    alone = lines_of(text_rows())
+    assert line_with(alone, "arm")[:4] == ["arm", "1–10", "11–20", "21–40"]
+    assert line_with(alone, "fixed BLEU")[:5] == ["fixed", "BLEU", "17.5", "15.0", "10.0"]
+    assert alone[0].endswith("one seed")
+
+
+def test_a_run_with_many_lengths_counts_once():
+    rows = curve_rows(
+        STAYING, protocol="mixed", train_min_length=4, train_max_length=32, stop_reason="budget"
+    )
+    assert line_with(lines_of(rows), "fixed")[-1] == "3/3"
+
+
+def test_each_task_and_protocol_has_a_table():
+    lines = lines_of(two_arms() + two_arms(task="copy"))
+    assert [line for line in lines if line.endswith("3 seeds")] == [
+        "copy: one model per length, 3 seeds",
+        "reverse: one model per length, 3 seeds",
+    ]
+
+
+def test_more_lengths_than_fit_are_thinned_and_that_is_said():
+    lines = lines_of(curve_rows({length: [1.0] for length in range(4, 65, 4)}))
+    shown = line_with(lines, "arm")[1:-3]
+    assert len(shown) == 8
+    assert (shown[0], shown[-1]) == ("4", "64")
+    assert any("8 of 16 lengths are shown" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_no_line_is_wider_than_the_terminal_and_no_cell_is_cut(width):
+    rows = two_arms(hidden_size=64) + two_arms(hidden_size=128)
+    lines = lines_of(rows, width)
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+
+
+def test_brackets_in_a_variant_are_no_markup():
+    rows = curve_rows(STAYING) + curve_rows(STAYING, variant="model.sizes=[red]")
+    assert any("fixed, sizes=[red]" in line for line in lines_of(rows))
+
+
+def test_no_rows_give_an_empty_table():
+    assert lines_of([]) == [] or set(lines_of([])) == {""}
