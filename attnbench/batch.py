@@ -1,7 +1,7 @@
 """One batch of examples: the only thing that tasks and models both know."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -55,7 +55,7 @@ class Batch:
         """Return the batch on another device."""
         if self.source.device == device:
             return self
-        moved = {
+        moved: dict[str, Any] = {
             field.name: value.to(device, non_blocking=True)
             for field in fields(self)
             if isinstance(value := getattr(self, field.name), Tensor)

@@ -1,6 +1,5 @@
 """`attnbench doctor`: versions, devices, cluster, write access."""
 
-
 import typer
 
 from attnbench.cli.options import DEFAULT_RESULTS, AsJson, Debug, Results, explained_errors, print_json

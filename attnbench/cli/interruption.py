@@ -32,7 +32,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
     def take(number: int, _frame: FrameType | None) -> None:
         request.signal = number
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
         say("Saving what has been done …")
 
     for number in before:

@@ -13,10 +13,12 @@ def describe_samples(spec: RunSpec, examples: int) -> Iterator[str]:
     """Yield the lines that show training samples of the longest length; given words stand in brackets."""
     task = spec.task
     unit = task.length_unit
-    yield f"{task.name}: {spec.lengths.minimum}–{spec.lengths.maximum} {unit}; [given] words are told to the decoder"
+    span = sorted({spec.lengths.minimum, spec.lengths.maximum})
+    yield f"{task.name}: {'–'.join(map(str, span))} {unit}; [given] words are told to the decoder"
     bits = task.information_bits(spec.lengths)
     if bits is not None:
-        yield f"information at length {spec.lengths.maximum}: {bits:.1f} bits; chance {task.chance_accuracy(spec.lengths):.3f}"
+        chance = task.chance_accuracy(spec.lengths)
+        yield f"information at length {spec.lengths.maximum}: {bits:.1f} bits; chance {chance:.3f}"
     batch = task.training_batch(spec.seed, 0, examples, spec.lengths)
     for number in range(len(batch)):
         yield ""

@@ -31,7 +31,7 @@ def status(
         reasons = {
             run_id: store.folder(run_id).read_outcome() for run_id in states if states[run_id] == "failed"
         }
-        counts = Counter(states.values())
+        counts: Counter[str] = Counter(states.values())
         if as_json:
             failed = {run_id: outcome.error for run_id, outcome in reasons.items() if outcome}
             print_json({"folder": str(store.path), "counts": counts, "runs": states, "failed": failed})

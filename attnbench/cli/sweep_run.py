@@ -118,9 +118,8 @@ def _describe(plan: SweepPlan, store: RunStore, choices: SweepChoices) -> None:
         return
     for run in plan.runs:
         tested = _joined(run.lengths)
-        print(
-            f"{states[run.spec.run_id]:11}  {run.spec.run_id}  up to {run.spec.training.steps} steps, tested at {tested}"
-        )
+        budget = f"up to {run.spec.training.steps} steps"
+        print(f"{states[run.spec.run_id]:11}  {run.spec.run_id}  {budget}, tested at {tested}")
     print(
         f"{len(plan.runs)} runs, {len(left)} to do: at most {steps:,} steps and about {tokens:.3g} target tokens."
     )

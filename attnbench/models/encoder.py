@@ -1,5 +1,7 @@
 """The encoder that all recurrent arms share."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -33,15 +35,17 @@ class RecurrentEncoder(nn.Module):
         states = self.embedding(source)
         final = states.new_zeros(len(source), 0)
         for directions in self.layers:
+            assert isinstance(directions, nn.ModuleList)
             states, final = self._layer(directions, self.dropout(states), turned, source_lengths)
         return EncoderOutput(states=states, final=final, mask=mask)
 
     def _layer(
-        self, directions: nn.Module, inputs: Tensor, turned: Tensor, source_lengths: Tensor
+        self, directions: Iterable[nn.Module], inputs: Tensor, turned: Tensor, source_lengths: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the states (batch, source_len, hidden) and final state (batch, hidden) of one layer."""
         states, finals = [], []
-        for is_backward, recurrence in enumerate(directions.children()):
+        for is_backward, recurrence in enumerate(directions):
+            assert isinstance(recurrence, Recurrence)
             ordered = _reorder(inputs, turned) if is_backward else inputs
             zero = inputs.new_zeros(len(inputs), recurrence.layer.hidden_size)
             outputs, _ = recurrence(ordered, recurrence.first_state(zero))

@@ -43,9 +43,11 @@ def _blocks(module: nn.Module) -> Iterator[tuple[str, Tensor, float | None]]:
             yield "bias", module.bias, bound
     elif isinstance(module, Recurrence):
         bound = module.layer.hidden_size**-0.5
+        input_weights, state_weights, input_bias, state_bias = module.layer.all_weights[0]
         start = 0
         for block_name, size in module.input_blocks.items():
-            yield f"weight_ih[{block_name}]", module.layer.weight_ih_l0[:, start : start + size], bound
+            yield f"weight_ih[{block_name}]", input_weights[:, start : start + size], bound
             start += size
-        for name in ("weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
-            yield name, getattr(module.layer, name), bound
+        yield "weight_hh_l0", state_weights, bound
+        yield "bias_ih_l0", input_bias, bound
+        yield "bias_hh_l0", state_bias, bound

@@ -23,7 +23,7 @@ class Recurrence(nn.Module):
         super().__init__()
         self.input_blocks = {name: size for name, size in input_blocks.items() if size > 0}
         layer = nn.LSTM if cell == "lstm" else nn.GRU
-        self.layer = layer(sum(self.input_blocks.values()), hidden_size, batch_first=True)
+        self.layer: nn.LSTM | nn.GRU = layer(sum(self.input_blocks.values()), hidden_size, batch_first=True)
         self.has_cell = cell == "lstm"
 
     def first_state(self, hidden: Tensor) -> LayerState:
@@ -50,8 +50,8 @@ class Recurrence(nn.Module):
         return states, (last.squeeze(0),)
 
     def _step(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
-        layer = self.layer
-        weights = (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)
+        input_weights, state_weights, input_bias, state_bias = self.layer.all_weights[0]
+        weights = (input_weights, state_weights, input_bias, state_bias)
         if self.has_cell:
             new_state: LayerState = torch.lstm_cell(inputs, state, *weights)
         else:
@@ -67,6 +67,14 @@ class RecurrentStack(nn.Module):
         self.layers = nn.ModuleList(layers)
         # nn.LSTM's own dropout is not reproducible on a GPU.
         self.dropout = nn.Dropout(dropout)
+
+    def first_states(self, hidden: Sequence[Tensor]) -> list[LayerState]:
+        """Return each layer's state from its hidden state, (batch, hidden), with a cell of zeros."""
+        states = []
+        for layer, each in zip(self.layers, hidden, strict=True):
+            assert isinstance(layer, Recurrence)
+            states.append(layer.first_state(each))
+        return states
 
     def forward(self, inputs: Tensor, states: list[LayerState]) -> tuple[Tensor, list[LayerState]]:
         """Run over the inputs (batch, length, input) from one state per layer; return the top layer's states."""

@@ -124,9 +124,7 @@ class RecurrentSeq2Seq(Seq2SeqModel):
 
     def start(self, source: Tensor, source_lengths: Tensor) -> RecurrentState:
         encoded = self.encoder(source, source_lengths)
-        hidden = self.bridge(encoded.final)
-        layers = self.decoder.recurrence.layers
-        first = [layer.first_state(each) for layer, each in zip(layers, hidden, strict=True)]
+        first = self.decoder.recurrence.first_states(self.bridge(encoded.final))
         return RecurrentState(DecoderState(first), self.decoder.context.prepare(encoded))
 
     def advance(self, inputs: Tensor, state: RecurrentState) -> tuple[Tensor, Tensor | None, RecurrentState]:

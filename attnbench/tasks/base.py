@@ -173,14 +173,11 @@ class SyntheticTask(Task):
             yield self.sample(split, lengths.minimum, min(batch_size, examples - start), generator)
 
     def training_range(self, requested: Sequence[int] | None, length: int | None) -> LengthRange:
-        first, last = requested if requested and len(requested) == 2 else (length, length)
-        is_range = isinstance(first, int) and isinstance(last, int) and 1 <= first <= last
-        if (requested is not None and len(requested) != 2) or not is_range:
-            given = f"task.length={length}" if requested is None else f"train_range={list(requested)}"
-            raise UserError(
-                f"{given}: lengths are whole numbers of at least 1; a range is [shortest, longest]."
-            )
-        return LengthRange(first, last)
+        match [length, length] if requested is None else list(requested):
+            case [int(first), int(last)] if 1 <= first <= last:
+                return LengthRange(first, last)
+        given = f"task.length={length}" if requested is None else f"train_range={list(requested)}"
+        raise UserError(f"{given}: lengths are whole numbers of at least 1; a range is [shortest, longest].")
 
     def default_test_lengths(self, lengths: LengthRange) -> list[int]:
         return [each.maximum for each in self.validation_ranges(lengths)]

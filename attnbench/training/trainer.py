@@ -90,7 +90,7 @@ class Trainer:
         self.model.train()
         while self.stop_reason is None:
             started = time.perf_counter()
-            losses = []
+            losses: list[torch.Tensor] = []
             while not losses or not self._is_evaluation_due():
                 if should_stop():
                     self._close_window(losses, started)
