@@ -79,7 +79,7 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     spec = RunSpec.from_values(folder.read_spec(), execution.trusted_folder)
     device = resolve_device(execution.device)
     check_precision(spec.training.precision, device)
-    trainer = _make_trainer(spec, device)
+    trainer = make_trainer(spec, device)
     resumed_from_step = _resume(trainer, folder, execution)
     write_json(folder.environment_file, describe_environment(str(device), spec.training.precision))
     _train(trainer, folder, execution)
@@ -95,7 +95,8 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     )
 
 
-def _make_trainer(spec: RunSpec, device: torch.device) -> Trainer:
+def make_trainer(spec: RunSpec, device: torch.device) -> Trainer:
+    """Return the trainer of a run at its first step."""
     sizes = len(spec.task.source_vocabulary.tokens), len(spec.task.target_vocabulary.tokens)
     model = spec.model.build(*sizes, spec.seed)
     return Trainer(spec.task, model, spec.training, spec.lengths, spec.seed, device)
