@@ -65,9 +65,16 @@ def draw_folder(store: RunStore, is_drawn: bool, is_table_shown: bool) -> list[P
 
 
 def draw_metrics(
-    metrics: "Sequence[pd.DataFrame]", out: Path, is_drawn: bool, is_table_shown: bool
+    metrics: "Sequence[pd.DataFrame]",
+    out: Path,
+    is_drawn: bool,
+    is_table_shown: bool,
+    is_copied: bool = False,
 ) -> list[Path]:
-    """Write curve.csv, breakdown.csv and the figures into a folder, and print the table."""
+    """Write curve.csv, breakdown.csv and the figures into a folder, and print the table.
+
+    Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself.
+    """
     import pandas as pd
 
     from attnbench.analysis.breakdown import breakdown_table
@@ -80,6 +87,9 @@ def draw_metrics(
     files = [out / "curve.csv", out / "breakdown.csv"]
     write_table(files[0], curve)
     write_table(files[1], breakdown)
+    if is_copied:
+        files.insert(0, out / "metrics.csv")
+        write_table(files[0], joined)
     if is_table_shown:
         from rich.console import Console
 

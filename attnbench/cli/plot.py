@@ -24,6 +24,9 @@ def plot(
 
         tables = [read_sweep(each, results) for each in sweeps]
         metrics = [table for table, _ in tables]
-        files = draw_metrics(metrics, out or tables[0][1], is_drawn=True, is_table_shown=True)
+        home = tables[0][1]
+        files = draw_metrics(
+            metrics, out or home, is_drawn=True, is_table_shown=True, is_copied=out not in (None, home)
+        )
         for path in files:
             say(f"{path}")
