@@ -40,6 +40,18 @@ def number_arms(table: pd.DataFrame) -> tuple[list[Arm], np.ndarray]:
     return arms, np.array([places[arm] for arm in row_arms], dtype=int)
 
 
+def narrowest_buckets(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows without those of wide buckets, where an arm has narrower ones that end at the same length.
+
+    A run that was evaluated on buckets 1–20 and 21–40, and later on 1–10, 11–20 and 21–40, has two scores at
+    length 20; their mean would be the score of nothing.
+    """
+    _, arm_numbers = number_arms(metrics)
+    least = metrics["length_min"].fillna(0)
+    narrowest = least.groupby([arm_numbers, metrics["length"].to_numpy()]).transform("max")
+    return metrics[least == narrowest]
+
+
 def sort_arms(arms: Iterable[Arm]) -> list[Arm]:
     """Return the distinct arms in the order of their columns, missing values first."""
     return sorted(set(arms), key=lambda arm: [(value is not None, value) for value in arm])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import arm_table, number_arms
+from attnbench.analysis.arms import arm_table, narrowest_buckets, number_arms
 from attnbench.analysis.crossing import Censored, Crossing, LengthCurve, find_crossing
 from attnbench.analysis.curves import TOKEN_SCORES, seed_scores
 from attnbench.analysis.intervals import mean_interval
@@ -87,6 +87,7 @@ def breakdown_table(metrics: pd.DataFrame) -> pd.DataFrame:
     `length`, `low` and `high` are missing where they are not defined. `seeds_above`, `seeds_below` and
     `seeds_not_learnt` count the seeds whose own curve is censored.
     """
+    metrics = narrowest_buckets(metrics)
     arms, arm_numbers = number_arms(metrics)
     found = [
         (number, score, _breakdown(rows, threshold))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import Arm, arm_table, number_arms
+from attnbench.analysis.arms import Arm, arm_table, narrowest_buckets, number_arms
 from attnbench.analysis.intervals import student_margins
 from attnbench.runs.columns import ARM_COLUMNS
 
@@ -31,6 +31,7 @@ def curve_table(metrics: pd.DataFrame) -> pd.DataFrame:
     one seed and where all are equal; `seeds` counts the seeds with a value; `chance` is there for scores of
     single tokens only.
     """
+    metrics = narrowest_buckets(metrics)
     arms, arm_numbers = number_arms(metrics)
     points = pd.concat(
         [_points(seed_scores(metrics, arm_numbers, score), score) for score in SCORES], ignore_index=True

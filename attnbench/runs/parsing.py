@@ -46,7 +46,7 @@ def parse_rows(located: LocatedRows) -> dict[str, list[Value]]:
     """
     columns = {column.name: _parse_column(column, located) for column in METRICS}
     others = dict.fromkeys(name for row in located.rows for name in row if name not in columns)
-    _refuse_duplicates(columns["run_id"], columns["length"], located.places)
+    _refuse_duplicates(columns, located.places)
     return columns | {name: [row.get(name) or None for row in located.rows] for name in others}
 
 
@@ -116,10 +116,13 @@ def _refuse_missing_columns(path: Path | str, names: Collection[str]) -> None:
 
 
 def _refuse_duplicates(
-    run_ids: Sequence[Value], lengths: Sequence[Value], places: Sequence[tuple[Path | str, int]]
+    columns: Mapping[str, Sequence[Value]], places: Sequence[tuple[Path | str, int]]
 ) -> None:
-    seen: dict[tuple[Value, Value], int] = {}
-    for i, key in enumerate(zip(run_ids, lengths, strict=True)):
+    """Refuse a run with two rows for one length; buckets that merely end at the same length are two."""
+    seen: dict[tuple[Value, ...], int] = {}
+    for i, key in enumerate(
+        zip(*(columns[name] for name in ("run_id", "length", "length_min")), strict=True)
+    ):
         if seen.setdefault(key, i) != i:
             (path, line), (first_path, first_line) = places[i], places[seen[key]]
             first = f"line {first_line}" if first_path == path else f"{first_path}, line {first_line}"

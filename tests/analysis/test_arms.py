@@ -1,6 +1,6 @@
 import pandas as pd
 
-from attnbench.analysis.arms import Arm, arm_table, arms_of, number_arms, sort_arms
+from attnbench.analysis.arms import Arm, arm_table, arms_of, narrowest_buckets, number_arms, sort_arms
 from attnbench.runs.columns import ARM_COLUMNS
 from tests.metrics_rows import metrics_row, metrics_table
 
@@ -44,6 +44,20 @@ def test_rows_are_numbered_by_the_place_of_their_arm():
     arms, numbers = number_arms(metrics_table([metrics_row(model=name) for name in ("fixed", "blind")]))
     assert [arm.model for arm in arms] == ["blind", "fixed"]
     assert numbers.tolist() == [1, 0]
+
+
+def test_of_buckets_that_end_at_the_same_length_the_narrowest_stays():
+    buckets = [(1, 20), (21, 40), (1, 10), (11, 20)]
+    rows = [metrics_row(length_min=least, length=length) for least, length in buckets]
+    rows += [metrics_row(model="bahdanau", length_min=1, length=20), metrics_row(length=8)]
+    kept = narrowest_buckets(metrics_table(rows))
+    assert list(zip(kept["model"], kept["length_min"].fillna(0), kept["length"], strict=True)) == [
+        ("fixed", 21, 40),
+        ("fixed", 1, 10),
+        ("fixed", 11, 20),
+        ("bahdanau", 1, 20),
+        ("fixed", 0, 8),
+    ]
 
 
 def test_a_table_of_arms_has_them_again():

@@ -108,6 +108,11 @@ def test_arms_may_have_different_lengths_and_rows_any_order():
     assert table["length"].tolist() == [2, 8, 16, 4, 8]
 
 
+def test_buckets_that_end_at_the_same_length_are_never_pooled():
+    rows = [metrics_row(length=20, length_min=least, token_accuracy=a) for least, a in ((1, 0.9), (11, 0.5))]
+    assert points(curve_table(metrics_table(rows)))["mean"].tolist() == [0.5]
+
+
 def test_no_rows_give_no_curve():
     assert len(curve_table(metrics_table([]))) == 0
 

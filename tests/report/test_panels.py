@@ -65,5 +65,12 @@ def test_single_lengths_are_written_plainly():
     assert panel.length_labels("token_accuracy") == {4: "4", 8: "8"}
 
 
+def test_seeds_are_drawn_from_the_same_buckets_as_their_mean():
+    rows = text_rows() + [row | {"length_min": 1, "bleu": 99.0} for row in text_rows() if row["length"] == 20]
+    (panel,) = panels_of(rows)
+    assert panel.length_labels("bleu") == {10: "1–10", 20: "11–20", 40: "21–40"}
+    assert panel.arms[0].seed_lines("bleu")[0]["bleu"].tolist() == [17.5, 15.0, 10.0]
+
+
 def test_no_rows_have_no_panels():
     assert panels_of([]) == []

@@ -82,6 +82,11 @@ def test_the_same_run_and_length_twice_is_damage(path):
         read_metrics(path)
 
 
+def test_buckets_that_end_at_the_same_length_are_two_rows(path):
+    write_rows(path, [metrics_row(length=20, length_min=1), metrics_row(length=20, length_min=11)])
+    assert read_metrics(path)["length_min"].tolist() == [1, 11]
+
+
 def test_an_empty_file_is_damage(path):
     path.write_bytes(b"")
     with pytest.raises(DamagedFileError, match="is empty"):
