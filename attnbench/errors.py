@@ -23,9 +23,17 @@ class InterruptedRunError(Exception):
     """A run that was asked to stop, and has saved its state."""
 
 
-def unknown(kind: str, given: str, known: Iterable[str]) -> UserError:
-    """Return the error for a name that is not known: the known ones and the nearest match."""
+def unknown(kind: str, given: str, known: Iterable[str], alike: Iterable[str] | None = None) -> UserError:
+    """Return the error for a name that is not known: the known ones and the nearest match.
+
+    The match is sought among `alike`, where there is more to mean than a person would want to read.
+    """
     names = sorted(known)
-    nearest = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
     message = f"Unknown {kind} '{given}'. Known: {', '.join(names)}."
-    return UserError(message + (f" Did you mean {nearest[0]}?" if nearest else ""))
+    return UserError(message + nearest(given, names if alike is None else alike))
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """Return " Did you mean …?" with the name most like the given one, or nothing where none is like it."""
+    found = difflib.get_close_matches(given, sorted(known), n=1, cutoff=0.5)
+    return f" Did you mean {found[0]}?" if found else ""

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -9,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from attnbench.errors import UserError, unknown
+from attnbench.errors import UserError, nearest, unknown
 
 TARGET_KEY = "_target_"
 OWN_PACKAGE = "attnbench"
@@ -63,20 +64,21 @@ def build(cls: type, values: Mapping[str, Any], where: str) -> Any:
     Args:
         cls: the dataclass; every field without a default is required.
         values: what to fill it with, as composed from yaml and the command line.
-        where: the path of these values in the configuration, such as "model", for messages.
+        where: the path of these values in the configuration, such as "model", for messages; "" at its top.
 
     Raises:
         UserError: naming the key, what was expected and what came.
     """
     from pydantic import ValidationError
 
+    prefix = f"{where}." if where else ""
     known = {field.name: field for field in fields(cls)}
     for key in values:
         if key not in known:
-            raise unknown("key", f"{where}.{key}", [f"{where}.{name}" for name in known])
+            raise unknown("key", f"{prefix}{key}", [f"{prefix}{name}" for name in known])
     for name, field in known.items():
         if name not in values and field.default is MISSING and field.default_factory is MISSING:
-            raise UserError(f"{where}.{name} is missing: it can be changed, but not taken away.")
+            raise UserError(f"{prefix}{name} is missing: it can be changed, but not taken away.")
     try:
         # As JSON, because there strictness (no "3" for 3, no 1 for true) still lets a mapping be a dataclass.
         return _adapter(cls).validate_json(json.dumps(dict(values), allow_nan=False), strict=True)
@@ -86,10 +88,24 @@ def build(cls: type, values: Mapping[str, Any], where: str) -> Any:
         raise UserError(_describe(error, where)) from error
 
 
+# pydantic's words, and those that a person who writes yaml uses.
+_WORDING = {
+    "Input should be": "expected",
+    "a valid boolean": "true or false",
+    "a valid integer": "an integer",
+    "a valid ": "a ",
+}
+
+
 def _describe(error: Any, where: str) -> str:
     lines = []
     for problem in error.errors():
-        key = ".".join([where, *(str(part) for part in problem["loc"] if isinstance(part, int | str))])
-        expected = problem["msg"].replace("Input should be", "expected").replace("a valid ", "")
-        lines.append(f"{key}: {expected}, got {problem['input']!r}.")
+        key = ".".join(str(part) for part in (where, *problem["loc"]) if part != "")
+        expected = problem["msg"]
+        for theirs, ours in _WORDING.items():
+            expected = expected.replace(theirs, ours)
+        line = f"{key}: {expected}, got {json.dumps(problem['input'], ensure_ascii=False)}."
+        if problem["type"] == "literal_error":
+            line += nearest(str(problem["input"]), re.findall("'([^']*)'", problem["ctx"]["expected"]))
+        lines.append(line)
     return "\n".join(dict.fromkeys(lines))

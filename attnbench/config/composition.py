@@ -12,7 +12,7 @@ from typing import Any
 
 from attnbench.errors import UserError, unknown
 from attnbench.runs.spec import Protocol
-from attnbench.schema import build, load_class, trust_folder
+from attnbench.schema import TARGET_KEY, build, load_class, trust_folder
 from attnbench.sweeps.executors.base import Executor
 
 GROUPS = ("task", "model", "training", "sweep", "executor")
@@ -103,7 +103,7 @@ class Configuration:
         values = self.compose({"executor": self.check_choice("executor", name)})
         for assignment in assignments:
             set_key(values, assignment.key, single(assignment))
-        target = values["executor"].pop("_target_")
+        target = values["executor"].pop(TARGET_KEY)
         return build(load_class(target, Executor, self.trusted_folder), values["executor"], "executor")
 
 
@@ -167,10 +167,11 @@ def _plain(value: Any) -> Any:
 
 
 def leaf_keys(values: dict[str, Any], prefix: str = "") -> list[str]:
-    """Return the dotted keys of all values."""
+    """Return the dotted keys of all values that a person can set."""
     keys = []
     for key, value in values.items():
-        keys += leaf_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+        if key != TARGET_KEY:
+            keys += leaf_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
     return keys
 
 
@@ -178,13 +179,13 @@ def set_key(values: dict[str, Any], key: str, value: Any) -> None:
     """Set one leaf.
 
     Raises:
-        UserError: where there is no such leaf, naming the known ones nearest to it.
+        UserError: where there is no such leaf, naming the known ones and the nearest.
     """
     known = [each for each in leaf_keys(values) if not each.startswith("sweep.")]
     if key not in known:
-        group = key.partition(".")[0]
-        beside = [each for each in known if each.partition(".")[0] == group] or known
-        raise unknown("key", key, beside)
+        tops = {each.partition(".")[0] for each in known} | set(GROUPS)
+        beside = [each for each in known if each.partition(".")[0] == key.partition(".")[0]]
+        raise unknown("key", key, beside or tops, alike=beside or [*known, *tops])
     *groups, name = key.split(".")
     for each in groups:
         values = values[each]

@@ -74,7 +74,7 @@ def default_choices() -> dict[str, str]:
 
 def root_of(values: dict[str, Any]) -> Root:
     """Return the checked keys that stand beside the groups."""
-    return build(Root, {key: value for key, value in values.items() if key not in GROUPS}, "config")
+    return build(Root, {key: value for key, value in values.items() if key not in GROUPS}, "")
 
 
 def without_length(task_values: dict[str, Any]) -> tuple[dict[str, Any], Any]:
