@@ -40,11 +40,12 @@ class Batch:
 
     @property
     def given(self) -> Tensor:
-        """The target where it is given to the decoder, NOT_GIVEN where it must answer; (batch, target_len).
+        """The target where it is given to the decoder, NOT_GIVEN elsewhere; (batch, target_len).
 
-        This is all that a model sees of the target when it runs freely.
+        This is all that a model sees of the target when it runs freely. Padding is not given: it would tell where
+        the answer ends.
         """
-        return self.target.masked_fill(self.scored, NOT_GIVEN)
+        return self.target.masked_fill(self.scored | ~self.target_mask, NOT_GIVEN)
 
     @property
     def target_mask(self) -> Tensor:

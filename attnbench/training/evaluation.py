@@ -131,19 +131,33 @@ def _score_forced(output: Seq2SeqOutput, batch: Batch, scores: Scores) -> None:
 
 
 def _score_free(answerer: Answerer, task: Task, batch: Batch, scores: Scores) -> None:
-    steps = 2 * batch.source.shape[1] + 10 if task.ends_with_mark else None
+    limits = _most_tokens(batch, task)
     generated = answerer.generate(
-        batch.source, batch.source_lengths, batch.given, steps=steps, ends_with_mark=task.ends_with_mark
+        batch.source,
+        batch.source_lengths,
+        batch.given,
+        steps=int(limits.max()),
+        ends_with_mark=task.ends_with_mark,
     )
-    written = _fit_width(generated.tokens, batch.target.shape[1])
+    tokens = _cut(generated.tokens, limits)
+    written = _fit_width(tokens, batch.target.shape[1])
     is_right = (written == batch.target) & batch.scored
     scores.correct_free += int(is_right.sum())
     scores.correct_sequences += int((is_right == batch.scored).all(dim=1).sum())
     if batch.references is not None:
         scores.references += batch.references
-        scores.hypotheses += (
-            task.target_vocabulary.decode(_until_mark(row)) for row in generated.tokens.tolist()
-        )
+        scores.hypotheses += (task.target_vocabulary.decode(_until_mark(row)) for row in tokens.tolist())
+
+
+def _most_tokens(batch: Batch, task: Task) -> Tensor:
+    """Return how many tokens each example may write, whatever else stands in its batch; (batch,)."""
+    return 2 * batch.source_lengths + 10 if task.ends_with_mark else batch.target_mask.sum(dim=1)
+
+
+def _cut(tokens: Tensor, limits: Tensor) -> Tensor:
+    """Turn what lies beyond each example's limit into padding."""
+    positions = torch.arange(tokens.shape[1], device=tokens.device)
+    return tokens.masked_fill(positions >= limits.unsqueeze(1), PAD)
 
 
 def _fit_width(tokens: Tensor, width: int) -> Tensor:

@@ -1,0 +1,61 @@
+"""Every synthetic task of conf/, with every combination of its options."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pytest
+
+from attnbench.config.composition import Configuration
+from attnbench.runs.spec import build_named
+from attnbench.schema import load_class
+from attnbench.tasks.base import SyntheticTask, Task
+
+CONFIGURATION = Configuration()
+
+
+def synthetic_task(name: str, **changed: object) -> SyntheticTask:
+    """Return the task of that yaml, with the values given in place of its own."""
+    values = CONFIGURATION.compose({"task": name})["task"]
+    values.pop("length", None)
+    return build_named({**values, "name": name, **changed}, SyntheticTask, "task", None)
+
+
+def synthetic_names() -> list[str]:
+    targets = {name: _values(name)["_target_"] for name in CONFIGURATION.choices("task")}
+    return [name for name, target in targets.items() if issubclass(load_class(target, Task), SyntheticTask)]
+
+
+def every_synthetic_task() -> list[Any]:
+    """Return every task with every combination of its options, as parameters that carry its name."""
+    return [
+        pytest.param(task, id="-".join([name, *(f"{key}={value}" for key, value in options.items())]))
+        for name in synthetic_names()
+        for options in _options(type(synthetic_task(name)))
+        for task in [synthetic_task(name, **options)]
+    ]
+
+
+def tiny(task: SyntheticTask) -> SyntheticTask:
+    """Return the task with so few symbols that all its examples can be counted."""
+    small = {"vocabulary_size": 2, "keys": 3}
+    return replace(task, **{field.name: small[field.name] for field in fields(task) if field.name in small})
+
+
+def _values(name: str) -> dict[str, Any]:
+    return CONFIGURATION.compose({"task": name})["task"]
+
+
+def _options(cls: type) -> Iterator[dict[str, Any]]:
+    """Yield every combination of the fields that have few values."""
+    choices = {name: _choices(hint) for name, hint in get_type_hints(cls).items() if name != "reads_files"}
+    named = {name: values for name, values in choices.items() if values}
+    for combination in itertools.product(*named.values()):
+        yield dict(zip(named, combination, strict=True))
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    if hint is bool:
+        return (False, True)
+    return get_args(hint) if get_origin(hint) is Literal else ()

@@ -1,0 +1,232 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from attnbench.batch import NOT_GIVEN, Batch
+from attnbench.models.seq2seq import Generated, Seq2SeqOutput
+from attnbench.tasks.base import LengthRange, SyntheticTask
+from attnbench.tasks.copy import Copy
+from attnbench.training.evaluation import Scores, evaluate, scored_nats
+from attnbench.vocabulary import BOS, EOS, PAD
+from tests.answerers import MajorityAnswerer, Oracle, Speaker, UniformGuesser
+from tests.tasks.synthetic import every_synthetic_task
+
+CPU = torch.device("cpu")
+A, B, C = 4, 5, 6
+LETTERS = Copy(name="copy", vocabulary_size=3, eos=False)
+MARKED = Copy(name="copy", vocabulary_size=3, eos=True)
+
+
+class Script:
+    """Answers what a test wrote down for it."""
+
+    def __init__(
+        self, written: list[list[int]], logits: Tensor | None = None, attention: Tensor | None = None
+    ):
+        self.written, self.logits, self.attention = torch.tensor(written), logits, attention
+        self.heard: list[dict[str, object]] = []
+
+    def __call__(self, batch: Batch) -> Seq2SeqOutput:
+        logits = torch.zeros(*batch.target.shape, 7) if self.logits is None else self.logits
+        return Seq2SeqOutput(logits, self.attention)
+
+    def generate(
+        self,
+        source: Tensor,
+        source_lengths: Tensor,
+        given: Tensor,
+        steps: int | None = None,
+        ends_with_mark: bool = False,
+    ) -> Generated:
+        self.heard.append({"given": given, "steps": steps, "ends_with_mark": ends_with_mark})
+        return Generated(self.written, None)
+
+
+def two_examples() -> Batch:
+    """One example with a given token between its answers, one that is shorter."""
+    target = torch.tensor([[A, B, C], [B, PAD, PAD]])
+    sure = torch.zeros(2, 3, 3, dtype=torch.bool)
+    sure[0, 0, 0] = sure[0, 1, 1] = sure[1, 0, 2] = True
+    return Batch(
+        source=torch.tensor([[A, B, C], [B, A, B]]),
+        source_lengths=torch.tensor([3, 3]),
+        target=target,
+        scored=torch.tensor([[True, False, True], [True, False, False]]),
+        alignment_sure=sure,
+        alignment_possible=sure,
+    )
+
+
+def logits_with(probabilities: dict[tuple[int, int, int], float]) -> Tensor:
+    """Return logits (2, 3, 7) with these probabilities of tokens, the rest spread evenly over the others."""
+    chances = torch.full((2, 3, 7), 1 / 7)
+    for (row, position, token), probability in probabilities.items():
+        chances[row, position] = (1 - probability) / 6
+        chances[row, position, token] = probability
+    return chances.log()
+
+
+class TestCounts:
+    def test_a_case_worked_by_hand(self) -> None:
+        # Free: right, given, wrong | right. Forced: right (1/2), given, right (1/4) | wrong (1/8).
+        logits = logits_with({(0, 0, A): 1 / 2, (0, 2, C): 1 / 4, (1, 0, B): 1 / 8, (0, 1, A): 0.99})
+        attention = torch.zeros(2, 3, 3)
+        attention[0, 0, 0] = attention[0, 1, 1] = attention[0, 2, 0] = attention[1, 0, 1] = 1.0
+        answerer = Script([[A, B, A], [B, A, A]], logits, attention)
+        scores = evaluate(answerer, LETTERS, [two_examples()], CPU)
+        assert (scores.examples, scores.tokens, scores.source_tokens) == (2, 3, 6)
+        assert scores.token_accuracy == 2 / 3
+        assert scores.sequence_accuracy == 1 / 2
+        assert scores.teacher_forced_accuracy == 2 / 3
+        assert scores.nats == pytest.approx(math.log(2 * 4 * 8))
+        assert scores.cross_entropy_nats == pytest.approx(math.log(4))
+        # (0, 0) looked right; (0, 1) is given; (0, 2) has no known answer; (1, 0) looked beside.
+        assert (scores.aligned, scores.alignable) == (1, 2)
+        assert scores.alignment_accuracy == 1 / 2
+        assert scores.bits_recovered(5.0) == pytest.approx(5 - 6 / 2)
+
+    def test_batches_add_up_before_anything_is_divided(self) -> None:
+        answerer = Script([[A, B, C], [A, A, A]])
+        small = replace(two_examples(), target=torch.tensor([[A, B, A], [B, PAD, PAD]]))
+        scores = evaluate(answerer, LETTERS, [two_examples(), small, two_examples()], CPU)
+        assert (scores.examples, scores.tokens, scores.correct_free) == (6, 9, 5)
+        assert (scores.correct_sequences, scores.sequence_accuracy) == (2, 1 / 3)
+
+    def test_nothing_evaluated_counts_nothing(self) -> None:
+        assert evaluate(Script([[]]), LETTERS, [], CPU) == Scores()
+
+    def test_without_attention_there_is_no_alignment_accuracy(self) -> None:
+        assert (
+            evaluate(Script([[A, B, C], [B, A, A]]), LETTERS, [two_examples()], CPU).alignment_accuracy
+            is None
+        )
+
+    def test_without_known_alignments_there_is_no_alignment_accuracy(self) -> None:
+        batch = replace(two_examples(), alignment_sure=None, alignment_possible=None)
+        answerer = Script([[A, B, C], [B, A, A]], attention=torch.full((2, 3, 3), 1 / 3))
+        assert evaluate(answerer, LETTERS, [batch], CPU).alignment_accuracy is None
+
+    def test_mean_source_tokens_are_rounded(self) -> None:
+        assert Scores(examples=3, source_tokens=8).mean_source_tokens == 3
+
+    def test_cross_entropy_is_of_scored_tokens_alone(self) -> None:
+        batch = two_examples()
+        logits = torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        expected = -sum(
+            float(logits[i, t].log_softmax(0)[batch.target[i, t]]) for i, t in batch.scored.nonzero().tolist()
+        )
+        assert float(scored_nats(logits, batch)) == pytest.approx(expected, rel=1e-6)
+
+    def test_cross_entropy_is_taken_in_float32_at_least(self) -> None:
+        assert scored_nats(torch.zeros(2, 3, 7, dtype=torch.bfloat16), two_examples()).dtype == torch.float32
+
+
+class TestFreeRunning:
+    def test_the_answerer_hears_what_is_given_and_nothing_else_of_the_target(self) -> None:
+        answerer = Script([[A, B, C], [B, A, A]])
+        evaluate(answerer, LETTERS, [two_examples()], CPU)
+        given = answerer.heard[0]["given"]
+        assert isinstance(given, Tensor)
+        assert given.tolist() == [[NOT_GIVEN, B, NOT_GIVEN], [NOT_GIVEN] * 3]
+
+    def test_without_end_mark_as_many_tokens_are_asked_as_the_target_has(self) -> None:
+        answerer = Script([[A, B, C], [B, A, A]])
+        evaluate(answerer, LETTERS, [two_examples()], CPU)
+        assert (answerer.heard[0]["steps"], answerer.heard[0]["ends_with_mark"]) == (3, False)
+
+    def test_with_end_mark_twice_the_longest_source_and_ten_are_allowed(self) -> None:
+        answerer = Script([[A, B, C], [B, A, A]])
+        evaluate(answerer, MARKED, [two_examples()], CPU)
+        assert (answerer.heard[0]["steps"], answerer.heard[0]["ends_with_mark"]) == (16, True)
+
+    def test_what_was_never_written_is_wrong(self) -> None:
+        scores = evaluate(Script([[A], [B]]), LETTERS, [two_examples()], CPU)
+        assert (scores.correct_free, scores.correct_sequences) == (2, 1)
+
+    def test_what_stands_behind_the_target_counts_for_nothing(self) -> None:
+        scores = evaluate(Script([[A, B, C, A, A], [B, C, C, C, C]]), MARKED, [two_examples()], CPU)
+        assert (scores.correct_free, scores.tokens) == (3, 3)
+
+
+class TestEndMark:
+    """Target of both examples: b a <eos>."""
+
+    @pytest.mark.parametrize(
+        ("written", "right"),
+        [
+            ([B, A, EOS, PAD, PAD], 3),
+            ([B, A, B, EOS, PAD], 2),
+            ([B, EOS, PAD, PAD, PAD], 1),
+            ([EOS, PAD, PAD, PAD, PAD], 0),
+            ([B, A, A, A, A], 2),
+        ],
+    )
+    def test_every_position_up_to_the_mark_counts(self, written: list[int], right: int) -> None:
+        target = torch.tensor([[B, A, EOS]])
+        batch = Batch(torch.tensor([[B, A]]), torch.tensor([2]), target, torch.ones_like(target).bool())
+        scores = evaluate(Script([written]), MARKED, [batch], CPU)
+        assert (scores.correct_free, scores.tokens, scores.correct_sequences) == (right, 3, int(right == 3))
+
+
+class TestText:
+    def batch(self, source_lengths: list[int]) -> Batch:
+        target = torch.tensor([[A, EOS, PAD], [A, B, EOS]])
+        source = torch.full((2, max(source_lengths)), A)
+        return Batch(source, torch.tensor(source_lengths), target, target != PAD, references=("a", "a b"))
+
+    def test_hypotheses_end_at_the_mark_and_are_text(self) -> None:
+        answerer = Script([[A, EOS, B, B], [B, BOS, EOS, PAD]])
+        scores = evaluate(answerer, MARKED, [self.batch([1, 1])], CPU)
+        assert scores.hypotheses == ["a", "b"]
+        assert scores.references == ["a", "a b"]
+
+    def test_the_length_of_a_hypothesis_does_not_depend_on_its_neighbours(self) -> None:
+        endless = [[A] * 40] * 2
+        alone = evaluate(Script(endless), MARKED, [self.batch([1, 1])], CPU).hypotheses
+        beside_longer = evaluate(Script(endless), MARKED, [self.batch([1, 9])], CPU).hypotheses
+        assert [len(text.split()) for text in alone] == [12, 12]
+        assert [len(text.split()) for text in beside_longer] == [12, 28]
+
+    def test_without_end_mark_a_hypothesis_is_as_long_as_its_target(self) -> None:
+        scores = evaluate(Script([[A, B, C], [A, B, C]]), LETTERS, [self.batch([1, 1])], CPU)
+        assert scores.hypotheses == ["a b", "a b c"]
+
+    def test_tasks_that_are_no_text_have_no_hypotheses(self) -> None:
+        assert evaluate(Script([[A, B, C], [B, A, A]]), LETTERS, [two_examples()], CPU).hypotheses == []
+
+
+LENGTHS = (1, 2, 5, 17)
+
+
+def score(answerer: Speaker, task: SyntheticTask, length: int, examples: int = 1000) -> Scores:
+    batches = task.evaluation_batches("test", 0, LengthRange(length, length), examples, 400)
+    return evaluate(answerer, task, batches, CPU)
+
+
+@pytest.mark.parametrize("task", every_synthetic_task())
+class TestEverySyntheticTask:
+    @pytest.mark.parametrize("length", LENGTHS)
+    def test_the_oracle_scores_one(self, task: SyntheticTask, length: int) -> None:
+        scores = score(Oracle(task), task, length, examples=50)
+        assert scores.examples == 50
+        assert scores.token_accuracy == 1.0
+        assert scores.sequence_accuracy == 1.0
+        assert scores.teacher_forced_accuracy == 1.0
+        assert scores.cross_entropy_nats == 0.0
+
+    @pytest.mark.parametrize("length", LENGTHS)
+    def test_the_better_of_guesser_and_majority_scores_chance(self, task: SyntheticTask, length: int) -> None:
+        lengths = LengthRange(length, length)
+        training = (task.training_batch(0, step, 100, lengths) for step in range(10))
+        answerers = [UniformGuesser(task), MajorityAnswerer(task, training)]
+        scored = [score(answerer, task, length) for answerer in answerers]
+        chance = task.chance_accuracy(lengths)
+        four_sigma = 4 * math.sqrt(chance * (1 - chance) / scored[0].tokens)
+        assert max(each.teacher_forced_accuracy for each in scored) == pytest.approx(chance, abs=four_sigma)
+        # With an end mark, running freely costs a guesser what stands behind its first mark.
+        assert max(each.token_accuracy for each in scored) <= chance + four_sigma
+        if not task.ends_with_mark:
+            assert max(each.token_accuracy for each in scored) >= chance - four_sigma
