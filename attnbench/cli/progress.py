@@ -69,7 +69,7 @@ class SweepProgress:
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=12),
             TextColumn("{task.fields[state]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=self._console,
@@ -97,7 +97,7 @@ class SweepProgress:
         if isinstance(event, Note):
             self.say(event.text)
         elif isinstance(event, RunStarted):
-            self._lines[event.run_id] = self._bar.add_task(f"  {event.run_id}", total=1.0, state="")
+            self._lines[event.run_id] = self._bar.add_task(f"  {_short(event.run_id)}", total=1.0, state="")
         elif isinstance(event, RunProgressed):
             self._progress(event)
         elif isinstance(event, RunEnded):
@@ -138,3 +138,8 @@ class SweepProgress:
                 f"[{self._count()}] {run_id}: {outcome.stop_reason} after {outcome.steps} steps"
                 f"{resumed}, {outcome.seconds:.1f} s"
             )
+
+
+def _short(run_id: str) -> str:
+    """Leave out what every run of a sweep shares and what nobody reads, so that a line fits on 80 columns."""
+    return run_id.partition("-")[2].rpartition("-")[0]
