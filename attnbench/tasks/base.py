@@ -174,7 +174,7 @@ class SyntheticTask(Task):
 
     def training_range(self, requested: Sequence[int] | None, length: int | None) -> LengthRange:
         match [length, length] if requested is None else list(requested):
-            case [int(first), int(last)] if 1 <= first <= last:
+            case [int(first), int(last)] if 1 <= first <= last and not isinstance(length, bool):
                 return LengthRange(first, last)
         given = f"task.length={length}" if requested is None else f"train_range={list(requested)}"
         raise UserError(f"{given}: lengths are whole numbers of at least 1; a range is [shortest, longest].")
