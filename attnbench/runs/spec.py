@@ -41,14 +41,17 @@ class RunSpec:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """All that tells this run from others, as plain values."""
+        """All that tells this run from others, as plain values.
+
+        A field with a default in its dataclass was added after runs had been made without it; at that default it
+        is left out, so that those runs keep their names.
+        """
+        task = _without_defaults(_named(self.task), self.task)
         return {
-            "task": {
-                key: value for key, value in _named(self.task).items() if key not in path_fields(self.task)
-            },
+            "task": {key: value for key, value in task.items() if key not in path_fields(self.task)},
             "data": self.data,
-            "model": _named(self.model),
-            "training": plain(self.training),
+            "model": _without_defaults(_named(self.model), self.model),
+            "training": _without_defaults(plain(self.training), self.training),
             "protocol": self.protocol,
             "train_min_length": self.lengths.minimum,
             "train_max_length": self.lengths.maximum,
@@ -67,7 +70,8 @@ class RunSpec:
 
     def to_values(self) -> dict[str, Any]:
         """Return the plain values from which `from_values` makes the same spec again."""
-        return {"run_id": self.run_id, **self.identity, "task": _named(self.task), "variant": self.variant}
+        complete = {"task": _named(self.task), "model": _named(self.model), "training": plain(self.training)}
+        return {"run_id": self.run_id, **self.identity, **complete, "variant": self.variant}
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], trusted_folder: Path | None = None) -> "RunSpec":
@@ -116,3 +120,8 @@ def path_fields(task: Task) -> set[str]:
 def _named(instance: Any) -> dict[str, Any]:
     cls = type(instance)
     return {TARGET_KEY: f"{cls.__module__}.{cls.__qualname__}", **plain(instance)}
+
+
+def _without_defaults(values: dict[str, Any], instance: Any) -> dict[str, Any]:
+    at_default = {each.name for each in fields(instance) if each.default == getattr(instance, each.name)}
+    return {key: value for key, value in values.items() if key not in at_default}
