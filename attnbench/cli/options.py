@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ def explained_errors(debug: bool) -> Iterator[None]:
         yield
     except UserError as error:
         if debug:
-            raise
+            traceback.print_exc()
         say(f"attnbench: {error}")
         raise typer.Exit(WRONG_USE) from error
 

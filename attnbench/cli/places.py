@@ -6,6 +6,18 @@ from attnbench.errors import UserError, unknown
 from attnbench.runs.store import RunStore
 
 
+def named_store(results: Path, name: str) -> RunStore:
+    """Return the store that `--name` names, there or not.
+
+    Raises:
+        UserError: where the name leads to the results folder itself or out of it.
+    """
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts:
+        raise UserError(f"--name '{name}': expected the name of a folder below {results}. --results moves them.")
+    return RunStore(results / name)
+
+
 def find_store(words: str, results: Path) -> RunStore:
     """Return the sweep folder that the words name.
 

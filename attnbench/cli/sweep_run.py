@@ -124,7 +124,7 @@ def _describe(plan: SweepPlan, store: RunStore, choices: SweepChoices) -> None:
         f"{len(plan.runs)} runs, {len(left)} to do: at most {steps:,} steps and about {tokens:.3g} target tokens."
     )
     if seconds is not None:
-        print(f"Going by the finished runs here, about {seconds / 60:.0f} minutes of one worker at most.")
+        print(f"Going by the finished runs here, about {seconds / 60:.1f} minutes of one worker at most.")
     say("Nothing was started and nothing written (--dry-run).")
 
 

@@ -44,10 +44,10 @@ def train(
         if show_config:
             _show(request.values, as_json)
             return
+        from attnbench.cli.places import named_store
         from attnbench.cli.train_run import train_run
-        from attnbench.runs.store import RunStore
 
-        store = RunStore(results / name)
+        store = named_store(results, name)
         status = train_run(store, request, configuration.trusted_folder, retry_failed, as_json)
     raise typer.Exit(status)
 

@@ -16,6 +16,8 @@ from attnbench.schema import TARGET_KEY, build, load_class, trust_folder
 from attnbench.sweeps.executors.base import Executor
 
 GROUPS = ("task", "model", "training", "sweep", "executor")
+# What people call a choice of the group, where that is another word.
+WORDS = {"sweep": "preset"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ class Configuration:
             UserError: naming those it has.
         """
         if name not in self.choices(group):
-            raise unknown(group, str(name), self.choices(group))
+            raise unknown(WORDS.get(group, group), str(name), self.choices(group))
         return name
 
     def compose(self, chosen: dict[str, str]) -> dict[str, Any]:
@@ -145,17 +147,19 @@ def parse_overrides(words: Sequence[str]) -> list[Assignment]:
     for word in words:
         try:
             parsed = OverridesParser.create().parse_override(word)
+            values = parsed.sweep_iterator() if parsed.is_sweep_override() else (parsed.value(),)
+            values = tuple(map(_plain, values))
         except HydraException as error:
             reason = str(error).splitlines()[0]
             raise UserError(
-                f"'{word}' is not an override ({reason}). Write key=value, or key=a,b."
+                f"'{word}' is not an override ({reason}). Write key=value, or key=a,b; a value with special "
+                "characters needs quotes that reach the program: \"key='a=b'\"."
             ) from error
         if parsed.is_add() or parsed.is_force_add() or parsed.is_delete():
             raise UserError(f"'{word}': keys can be changed, not added or taken away. Write key=value.")
         if parsed.package is not None:
             raise UserError(f"'{word}': a key cannot be moved to another place. Write key=value.")
-        values = parsed.sweep_iterator() if parsed.is_sweep_override() else (parsed.value(),)
-        assignments[parsed.key_or_group] = Assignment(parsed.key_or_group, tuple(map(_plain, values)))
+        assignments[parsed.key_or_group] = Assignment(parsed.key_or_group, values)
     return list(assignments.values())
 
 
@@ -199,5 +203,7 @@ def single(assignment: Assignment) -> Any:
         UserError: where it has several.
     """
     if len(assignment.values) != 1:
-        raise UserError(f"{assignment.key} has several values; only `attnbench sweep` takes several.")
+        raise UserError(
+            f"{assignment.key} takes one value here; several are for `attnbench sweep` and the keys of a run."
+        )
     return assignment.values[0]

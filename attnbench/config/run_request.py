@@ -49,12 +49,11 @@ def request_run(configuration: Configuration, overrides: Sequence[str]) -> RunRe
         UserError: for whatever does not fit, before anything is written.
     """
     assignments = parse_overrides(overrides)
-    chosen = {each.key: single(each) for each in assignments if each.key in GROUPS}
+    chosen = {each.key: str(single(each)) for each in assignments if each.key in GROUPS}
     values = configuration.compose(chosen)
     for assignment in assignments:
         if assignment.key not in GROUPS:
             set_key(values, assignment.key, single(assignment))
-    names = {"task": chosen.get("task", "reverse"), "model": chosen.get("model", "fixed")}
     names = {group: chosen.get(group, name) for group, name in default_choices().items()}
     task_values, length = without_length(values["task"])
     root = root_of(values)

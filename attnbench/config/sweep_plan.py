@@ -15,6 +15,20 @@ from attnbench.sweeps.sweep import PlannedRun
 from attnbench.tasks.base import LengthRange, Task
 
 DEFAULT_PRESET = "quick"
+# Keys for which a sweep has an option of its own: those that both may set, and those that only the option sets.
+EITHER = {
+    "task": "--task",
+    "model": "--models",
+    "seed": "--seeds",
+    "executor": "--executor",
+    "executor.workers": "--workers",
+}
+OPTION_ALONE = {
+    "task.length": "--lengths",
+    "test_lengths": "--lengths",
+    "train_range": "--train-range",
+    "sweep": "--preset",
+}
 
 
 @dataclass(frozen=True)
@@ -63,8 +77,7 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
     """
     preset_name = words.preset or DEFAULT_PRESET
     preset = _merge(configuration.preset(preset_name), words)
-    assignments = _merge_assignments(preset.overrides, words.overrides)
-    axes = _Axes(configuration, preset, assignments)
+    axes = _Axes(configuration, preset, _merge_assignments(preset.overrides, words))
     lengths, protocol = parse_lengths(preset.lengths), _protocol(preset.protocol)
     runs, task, device = [], None, "auto"
     for names, values in axes.combinations():
@@ -77,7 +90,7 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
             runs.append(PlannedRun(builder.build(values, task, protocol, trained, root.seed), tuple(tested)))
     assert task is not None
     return SweepPlan(
-        name=words.name or f"{preset_name}-{preset.task}",
+        name=f"{preset_name}-{task.name}" if words.name is None else words.name,
         preset=preset_name,
         task=task,
         models=axes.models,
@@ -85,7 +98,7 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
         seeds=axes.seeds,
         protocol=protocol,
         runs=sorted(dict.fromkeys(runs), key=lambda run: (-run.spec.lengths.maximum, run.spec.seed)),
-        executor=_executor(configuration, words, axes.executor),
+        executor=_executor(configuration, words, axes),
         device=device,
     )
 
@@ -102,9 +115,21 @@ def _merge(preset: Preset, words: SweepWords) -> Preset:
     return replace(preset, **said)
 
 
-def _merge_assignments(preset: Sequence[str], typed: Sequence[str]) -> list[Assignment]:
-    merged = {each.key: each for each in [*parse_overrides(preset), *parse_overrides(typed)]}
-    return list(merged.values())
+def _merge_assignments(preset: Sequence[str], words: SweepWords) -> dict[str, Assignment]:
+    """Return the overrides by key, those that were typed in place of the preset's."""
+    typed = {each.key: each for each in parse_overrides(words.overrides)}
+    given = {
+        "task": words.task,
+        "model": words.models,
+        "seed": words.seeds,
+        "executor": words.executor,
+        "executor.workers": words.workers,
+    }
+    for key, option in EITHER.items():
+        if key in typed and given[key] is not None:
+            raise UserError(f"{option} and {key}= say the same thing twice: leave one of them out.")
+    kept = {each.key: each for each in parse_overrides(preset) if given.get(each.key) is None}
+    return kept | typed
 
 
 def _protocol(text: str) -> Protocol:
@@ -113,37 +138,38 @@ def _protocol(text: str) -> Protocol:
     return text  # type: ignore[return-value]
 
 
-def _executor(configuration: Configuration, words: SweepWords, chosen: str) -> Executor:
-    keys = [each for each in parse_overrides(words.overrides) if each.key.startswith("executor.")]
+def _executor(configuration: Configuration, words: SweepWords, axes: "_Axes") -> Executor:
+    name, keys = words.executor or axes.executor, list(axes.executor_keys)
     if words.workers is not None:
+        if "workers" not in configuration.compose({"executor": name})["executor"]:
+            raise UserError(f"--workers: the executor {name} has none. Leave it out, or use another --executor.")
         keys.append(Assignment("executor.workers", (words.workers,)))
-    return configuration.executor(words.executor or chosen, keys)
+    return configuration.executor(name, keys)
 
 
 class _Axes:
     """Which values are swept: groups, keys and seeds."""
 
-    def __init__(self, configuration: Configuration, preset: Preset, assignments: list[Assignment]) -> None:
-        said = {each.key: each for each in assignments if not each.key.startswith("executor.")}
-        for key, option in (
-            ("train_range", "--train-range"),
-            ("test_lengths", "--lengths"),
-            ("sweep", "--preset"),
-        ):
+    def __init__(
+        self, configuration: Configuration, preset: Preset, assignments: dict[str, Assignment]
+    ) -> None:
+        said = dict(assignments)
+        for key, option in OPTION_ALONE.items():
             if key in said:
                 raise UserError(f"{key}: a sweep takes {option} instead.")
-        if "task.length" in said:
-            raise UserError("task.length: a sweep takes --lengths instead.")
+        for key in ("task", "executor", "device"):
+            if key in said and len(said[key].values) != 1:
+                raise UserError(
+                    f"{key} has several values, but a sweep has one. Use several sweeps, each with a --name of its own."
+                )
         self.configuration = configuration
-        self.models = [str(each) for each in said.pop("model").values] if "model" in said else preset.models
-        tasks = said.pop("task").values if "task" in said else (preset.task,)
-        if len(tasks) != 1:
-            raise UserError(
-                "task has several values; sweep one task at a time, each into a folder of its own."
-            )
+        models = map(str, said.pop("model").values) if "model" in said else preset.models
+        self.models = list(dict.fromkeys(models))
+        task = str(said.pop("task").values[0]) if "task" in said else preset.task
         self.executor = str(said.pop("executor").values[0]) if "executor" in said else "processes"
+        self.executor_keys = [said.pop(key) for key in list(said) if key.startswith("executor.")]
         self.seeds = _seeds(said.pop("seed").values) if "seed" in said else parse_seeds(preset.seeds)
-        self.groups = {"task": [str(tasks[0])], "model": self.models}
+        self.groups = {"task": [task], "model": self.models}
         self.groups |= {key: [str(each) for each in said[key].values] for key in GROUPS if key in said}
         self.keys = [each for key, each in said.items() if key not in GROUPS]
         self._builders: dict[tuple[str, ...], RunBuilder] = {}
@@ -171,7 +197,7 @@ class _Axes:
 def _seeds(values: Sequence[Any]) -> list[int]:
     if not all(isinstance(each, int) and each >= 0 for each in values):
         raise UserError(f"seed={','.join(map(str, values))}: seeds are whole numbers of at least 0.")
-    return list(values)
+    return list(dict.fromkeys(values))
 
 
 def _ranges(

@@ -36,6 +36,11 @@ class RecurrentArm(Arm):
     embedding_size: Count
     dropout: DropProbability
 
+    @property
+    def feeds_input(self) -> bool:
+        """Whether the readout of one step joins the input of the next."""
+        return False
+
     @abstractmethod
     def build_context(self) -> Context:
         """Return the context that makes this arm."""
@@ -78,6 +83,7 @@ class RecurrentArm(Arm):
             bottom = {
                 "embedding": self.embedding_size,
                 "context": context.size if context.reads_before else 0,
+                "readout": self.hidden_size if self.feeds_input else 0,
             }
             blocks = {"below": self.hidden_size} if number else bottom
             layers.append(Recurrence(self.cell, blocks, self.hidden_size))
@@ -87,4 +93,5 @@ class RecurrentArm(Arm):
             context=context,
             output=nn.Linear(self.hidden_size, vocabulary_size),
             dropout=self.dropout,
+            feeds_input=self.feeds_input,
         )

@@ -48,22 +48,26 @@ class Seq2SeqModel(nn.Module, ABC):
         """Encode (batch, source_len) and return the state from which decoding starts."""
 
     @abstractmethod
-    def advance(self, inputs: Tensor, state: Any) -> tuple[Tensor, Tensor | None, Any]:
+    def advance(
+        self, inputs: Tensor, state: Any, wants_weights: bool = True
+    ) -> tuple[Tensor, Tensor | None, Any]:
         """Go on from a state over known inputs.
 
         Args:
             inputs: at each step the token before, (batch, length).
             state: what `start` or the last `advance` returned.
+            wants_weights: whether the weights will be looked at; where not, None may come in their place.
 
         Returns:
             logits (batch, length, vocab), weights (batch, length, source_len) or None, and the new state.
         """
 
-    def forward(self, batch: Batch) -> Seq2SeqOutput:
+    def forward(self, batch: Batch, wants_weights: bool = True) -> Seq2SeqOutput:
         """Answer every target position with the right tokens before it (teacher forcing)."""
         start_mark = torch.full_like(batch.target[:, :1], BOS)
         inputs = torch.cat([start_mark, batch.target[:, :-1]], dim=1)
-        logits, attention, _ = self.advance(inputs, self.start(batch.source, batch.source_lengths))
+        state = self.start(batch.source, batch.source_lengths)
+        logits, attention, _ = self.advance(inputs, state, wants_weights)
         return Seq2SeqOutput(logits, attention)
 
     @torch.no_grad()
@@ -124,9 +128,11 @@ class RecurrentSeq2Seq(Seq2SeqModel):
 
     def start(self, source: Tensor, source_lengths: Tensor) -> RecurrentState:
         encoded = self.encoder(source, source_lengths)
-        first = self.decoder.recurrence.first_states(self.bridge(encoded.final))
-        return RecurrentState(DecoderState(first), self.decoder.context.prepare(encoded))
+        first = self.decoder.first_state(self.bridge(encoded.final))
+        return RecurrentState(first, self.decoder.context.prepare(encoded))
 
-    def advance(self, inputs: Tensor, state: RecurrentState) -> tuple[Tensor, Tensor | None, RecurrentState]:
-        logits, weights, decoder = self.decoder(inputs, state.decoder, state.memory)
+    def advance(
+        self, inputs: Tensor, state: RecurrentState, wants_weights: bool = True
+    ) -> tuple[Tensor, Tensor | None, RecurrentState]:
+        logits, weights, decoder = self.decoder(inputs, state.decoder, state.memory, wants_weights)
         return logits, weights, replace(state, decoder=decoder)

@@ -1,6 +1,7 @@
 """The folder of a sweep: it owns every path below it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ class RunStore:
                 f"{self.path} holds something else: neither sweep.yaml nor runs/ is in it. "
                 "Use another --results or --name."
             )
-        if not _can_write(existing):
-            raise UserError(f"{existing} cannot be written to. Use another --results.")
+        for folder in (existing, self.runs_path):
+            if folder.exists():
+                _check_writable(folder)
 
     @property
     def is_ours(self) -> bool:
@@ -100,7 +102,12 @@ def _rows_of(folder: RunFolder) -> list[dict[str, str]]:
         raise DamagedFileError(f"{folder.metrics_file} cannot be read: {error}") from error
 
 
-def _can_write(folder: Path) -> bool:
-    import os
-
-    return os.access(folder, os.W_OK | os.X_OK)
+def _check_writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be made; permission bits alone do not tell, above all not to root."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written to ({error.strerror}). Use another --results."
+        ) from error

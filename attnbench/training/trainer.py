@@ -121,9 +121,9 @@ class Trainer:
     def _forward(self, batch: Batch) -> torch.Tensor:
         with autocast(self.config.precision, self.device):
             if not self._has_dropout:
-                return scored_nats(self.model(batch).logits, batch)
+                return scored_nats(self.model(batch, wants_weights=False).logits, batch)
             with seeded_dropout(derive_seed("dropout", self.seed, self.step), self.device):
-                return scored_nats(self.model(batch).logits, batch)
+                return scored_nats(self.model(batch, wants_weights=False).logits, batch)
 
     def _close_window(self, losses: list[torch.Tensor], started: float) -> None:
         if losses:

@@ -33,7 +33,9 @@ class Bahdanau(Context):
         keys = self.key_projection(encoded.states)
         return Memory(values=encoded.states, mask=encoded.mask, keys=keys)
 
-    def read(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def read(
+        self, query: Tensor, memory: Memory, first_position: int = 0, wants_weights: bool = True
+    ) -> tuple[Tensor, Tensor]:
         assert memory.keys is not None
         match = torch.tanh(self.query_projection(query).unsqueeze(2) + memory.keys.unsqueeze(1))
         return weigh(self.score(match).squeeze(-1), memory)

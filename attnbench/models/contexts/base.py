@@ -34,13 +34,17 @@ class Context(nn.Module, ABC):
         """Compute what does not change from step to step."""
 
     @abstractmethod
-    def read(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
+    def read(
+        self, query: Tensor, memory: Memory, first_position: int = 0, wants_weights: bool = True
+    ) -> tuple[Tensor, Tensor | None]:
         """Return the context for each query.
 
         Args:
             query: decoder states, (batch, target_len, hidden). A context that does not follow the state takes
                 only target_len from it.
             memory: what `prepare` returned.
+            first_position: target position of the first query, for contexts that go by position.
+            wants_weights: whether the weights will be looked at; where not, None may come in their place.
 
         Returns:
             context (batch, target_len, size), and weights (batch, target_len, source_len), which sum to 1 over
@@ -55,16 +59,17 @@ def read_where(context: Context, reading: Reading) -> None:
     context.follows_state = False
 
 
-def weigh(scores: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+def weigh(scores: Tensor, memory: Memory, window: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Turn scores into weights by a softmax over real source tokens, and average the values by them.
 
     Args:
         scores: (batch, target_len, source_len).
         memory: values (batch, source_len, hidden) and mask.
+        window: True where there may be weight besides, (batch, target_len, source_len); each row has a real token.
 
     Returns:
         context (batch, target_len, hidden) and weights (batch, target_len, source_len).
     """
-    hidden_scores = scores.masked_fill(~memory.mask.unsqueeze(1), float("-inf"))
-    weights = torch.softmax(hidden_scores, dim=-1)
+    open_positions = memory.mask.unsqueeze(1) if window is None else memory.mask.unsqueeze(1) & window
+    weights = torch.softmax(scores.masked_fill(~open_positions, float("-inf")), dim=-1)
     return torch.bmm(weights.to(memory.values.dtype), memory.values), weights

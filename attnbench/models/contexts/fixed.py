@@ -23,7 +23,9 @@ class Fixed(Context):
     def prepare(self, encoded: EncoderOutput) -> Memory:
         return Memory(values=encoded.final.unsqueeze(1), mask=encoded.mask[:, :1])
 
-    def read(self, query: Tensor, memory: Memory) -> tuple[Tensor, None]:
+    def read(
+        self, query: Tensor, memory: Memory, first_position: int = 0, wants_weights: bool = True
+    ) -> tuple[Tensor, None]:
         return memory.values.expand(-1, query.shape[1], -1), None
 
 

@@ -21,7 +21,9 @@ class Nothing(Context):
     def prepare(self, encoded: EncoderOutput) -> Memory:
         return Memory(values=encoded.states[:, :0, :0], mask=encoded.mask[:, :0])
 
-    def read(self, query: Tensor, memory: Memory) -> tuple[Tensor, None]:
+    def read(
+        self, query: Tensor, memory: Memory, first_position: int = 0, wants_weights: bool = True
+    ) -> tuple[Tensor, None]:
         return query[:, :, :0], None
 
 

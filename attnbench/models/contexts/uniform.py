@@ -24,7 +24,9 @@ class Uniform(Context):
     def prepare(self, encoded: EncoderOutput) -> Memory:
         return Memory(values=encoded.states, mask=encoded.mask)
 
-    def read(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def read(
+        self, query: Tensor, memory: Memory, first_position: int = 0, wants_weights: bool = True
+    ) -> tuple[Tensor, Tensor]:
         shares = memory.mask / memory.mask.sum(dim=1, keepdim=True)
         weights = shares.to(memory.values.dtype).unsqueeze(1)
         mean = torch.bmm(weights, memory.values)
