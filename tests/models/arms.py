@@ -1,0 +1,111 @@
+"""Every arm of conf/model/ in every wiring, small, and batches for them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pytest
+import torch
+from torch import Tensor
+
+from attnbench.batch import Batch
+from attnbench.config.composition import Configuration
+from attnbench.models.arm import Arm
+from attnbench.models.seq2seq import Seq2SeqModel
+from attnbench.runs.spec import build_named
+from attnbench.vocabulary import PAD
+
+CONFIGURATION = Configuration()
+SOURCE_SIZE, TARGET_SIZE = 11, 9
+SMALL = {"hidden_size": 8, "embedding_size": 5}
+WIRINGS: tuple[dict[str, Any], ...] = (
+    {"cell": "lstm", "layers": 1, "bidirectional": True},
+    {"cell": "gru", "layers": 2, "bidirectional": False},
+    {"cell": "lstm", "layers": 2, "bidirectional": False},
+    {"cell": "gru", "layers": 2, "bidirectional": True},
+    {"cell": "gru", "layers": 1, "bidirectional": False},
+)
+
+
+def arm_names() -> list[str]:
+    return CONFIGURATION.choices("model")
+
+
+def arm(name: str, **wanted: object) -> Arm:
+    """Return the arm of that yaml, small, with the wanted values for those keys that it has."""
+    values = CONFIGURATION.compose({"model": name})["model"]
+    values |= {key: value for key, value in (SMALL | wanted).items() if key in values}
+    return build_named({**values, "name": name}, Arm, "model", None)
+
+
+def every_arm() -> list[Any]:
+    """Return every arm with every choice of each of its options, and in another wiring, as parameters."""
+    return [*arms_wired(WIRINGS[0]), *arms_wired(WIRINGS[1], with_options=False)]
+
+
+def arms_wired(wiring: dict[str, Any], with_options: bool = True) -> list[Any]:
+    """Return every arm in this wiring, as far as it has its keys, as parameters that carry the arm's name."""
+    found: dict[Arm, str] = {}
+    for name in arm_names():
+        for option in _other_options(type(arm(name))) if with_options else ({},):
+            changes = {key: value for key, value in (wiring | option).items() if hasattr(arm(name), key)}
+            words = [name, *(f"{key}={value}" for key, value in changes.items())]
+            found.setdefault(arm(name, **changes), "-".join(words))
+    return [pytest.param(made, id=words) for made, words in found.items()]
+
+
+def _other_options(cls: type) -> Iterator[dict[str, Any]]:
+    """Yield no change, then every choice of one option beyond the wiring at a time."""
+    yield {}
+    for name, hint in get_type_hints(cls).items():
+        if name not in WIRINGS[0]:
+            literals = get_args(hint) if get_origin(hint) is Literal else ()
+            yield from ({name: value} for value in ((False, True) if hint is bool else literals))
+
+
+def build(configured: Arm, seed: int = 0) -> Seq2SeqModel:
+    """Return the model in float64, with weights large enough that every part of it is felt."""
+    model = configured.build(SOURCE_SIZE, TARGET_SIZE, seed).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2)
+    return model
+
+
+def uneven_batch(
+    source_lengths: tuple[int, ...] = (5, 1, 3), target_lengths: tuple[int, ...] = (4, 6, 1), seed: int = 0
+) -> Batch:
+    """Return rows of different lengths, about a third of whose target tokens are given."""
+    generator = torch.Generator().manual_seed(seed)
+    source = _tokens(source_lengths, SOURCE_SIZE, generator)
+    target = _tokens(target_lengths, TARGET_SIZE, generator)
+    is_scored = torch.rand(target.shape, generator=generator) < 0.7
+    is_scored[:, 0] = True
+    return Batch(source, torch.tensor(source_lengths), target, scored=is_scored & (target != PAD))
+
+
+def _tokens(lengths: tuple[int, ...], size: int, generator: torch.Generator) -> Tensor:
+    tokens = torch.randint(4, size, (len(lengths), max(lengths)), generator=generator)
+    return tokens.masked_fill(torch.arange(max(lengths)) >= torch.tensor(lengths).unsqueeze(1), PAD)
+
+
+def with_padding(batch: Batch, source_columns: int, target_columns: int) -> Batch:
+    def wider(tokens: Tensor, columns: int) -> Tensor:
+        return torch.nn.functional.pad(tokens, (0, columns))
+
+    return replace(
+        batch,
+        source=wider(batch.source, source_columns),
+        target=wider(batch.target, target_columns),
+        scored=wider(batch.scored, target_columns),
+    )
+
+
+def row_alone(batch: Batch, row: int) -> Batch:
+    source_len, target_len = int(batch.source_lengths[row]), int(batch.target_mask[row].sum())
+    return Batch(
+        source=batch.source[row : row + 1, :source_len],
+        source_lengths=batch.source_lengths[row : row + 1],
+        target=batch.target[row : row + 1, :target_len],
+        scored=batch.scored[row : row + 1, :target_len],
+    )

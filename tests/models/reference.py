@@ -1,0 +1,163 @@
+"""The recurrent arms written out from their equations: one example, one token, one unit of thought at a time.
+
+Slow on purpose, in float64, with numpy alone and without padding, so that it shares no line with what it checks.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnbench.models.recurrent_arm import RecurrentArm
+from attnbench.models.seq2seq import Seq2SeqModel
+from attnbench.vocabulary import BOS
+
+Array = NDArray[np.float64]
+
+
+def sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(scores: list[float]) -> list[float]:
+    total = sum(np.exp(score) for score in scores)
+    return [np.exp(score) / total for score in scores]
+
+
+@dataclass
+class Cell:
+    """One recurrent cell: h_t and, for an LSTM, c_t from x_t and the state before."""
+
+    input_weights: Array
+    state_weights: Array
+    input_bias: Array
+    state_bias: Array
+
+    def parts(self, x: Array, h: Array, gates: int) -> tuple[list[Array], list[Array]]:
+        from_input = np.split(self.input_weights @ x + self.input_bias, gates)
+        from_state = np.split(self.state_weights @ h + self.state_bias, gates)
+        return from_input, from_state
+
+
+class LSTM(Cell):
+    """Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000."""
+
+    def step(self, x: Array, h: Array, c: Array) -> tuple[Array, Array]:
+        a, b = self.parts(x, h, 4)
+        i, f, g, o = sigmoid(a[0] + b[0]), sigmoid(a[1] + b[1]), np.tanh(a[2] + b[2]), sigmoid(a[3] + b[3])
+        c = f * c + i * g
+        return o * np.tanh(c), c
+
+
+class GRU(Cell):
+    """Cho et al. 2014a, the reset gate applied after the multiplication as cuDNN has it."""
+
+    def step(self, x: Array, h: Array, c: Array) -> tuple[Array, Array]:
+        a, b = self.parts(x, h, 3)
+        r, z = sigmoid(a[0] + b[0]), sigmoid(a[1] + b[1])
+        n = np.tanh(a[2] + r * b[2])
+        return (1 - z) * n + z * h, c
+
+
+class Reference:
+    """Encoder, bridge, context, decoder and readout with the weights of a model of ours."""
+
+    def __init__(self, arm: RecurrentArm, model: Seq2SeqModel) -> None:
+        self.arm = arm
+        self.weights: dict[str, Array] = {
+            name: parameter.detach().numpy() for name, parameter in model.named_parameters()
+        }
+
+    def cell(self, name: str) -> LSTM | GRU:
+        kinds = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        weights = (self.weights[f"{name}.layer.{kind}"] for kind in kinds)
+        return LSTM(*weights) if self.arm.cell == "lstm" else GRU(*weights)
+
+    def run(self, name: str, inputs: list[Array]) -> list[Array]:
+        """Return the states over the inputs, from a state of zeros."""
+        cell = self.cell(name)
+        size = cell.state_weights.shape[1]
+        h, c, states = np.zeros(size), np.zeros(size), []
+        for x in inputs:
+            h, c = cell.step(x, h, c)
+            states.append(h)
+        return states
+
+    def encode(self, source: list[int]) -> tuple[list[Array], Array]:
+        """Return the state of every token, and the final state, of the top layer."""
+        inputs = [self.weights["encoder.embedding.weight"][token] for token in source]
+        final = np.zeros(0)
+        for layer in range(self.arm.layers):
+            forward = self.run(f"encoder.layers.{layer}.0", inputs)
+            if self.arm.bidirectional:
+                backward = self.run(f"encoder.layers.{layer}.1", inputs[::-1])
+                inputs = [np.concatenate(pair) for pair in zip(forward, backward[::-1], strict=True)]
+                final = np.concatenate([forward[-1], backward[-1]])
+            else:
+                inputs, final = forward, forward[-1]
+        return inputs, final
+
+    def first_state(self, final: Array, layer: int) -> Array:
+        if self.arm.name == "blind":
+            return np.zeros(self.arm.hidden_size)
+        name = f"bridge.projections.{layer}"
+        return np.tanh(self.weights[f"{name}.weight"] @ final + self.weights[f"{name}.bias"])
+
+    def context(self, query: Array, states: list[Array], final: Array) -> tuple[Array, list[float] | None]:
+        """Return the context vector and the weights of the source tokens, where there are any."""
+        if self.arm.name == "fixed":
+            return final, None
+        scores = [self.score(query, state) for state in states]
+        weights = softmax(scores)
+        return sum((w * h for w, h in zip(weights, states, strict=True)), np.zeros(len(final))), weights
+
+    def score(self, query: Array, state: Array) -> float:
+        def weight(name: str) -> Array:
+            return self.weights[f"decoder.context.{name}.weight"]
+
+        match self.arm.name:
+            case "uniform":
+                return 0.0
+            case "luong_dot":
+                return float(query @ state)
+            case "luong_general":
+                return float(query @ (weight("key_projection") @ state))
+            case "bahdanau":
+                inner = np.tanh(weight("query_projection") @ query + weight("key_projection") @ state)
+                return float(weight("score")[0] @ inner)
+        raise NotImplementedError(self.arm.name)
+
+    @property
+    def reading(self) -> str:
+        """Where the context is read."""
+        known = {"blind": "nowhere", "fixed_init": "nowhere", "bahdanau": "before"}
+        known |= {"luong_dot": "after", "luong_general": "after"}
+        return known.get(self.arm.name) or vars(self.arm)["read"]
+
+    def answer(self, source: list[int], target: list[int]) -> tuple[Array, list[list[float] | None]]:
+        """Return the logits (target_len, vocab) and weights at each target position, given the right tokens."""
+        states, final = self.encode(source)
+        cells = [self.cell(f"decoder.recurrence.layers.{layer}") for layer in range(self.arm.layers)]
+        h = [self.first_state(final, layer) for layer in range(self.arm.layers)]
+        c = [np.zeros(self.arm.hidden_size) for _ in cells]
+        logits, all_weights = [], []
+        for token in [BOS, *target[:-1]]:
+            x, weights = self.weights["decoder.embedding.weight"][token], None
+            if self.reading in ("before", "both"):
+                context, weights = self.context(h[-1], states, final)
+                x = np.concatenate([x, context])
+            for layer, cell in enumerate(cells):
+                h[layer], c[layer] = cell.step(x, h[layer], c[layer])
+                x = h[layer]
+            read = (
+                self.weights["decoder.readout.state.weight"] @ x + self.weights["decoder.readout.state.bias"]
+            )
+            if self.reading in ("after", "both"):
+                context, weights = self.context(x, states, final)
+                read = read + self.weights["decoder.readout.context.weight"] @ context
+            output = (
+                self.weights["decoder.output.weight"] @ np.tanh(read) + self.weights["decoder.output.bias"]
+            )
+            logits.append(output)
+            all_weights.append(weights)
+        return np.stack(logits), all_weights

@@ -1,0 +1,143 @@
+"""What of the source reaches the decoder, arm by arm."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from attnbench.batch import Batch
+from attnbench.models.contexts.base import weigh
+from attnbench.models.contexts.luong import LuongDot
+from attnbench.models.memory import EncoderOutput, Memory
+from attnbench.models.recurrent_arm import RecurrentArm
+from attnbench.models.seq2seq import RecurrentSeq2Seq
+from tests.models.arms import SOURCE_SIZE, WIRINGS, arm, build, every_arm, uneven_batch
+
+ARMS = [each for each in every_arm() if isinstance(each.values[0], RecurrentArm)]
+
+
+def arms_named(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("arm", [each for each in ARMS if each.values[0].name in names])
+
+
+def recurrent(configured: RecurrentArm) -> RecurrentSeq2Seq:
+    model = build(configured)
+    assert isinstance(model, RecurrentSeq2Seq)
+    return model
+
+
+def hand_over(model: RecurrentSeq2Seq, batch: Batch, **changed: Tensor) -> Tensor:
+    """Return the logits when parts of the encoder's output are replaced before the decoder gets them."""
+    handle = model.encoder.register_forward_hook(lambda _module, _inputs, output: replace(output, **changed))
+    try:
+        return model(batch).logits
+    finally:
+        handle.remove()
+
+
+def encode(model: RecurrentSeq2Seq, batch: Batch) -> EncoderOutput:
+    with torch.no_grad():
+        return model.encoder(batch.source, batch.source_lengths)
+
+
+def noise_like(tensor: Tensor) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+
+
+@arms_named("fixed", "fixed_init")
+class TestOneVector:
+    def test_the_states_do_not_reach_the_decoder(self, arm: RecurrentArm) -> None:
+        model, batch = recurrent(arm), uneven_batch()
+        noise = noise_like(encode(model, batch).states)
+        assert torch.equal(hand_over(model, batch, states=noise), model(batch).logits)
+
+    def test_the_final_state_does(self, arm: RecurrentArm) -> None:
+        model, batch = recurrent(arm), uneven_batch()
+        noise = noise_like(encode(model, batch).final)
+        differs = hand_over(model, batch, final=noise) != model(batch).logits
+        assert differs.flatten(1).any(dim=1).all()
+
+    def test_gradient_flows_through_the_final_state_alone(self, arm: RecurrentArm) -> None:
+        model, batch = recurrent(arm), uneven_batch()
+        encoded = encode(model, batch)
+        states, final = encoded.states.clone().requires_grad_(), encoded.final.clone().requires_grad_()
+        hand_over(model, batch, states=states, final=final).square().sum().backward()
+        assert states.grad is None or not states.grad.any()
+        assert final.grad is not None
+        assert (final.grad != 0).all()
+
+    def test_every_source_token_can_reach_the_final_state(self, arm: RecurrentArm) -> None:
+        model, batch = recurrent(arm), uneven_batch(source_lengths=(5, 5))
+        expected = encode(model, batch).final
+        for position in range(5):
+            changed = batch.source.clone()
+            changed[:, position] = 4 + (changed[:, position] - 3) % (SOURCE_SIZE - 4)
+            found = encode(model, replace(batch, source=changed)).final
+            assert (found != expected).any(dim=1).all()
+
+
+@arms_named("blind")
+def test_nothing_at_all_reaches_a_blind_decoder(arm: RecurrentArm) -> None:
+    model, batch = recurrent(arm), uneven_batch()
+    expected = model(batch).logits
+    encoded = encode(model, batch)
+    noisy = hand_over(model, batch, states=noise_like(encoded.states), final=noise_like(encoded.final))
+    assert torch.equal(noisy, expected)
+    other = uneven_batch(source_lengths=(2, 7, 1), seed=5)
+    elsewhere = replace(batch, source=other.source, source_lengths=other.source_lengths)
+    assert torch.equal(model(elsewhere).logits, expected)
+    expected.sum().backward()
+    assert all(parameter.grad is None for parameter in model.encoder.parameters())
+
+
+@arms_named("uniform", "bahdanau", "luong_dot", "luong_general")
+def test_every_real_state_reaches_an_attending_decoder(arm: RecurrentArm) -> None:
+    model, batch = recurrent(arm), uneven_batch()
+    encoded = encode(model, batch)
+    states = encoded.states.clone().requires_grad_()
+    hand_over(model, batch, states=states).square().sum().backward()
+    assert states.grad is not None
+    assert torch.equal(states.grad.any(dim=2), encoded.mask)
+
+
+class AllOnTheLast(LuongDot):
+    """Luong's wiring with its weights forced on the last real state."""
+
+    def read(self, query: Tensor, memory: Memory, *_: object) -> tuple[Tensor, Tensor]:
+        last = memory.mask.sum(dim=1) - 1
+        is_last = torch.arange(memory.mask.shape[1]) == last.unsqueeze(1)
+        scores = torch.zeros(is_last.shape, dtype=query.dtype).masked_fill(~is_last, float("-inf"))
+        return weigh(scores.unsqueeze(1).expand(-1, query.shape[1], -1), memory)
+
+
+@pytest.mark.parametrize("wiring", WIRINGS, ids=str)
+def test_attention_with_all_weight_on_the_last_state_is_fixed(wiring: dict[str, object]) -> None:
+    fixed, attending = (
+        recurrent(arm(name, **{**wiring, "read": "after"})) for name in ("fixed", "luong_dot")
+    )
+    attending.decoder.context = AllOnTheLast(fixed.decoder.context.size)
+    batch = uneven_batch()
+    output = attending(batch)
+    assert output.attention is not None
+    assert (output.attention.argmax(dim=2) == batch.source_lengths.unsqueeze(1) - 1).all()
+    is_same = torch.allclose(output.logits, fixed(batch).logits, rtol=1e-12, atol=1e-12)
+    # A bidirectional encoder's final state has the backward direction at the first token: another vector.
+    assert is_same == (not wiring["bidirectional"])
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("blind", [0, 0, 0]),
+        ("fixed_init", [8, 8, 8]),
+        ("fixed", [8, 8, 8]),
+        ("uniform", [8, 16, 16]),
+        ("bahdanau", [8, 16, 72]),
+        ("luong_dot", [8, 16, 72]),
+        ("luong_general", [8, 16, 72]),
+    ],
+)
+def test_the_context_size_counts_every_number_that_crosses(name: str, sizes: list[int]) -> None:
+    assert [arm(name).context_size(tokens) for tokens in (1, 2, 9)] == sizes

@@ -1,0 +1,60 @@
+"""The recurrent arms against slow loops over their published equations."""
+
+import numpy as np
+import pytest
+import torch
+
+from attnbench.models.encoder import RecurrentEncoder
+from attnbench.models.recurrent_arm import RecurrentArm
+from attnbench.models.seq2seq import RecurrentSeq2Seq
+from tests.models.arms import WIRINGS, arms_wired, build, row_alone, uneven_batch
+from tests.models.reference import Reference
+
+KNOWN = {"blind", "fixed", "fixed_init", "uniform", "bahdanau", "luong_dot", "luong_general"}
+# Input feeding (Luong et al. 2015, section 3.3) is not among the equations written out here.
+ARMS = [
+    each
+    for wiring in WIRINGS
+    for each in arms_wired(wiring)
+    if each.values[0].name in KNOWN and not getattr(each.values[0], "input_feeding", False)
+]
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def test_every_known_arm_is_there() -> None:
+    assert {each.values[0].name for each in ARMS} == KNOWN
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_logits_and_weights_are_those_of_the_equations(arm: RecurrentArm) -> None:
+    model, batch = build(arm), uneven_batch()
+    reference = Reference(arm, model)
+    with torch.no_grad():
+        output = model(batch)
+    for row in range(len(batch)):
+        alone = row_alone(batch, row)
+        source, target = alone.source[0].tolist(), alone.target[0].tolist()
+        logits, weights = reference.answer(source, target)
+        assert relative_error(output.logits[row, : len(target)].numpy(), logits) < 1e-6
+        if output.attention is None:
+            assert weights == [None] * len(target)
+        else:
+            found = output.attention[row, : len(target), : len(source)].numpy()
+            assert relative_error(found, np.array(weights)) < 1e-6
+
+
+@pytest.mark.parametrize("arm", [each for each in ARMS if each.values[0].name == "fixed_init"])
+def test_encoder_states_and_final_state_are_those_of_the_equations(arm: RecurrentArm) -> None:
+    model, batch = build(arm), uneven_batch(source_lengths=(5, 1, 3, 2))
+    assert isinstance(model, RecurrentSeq2Seq)
+    assert isinstance(model.encoder, RecurrentEncoder)
+    with torch.no_grad():
+        encoded = model.encoder(batch.source, batch.source_lengths)
+    for row, length in enumerate(batch.source_lengths.tolist()):
+        states, final = Reference(arm, model).encode(batch.source[row, :length].tolist())
+        assert relative_error(encoded.states[row, :length].numpy(), np.array(states)) < 1e-9
+        assert relative_error(encoded.final[row].numpy(), final) < 1e-9
+        assert encoded.mask[row].tolist() == [position < length for position in range(5)]
