@@ -31,11 +31,19 @@ def load_class(target: str, base: type, trusted_folder: Path | None = None) -> t
         where = f"nor in {trusted_folder}" if trusted_folder else "and no --config-dir was given"
         raise UserError(f"Refused to load '{target}': it is not part of attnbench {where}.")
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"Cannot load '{target}': {error}.") from error
+        module = importlib.import_module(module_name)
+        found = getattr(module, class_name, None)
+    except Exception as error:  # a person's module may fail with anything as it is imported
+        raise UserError(f"Cannot load '{target}': {type(error).__name__}: {error}.") from error
+    file = Path(getattr(module, "__file__", None) or "")
+    if package != OWN_PACKAGE and trusted_folder is not None and not file.is_relative_to(trusted_folder):
+        raise UserError(
+            f"'{package}' is the name of another module too ({module}): rename yours in {trusted_folder}."
+        )
+    if found is None:
+        raise UserError(f"Cannot load '{target}': there is no {class_name} in {module_name}.")
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise UserError(f"'{target}' is not a {base.__name__}.")
+        raise UserError(f"'{target}' is not a kind of {base.__name__}.")
     return found
 
 
@@ -46,9 +54,12 @@ def _is_in_folder(package: str, folder: Path | None) -> bool:
 
 
 def trust_folder(folder: Path) -> None:
-    """Let classes be imported from a folder that the person named."""
+    """Let classes be imported from a folder that the person named.
+
+    It comes last: a file of theirs called copy.py must not stand in for the module that others import.
+    """
     if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+        sys.path.append(str(folder))
 
 
 @cache
@@ -93,6 +104,7 @@ _WORDING = {
     "Input should be": "expected",
     "a valid boolean": "true or false",
     "a valid integer": "an integer",
+    "a valid array": "a list",
     "a valid ": "a ",
 }
 

@@ -14,7 +14,9 @@ def named_store(results: Path, name: str) -> RunStore:
     """
     parts = Path(name).parts
     if not parts or Path(name).is_absolute() or ".." in parts:
-        raise UserError(f"--name '{name}': expected the name of a folder below {results}. --results moves them.")
+        raise UserError(
+            f"--name '{name}': expected the name of a folder below {results}. --results moves them."
+        )
     return RunStore(results / name)
 
 

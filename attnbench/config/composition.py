@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from attnbench.errors import UserError, unknown
-from attnbench.runs.spec import Protocol
-from attnbench.schema import TARGET_KEY, build, load_class, trust_folder
+from attnbench.runs.spec import Protocol, build_named
+from attnbench.schema import TARGET_KEY, build, trust_folder
 from attnbench.sweeps.executors.base import Executor
 
 GROUPS = ("task", "model", "training", "sweep", "executor")
@@ -52,6 +54,7 @@ class Configuration:
         if self.config_dir is not None:
             if not self.config_dir.is_dir():
                 raise UserError(f"--config-dir {self.config_dir}: there is no such folder.")
+            _refuse_our_names(self.config_dir)
             trust_folder(self.config_dir.resolve())
 
     @property
@@ -71,7 +74,7 @@ class Configuration:
         described = {}
         for name in self.choices(group):
             path = next(folder / f"{name}.yaml" for folder in folders if (folder / f"{name}.yaml").exists())
-            first_line = path.read_text(encoding="utf-8").partition("\n")[0]
+            first_line = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
             described[name] = first_line.lstrip("# ") if first_line.startswith("#") else ""
         return described
 
@@ -105,8 +108,7 @@ class Configuration:
         values = self.compose({"executor": self.check_choice("executor", name)})
         for assignment in assignments:
             set_key(values, assignment.key, single(assignment))
-        target = values["executor"].pop(TARGET_KEY)
-        return build(load_class(target, Executor, self.trusted_folder), values["executor"], "executor")
+        return build_named(values["executor"], Executor, "executor", self.trusted_folder)
 
 
 def conf_folder() -> Path:
@@ -116,6 +118,14 @@ def conf_folder() -> Path:
     return Path(next(iter(attnbench.conf.__path__)))
 
 
+def _refuse_our_names(config_dir: Path) -> None:
+    """Refuse a yaml of a person's that is called like one of ours: Hydra would take ours and say nothing."""
+    for group in GROUPS:
+        for path in sorted((config_dir / group).glob("*.yaml")):
+            if (conf_folder() / group / path.name).exists():
+                raise UserError(f"{path}: attnbench has a {group}/{path.name} of its own. Rename yours.")
+
+
 def _compose(overrides: list[str], extra_folder: Path | None) -> dict[str, Any]:
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
@@ -123,14 +133,20 @@ def _compose(overrides: list[str], extra_folder: Path | None) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     if extra_folder is not None:
-        overrides = [*overrides, f"hydra.searchpath=[file://{extra_folder}]"]
+        quoted = str(extra_folder).replace("\\", "\\\\").replace("'", "\\'")
+        overrides = [*overrides, f"hydra.searchpath=['file://{quoted}']"]
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             composed = compose("config", overrides=overrides)
         values = OmegaConf.to_container(composed, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"The configuration cannot be composed: {error}") from error
     assert isinstance(values, dict)
+    for group in GROUPS:
+        if not isinstance(values[group], dict):
+            raise UserError(
+                f"The yaml chosen for {group} holds no keys: expected lines such as `key: value`."
+            )
     return {str(key): value for key, value in values.items()}
 
 

@@ -142,7 +142,9 @@ def _executor(configuration: Configuration, words: SweepWords, axes: "_Axes") ->
     name, keys = words.executor or axes.executor, list(axes.executor_keys)
     if words.workers is not None:
         if "workers" not in configuration.compose({"executor": name})["executor"]:
-            raise UserError(f"--workers: the executor {name} has none. Leave it out, or use another --executor.")
+            raise UserError(
+                f"--workers: the executor {name} has none. Leave it out, or use another --executor."
+            )
         keys.append(Assignment("executor.workers", (words.workers,)))
     return configuration.executor(name, keys)
 

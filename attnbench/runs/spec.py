@@ -103,7 +103,7 @@ def build_named(values: Mapping[str, Any], base: type, where: str, trusted_folde
     """Build the task or model whose class the values name by `_target_`."""
     if TARGET_KEY not in values:
         raise UserError(f"{where}.{TARGET_KEY} is missing: it names the class of the {where}.")
-    cls = load_class(values[TARGET_KEY], base, trusted_folder)
+    cls = load_class(str(values[TARGET_KEY]), base, trusted_folder)
     return build(cls, {key: value for key, value in values.items() if key != TARGET_KEY}, where)
 
 
