@@ -1,11 +1,12 @@
 """Ctrl-C and SIGTERM: save, then leave with the status that the shell expects."""
 
+import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-from attnbench.cli.options import say
+STANDARD_ERROR = 2
 
 
 class StopRequest:
@@ -33,7 +34,9 @@ def stop_on_signals() -> Iterator[StopRequest]:
     def take(number: int, _frame: FrameType | None) -> None:
         request.signal = number
         signal.signal(number, before[signal.Signals(number)])
-        say("Saving what has been done …")
+        # Past sys.stderr: the signal may have come while it was writing, and it must not be entered twice.
+        with suppress(OSError):
+            os.write(STANDARD_ERROR, "Saving what has been done …\n".encode())
 
     for number in before:
         signal.signal(number, take)

@@ -37,7 +37,8 @@ class TrainProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if self._bar.live.is_started:  # stopping what never began prints an empty line
+            self._bar.stop()
 
     def listen(self, event: Event) -> None:
         """Take in an event."""
@@ -90,7 +91,8 @@ class SweepProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._bar.live.is_started:  # stopping what never began prints an empty line
+            self._bar.stop()
 
     def listen(self, event: Event) -> None:
         """Take in an event."""

@@ -43,7 +43,8 @@ def train_run(
         if left:
             _announce(request, store.folder(request.spec.run_id), str(device))
             run_to_the_end(left, Inline(), order, progress.listen, stop)
-    return stop.exit_status or _report(folders[0], request, as_json)
+    status = _report(folders[0], as_json)
+    return stop.exit_status or status
 
 
 def _announce(request: RunRequest, folder: RunFolder, device: str) -> None:
@@ -58,7 +59,7 @@ def _announce(request: RunRequest, folder: RunFolder, device: str) -> None:
         say(f"  {note}")
 
 
-def _report(folder: RunFolder, request: RunRequest, as_json: bool) -> int:
+def _report(folder: RunFolder, as_json: bool) -> int:
     result = result_of([folder])
     rows = read_rows(folder.metrics_file) if result.done else []
     if as_json:
@@ -67,7 +68,9 @@ def _report(folder: RunFolder, request: RunRequest, as_json: bool) -> int:
         say(f"{run_id} failed: {reason}")
         say(f"Its folder: {folder.path}. --retry-failed repeats it.")
         return 1
-    if not as_json:
+    if result.unfinished:
+        say(f"The run is not finished; the same command carries on. Its folder: {folder.path}")
+    elif not as_json:
         for row in rows:
             _print_row(row)
         say(f"Everything about the run is in {folder.path}")

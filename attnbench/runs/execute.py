@@ -64,8 +64,8 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
         started = time.perf_counter()
         try:
             outcome = _train_and_evaluate(folder, execution)
-        except InterruptedRunError:
-            raise
+        except (InterruptedRunError, BrokenPipeError):
+            raise  # a pipe breaks where nobody listens any more; the run is no worse for that
         except Exception as error:  # noqa: BLE001 one run must not take the others with it
             folder.error_file.write_text(traceback.format_exc(), encoding="utf-8")
             outcome = Outcome(folder.run_id, "failed", error=f"{error}" or type(error).__name__)
@@ -76,7 +76,12 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
 
 def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     folder.status_file.unlink(missing_ok=True)
+    folder.error_file.unlink(missing_ok=True)
+    # Sums depend on how they are split over threads: with one, a run gives the same numbers in every executor.
+    torch.set_num_threads(1)
     spec = RunSpec.from_values(folder.read_spec(), execution.trusted_folder)
+    if spec.data != spec.task.data_fingerprint():
+        raise UserError(f"the files that {spec.task.name} reads have changed since the run was planned")
     device = resolve_device(execution.device)
     check_precision(spec.training.precision, device)
     trainer = make_trainer(spec, device)
@@ -84,7 +89,7 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     write_json(folder.environment_file, describe_environment(str(device), spec.training.precision))
     _train(trainer, folder, execution)
     lengths = folder.requested_lengths
-    _evaluate(spec, trainer, folder, lengths)
+    _evaluate(spec, trainer, folder, lengths, execution.should_stop)
     return Outcome(
         folder.run_id,
         "done",
@@ -131,12 +136,16 @@ def _save(trainer: Trainer, folder: RunFolder) -> None:
     save_checkpoint(folder.checkpoint_file, trainer.state_dict())
 
 
-def _evaluate(spec: RunSpec, trainer: Trainer, folder: RunFolder, lengths: list[int]) -> None:
+def _evaluate(
+    spec: RunSpec, trainer: Trainer, folder: RunFolder, lengths: list[int], should_stop: Callable[[], bool]
+) -> None:
     """Write one row per requested length, keeping those that are there already."""
     wanted = [spec.task.evaluation_range(length, lengths) for length in lengths]
     rows = {each: row for each, row in _rows_by_range(folder).items() if each in wanted}
     for each in wanted:
         if each not in rows:
+            if should_stop():
+                raise InterruptedRunError("stopped before every length was evaluated")
             scores = trainer.test(each)
             if scores.tokens:
                 rows[each] = metrics_row(spec, trainer, each, scores)

@@ -48,18 +48,17 @@ def _read_orders(orders: "queue.SimpleQueue[dict[str, Any] | None]", is_over: th
 
 def _execute(values: dict[str, Any], events: TextIO, is_over: threading.Event) -> None:
     # Imported here so that a worker that is told to end at once need not load torch first.
-    import torch
-
     from attnbench.runs.folder import RunFolder
     from attnbench.schema import trust_folder
     from attnbench.sweeps.executors.base import WorkOrder
     from attnbench.sweeps.executors.inline import execute_and_tell
 
     def tell(event: Event) -> None:
-        events.write(json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n")
-        events.flush()
+        try:
+            events.write(json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n")
+        except BrokenPipeError:
+            is_over.set()  # the sweep was killed: save and leave
 
-    torch.set_num_threads(1)
     trusted_folder = Path(values["trusted_folder"]) if values["trusted_folder"] else None
     if trusted_folder is not None:
         trust_folder(trusted_folder)

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,18 +77,16 @@ class ProcessSubmission(Submission):
                 _leave(worker)
 
     def _start(self, number: int) -> Worker:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "attnbench.sweeps.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={
-                **KEEP_MEMORY,
-                **os.environ,
-                **ONE_THREAD,
-                **self.environments[number % len(self.environments)],
-            },
-        )
+        environment = self.environments[number % len(self.environments)]
+        with _ctrl_c_held_back():
+            process = subprocess.Popen(
+                # -P: a file of the working folder, such as copy.py, must not stand in for a module.
+                [sys.executable, "-P", "-m", "attnbench.sweeps.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**KEEP_MEMORY, **os.environ, **ONE_THREAD, **environment},
+            )
         worker = Worker(process)
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
         return worker
@@ -150,6 +149,16 @@ class ProcessSubmission(Submission):
         if self.waiting:
             workers[number] = self._start(number)
             self._hand_over(workers[number])
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Let a process that is started here inherit that Ctrl-C is blocked: it may come before it can say so itself."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _cause_of_death(process: "subprocess.Popen[str]") -> str:
