@@ -1,6 +1,6 @@
 """Tables and figures of finished runs, for `sweep` and `plot` alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,20 +21,20 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
     from attnbench.runs.tables import join_metrics, read_metrics
 
     path = Path(words)
-    if path.is_file():
-        return read_metrics(path), path.parent
-    table_alone = next(
-        (each / "metrics.csv" for each in (results / words, path) if _is_table_alone(each)), None
-    )
-    if table_alone is not None:
-        return read_metrics(table_alone), table_alone.parent
+    folders = (results / words, path)
+    alone = next((each / "metrics.csv" for each in folders if _is_table_alone(each)), path)
+    if alone.is_file():
+        metrics = read_metrics(alone)
+        if metrics.empty:
+            raise UserError(f"{alone} has no rows: expected one for every run and evaluated length.")
+        return metrics, alone.parent
     store = find_store(words, results)
     if store.metrics_file.exists():
         _check_merged(store)
     rows = store.collect()
     if not rows:
         raise UserError(
-            f"{store.path}: no run has finished yet. `attnbench status {store.path}` says how far they are."
+            f"{store.path}: no run has a row yet. `attnbench status {store.path}` says how far they are."
         )
     return join_metrics(rows), store.path
 
@@ -55,11 +55,13 @@ def _check_merged(store: RunStore) -> None:
         ) from error
 
 
-def draw_folder(store: RunStore, is_drawn: bool, is_table_shown: bool) -> list[Path]:
+def draw_folder(
+    store: RunStore, is_drawn: bool, is_table_shown: bool, on_damage: Callable[[str], None]
+) -> list[Path]:
     """Merge the runs of a folder, then write its tables and figures; return what was written."""
     from attnbench.runs.tables import join_metrics
 
-    rows = store.collect()
+    rows = store.collect(on_damage)
     store.write_metrics(rows)
     return [store.metrics_file, *draw_metrics([join_metrics(rows)], store.path, is_drawn, is_table_shown)]
 

@@ -21,10 +21,12 @@ def plot(
     """Draw accuracy against length, with the length at which each arm breaks down."""
     with explained_errors(debug):
         from attnbench.cli.drawing import draw_metrics, read_sweep
+        from attnbench.runs.store import check_writable
 
         tables = [read_sweep(each, results) for each in sweeps]
         metrics = [table for table, _ in tables]
         home = tables[0][1]
+        check_writable(out or home, "Use another --out.")
         files = draw_metrics(
             metrics, out or home, is_drawn=True, is_table_shown=True, is_copied=out not in (None, home)
         )

@@ -11,12 +11,21 @@ from typing import Any
 import attnbench
 from attnbench.cli.interruption import StopRequest, stop_on_signals
 from attnbench.cli.options import print_json, say
+from attnbench.cli.places import named_store
 from attnbench.cli.progress import SweepProgress
 from attnbench.config.sweep_plan import SweepPlan
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
-from attnbench.sweeps.sweep import PlannedRun, SweepResult, missing, prepare, result_of, run_to_the_end
+from attnbench.sweeps.sweep import (
+    PlannedRun,
+    SweepResult,
+    find_damage,
+    missing,
+    prepare,
+    result_of,
+    run_to_the_end,
+)
 from attnbench.training.device import check_precision, resolve_device
 
 FAILED = 1
@@ -35,19 +44,19 @@ class SweepChoices:
 
 def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoices) -> int:
     """Carry out a plan and tell what came of it; return the exit status."""
-    store = RunStore(choices.results / plan.name)
+    store = named_store(choices.results, plan.name)
     store.check_ours()
     device = resolve_device(plan.device)
     for run in plan.runs:
         check_precision(run.spec.training.precision, device)
     if choices.is_dry_run:
-        _describe(plan, store, choices)
+        _describe(plan, store, trusted_folder, choices)
         return 0
     _announce(plan, store, str(device))
     folders, stop = _execute(plan, store, WorkOrder(str(device), trusted_folder), choices)
     result = result_of(folders)
-    _report(plan, store, result, choices)
-    return stop.exit_status or (FAILED if result.failed else 0)
+    is_whole = _report(plan, store, result, choices)
+    return stop.exit_status or (0 if is_whole else FAILED)
 
 
 def _execute(
@@ -103,10 +112,11 @@ def _joined(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _describe(plan: SweepPlan, store: RunStore, choices: SweepChoices) -> None:
+def _describe(plan: SweepPlan, store: RunStore, trusted_folder: Path | None, choices: SweepChoices) -> None:
     """List the runs of a plan with their state, and how much work is left."""
-    states = {run.spec.run_id: store.folder(run.spec.run_id).state for run in plan.runs}
-    left = [run for run in plan.runs if states[run.spec.run_id] != "done"]
+    states = {run.spec.run_id: _state(run, store, trusted_folder) for run in plan.runs}
+    finished = ("done",) if choices.retries_failed else ("done", "failed")
+    left = [run for run in plan.runs if states[run.spec.run_id] not in finished]
     steps = sum(run.spec.training.steps for run in left)
     tokens = sum(_work(run) for run in left)
     seconds = _seconds_by_experience(store, left)
@@ -128,10 +138,19 @@ def _describe(plan: SweepPlan, store: RunStore, choices: SweepChoices) -> None:
     say("Nothing was started and nothing written (--dry-run).")
 
 
+def _state(run: PlannedRun, store: RunStore, trusted_folder: Path | None) -> str:
+    """Say how far a planned run is, or that it is damaged, or has more lengths to be evaluated at."""
+    folder = store.folder(run.spec.run_id)
+    if find_damage(folder, run.spec, trusted_folder):
+        return "damaged"
+    is_done_so_far = folder.state == "done" and not set(run.lengths) <= set(folder.requested_lengths)
+    return "unevaluated" if is_done_so_far else folder.state
+
+
 def _seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float | None:
     """Reckon the time of what is left from the speed of the finished runs of the same arm; None without any."""
     speeds: dict[str, list[float]] = {}
-    for row in store.collect():
+    for row in store.collect(on_damage=lambda _: None):
         if row["tokens_per_second"]:
             speeds.setdefault(row["model"], []).append(float(row["tokens_per_second"]))
     if any(run.spec.model.name not in speeds for run in left):
@@ -139,18 +158,27 @@ def _seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float
     return sum(_work(run) * len(each) / sum(each) for run in left for each in [speeds[run.spec.model.name]])
 
 
-def _report(plan: SweepPlan, store: RunStore, result: SweepResult, choices: SweepChoices) -> None:
+def _report(plan: SweepPlan, store: RunStore, result: SweepResult, choices: SweepChoices) -> bool:
+    """Draw, tell what came of the runs, and say whether all of the folder is whole."""
     from attnbench.cli.drawing import draw_folder
 
     files: list[Path] = []
+    damages: list[str] = []
     if result.done:
-        files = draw_folder(store, is_drawn=choices.is_drawn, is_table_shown=not choices.as_json)
+        files = draw_folder(store, choices.is_drawn, not choices.as_json, damages.append)
+    for damage in damages:
+        say(f"{damage} Its rows are left out; the sweep that it belongs to repeats it.")
     for run_id, reason in result.failed.items():
         say(f"{run_id} failed: {reason}")
         say(f"  its folder: {store.folder(run_id).path}; --retry-failed repeats it")
     if choices.as_json:
         print_json(_as_json(store, result, files))
-        return
+    else:
+        _say_what_next(plan, store, result, files)
+    return not result.failed and not damages
+
+
+def _say_what_next(plan: SweepPlan, store: RunStore, result: SweepResult, files: Sequence[Path]) -> None:
     for path in files:
         say(f"{path}")
     if result.unfinished:

@@ -48,6 +48,8 @@ def _device_name(device: str) -> str:
 def _git_commit() -> str | None:
     """Return the commit of the checkout that attnbench runs from; None for an installed copy."""
     folder = Path(attnbench.__file__).parent
+    if not (folder.parent / ".git").exists():
+        return None  # a copy installed below somebody's own checkout is not of its commits
     try:
         found = subprocess.run(
             ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],

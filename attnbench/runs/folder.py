@@ -63,13 +63,23 @@ class RunFolder:
     def prepare(self, spec_values: Mapping[str, Any], lengths: Sequence[int]) -> None:
         """Write down what is to be trained and at which lengths it is to be evaluated, besides earlier ones."""
         self.path.mkdir(parents=True, exist_ok=True)
-        if not self.spec_file.exists():
-            text = yaml.safe_dump(dict(spec_values), sort_keys=False, allow_unicode=True)
-            write_atomically(self.spec_file, text.encode())
         wanted = sorted({*lengths, *self.requested_lengths})
         if wanted != self.requested_lengths:
             write_json(self.evaluation_file, {"lengths": wanted})
             self.forget_read()
+        text = yaml.safe_dump(dict(spec_values), sort_keys=False, allow_unicode=True)
+        if not self.spec_file.exists():
+            write_atomically(self.spec_file, text.encode())
+        elif self.state not in ("done", "running") and self.spec_file.read_bytes() != text.encode():
+            self._replace_spec(text)
+
+    def _replace_spec(self, text: str) -> None:
+        """Write the spec anew where the same run is now described otherwise: its files of data have moved."""
+        outcome = self.read_outcome()
+        self.status_file.unlink(missing_ok=True)
+        write_atomically(self.spec_file, text.encode())
+        if outcome is not None and outcome.state == "failed":
+            self.write_outcome(outcome)
 
     def read_spec(self) -> dict[str, Any]:
         """Return the values of spec.yaml.
@@ -107,12 +117,22 @@ class RunFolder:
     def read_outcome(self) -> Outcome | None:
         """Return how the run ended; None where it has not ended, or its status cannot be read."""
         try:
-            values = json.loads(self.status_file.read_bytes())
-            outcome = Outcome(**values)
-        except (OSError, ValueError, TypeError):
-            return None  # executing it again is cheap: its checkpoint says that it has been trained
+            return self._read_status()
+        except DamagedFileError:
+            return None
+
+    def _read_status(self) -> Outcome | None:
+        """Return how the run ended, None where it has not; raises DamagedFileError."""
+        try:
+            outcome = Outcome(**json.loads(self.status_file.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise DamagedFileError(f"{self.status_file} is damaged: it cannot be read.") from error
         is_ours = outcome.run_id == self.run_id and outcome.state in ("done", "failed")
-        return outcome if is_ours and isinstance(outcome.files, dict) else None
+        if not is_ours or not isinstance(outcome.files, dict):
+            raise DamagedFileError(f"{self.status_file} is damaged: it is not what the run wrote.")
+        return outcome
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Write status.json, which makes everything before it count."""
@@ -138,14 +158,18 @@ class RunFolder:
         """Return what is wrong with the files of a finished run, or None.
 
         A file that still has its recorded size and time of change is taken as unchanged, so that looking at
-        thousands of finished runs stays cheap.
+        thousands of finished runs stays cheap. A checkpoint may be gone: the rows do not need it.
         """
-        outcome = self.read_outcome()
+        try:
+            outcome = self._read_status()
+        except DamagedFileError as error:
+            return str(error)
         if outcome is None:
             return None
         for path in self._products:
             recorded = outcome.files.get(path.name)
-            if recorded is not None and not _is_unchanged(path, recorded):
+            is_spared = path == self.checkpoint_file and not path.exists()
+            if recorded is not None and not is_spared and not _is_unchanged(path, recorded):
                 return f"{path} is damaged: it is not what the run wrote."
         return None
 

@@ -1,7 +1,7 @@
 """The folder of a sweep: it owns every path below it."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,13 @@ class RunStore:
         Raises:
             UserError: and nothing has been changed.
         """
-        existing = next(each for each in (self.path, *self.path.absolute().parents) if each.exists())
-        if not existing.is_dir():
-            raise UserError(f"{existing} is a file; results need a folder. Use another --results or --name.")
-        if existing == self.path and any(self.path.iterdir()) and not self.is_ours:
+        remedy = "Use another --results or --name."
+        check_writable(self.path, remedy)
+        if self.path.exists() and any(self.path.iterdir()) and not self.is_ours:
             raise UserError(
-                f"{self.path} holds something else: neither sweep.yaml nor runs/ is in it. "
-                "Use another --results or --name."
+                f"{self.path} holds something else: neither sweep.yaml nor runs/ is in it. {remedy}"
             )
-        for folder in (existing, self.runs_path):
-            if folder.exists():
-                _check_writable(folder)
+        check_writable(self.runs_path, remedy)
 
     @property
     def is_ours(self) -> bool:
@@ -73,21 +69,26 @@ class RunStore:
         except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
             return []  # a record for people: losing it loses no result
 
-    def collect(self, folders: Iterable[RunFolder] | None = None) -> list[dict[str, str]]:
+    def collect(self, on_damage: Callable[[str], None] | None = None) -> list[dict[str, str]]:
         """Return the rows of all finished runs.
 
+        Args:
+            on_damage: told of every finished run that is not what it wrote, and whose rows are left out.
+
         Raises:
-            DamagedFileError: naming a finished run whose metrics are not what it wrote.
+            DamagedFileError: naming the first such run, where nobody is told.
         """
         rows: list[dict[str, str]] = []
-        for folder in self.folders() if folders is None else folders:
-            outcome = folder.read_outcome()
-            if outcome is None or outcome.state != "done":
-                continue
+        for folder in self.folders():
             damage = folder.find_damage()
-            if damage:
+            if damage is not None and on_damage is None:
                 raise DamagedFileError(f"{damage} `attnbench sweep` with the same words repeats that run.")
-            rows += _rows_of(folder)
+            if damage is not None and on_damage is not None:
+                on_damage(damage)
+                continue
+            outcome = folder.read_outcome()
+            if outcome is not None and outcome.state == "done":
+                rows += read_rows(folder.metrics_file)
         return rows
 
     def write_metrics(self, rows: Sequence[Mapping[str, object]]) -> None:
@@ -95,19 +96,19 @@ class RunStore:
         write_rows(self.metrics_file, rows)
 
 
-def _rows_of(folder: RunFolder) -> list[dict[str, str]]:
-    try:
-        return read_rows(folder.metrics_file)
-    except OSError as error:
-        raise DamagedFileError(f"{folder.metrics_file} cannot be read: {error}") from error
+def check_writable(folder: Path, remedy: str) -> None:
+    """Refuse a folder that cannot be made, or in which no file can be made.
 
+    Permission bits do not tell, above all not to root; an unnamed file does, and leaves no trace.
 
-def _check_writable(folder: Path) -> None:
-    """Refuse a folder in which no file can be made; permission bits alone do not tell, above all not to root."""
+    Raises:
+        UserError: ending with the remedy.
+    """
+    existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not existing.is_dir():
+        raise UserError(f"{existing} is a file, expected a folder. {remedy}")
     try:
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written to ({error.strerror}). Use another --results."
-        ) from error
+        raise UserError(f"{existing} cannot be written to ({error.strerror}). {remedy}") from error
