@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.models.memory import EncoderOutput
+from attnbench.models.order import reorder, reversed_positions
 from attnbench.models.recurrence import Recurrence
 
 
@@ -18,7 +19,12 @@ class RecurrentEncoder(nn.Module):
     """
 
     def __init__(
-        self, embedding: nn.Embedding, layers: list[list[Recurrence]], hidden_size: int, dropout: float
+        self,
+        embedding: nn.Embedding,
+        layers: list[list[Recurrence]],
+        hidden_size: int,
+        dropout: float,
+        reverse_source: bool = False,
     ) -> None:
         """Take for each layer one recurrence per direction, whose hidden sizes add up to `hidden_size`."""
         super().__init__()
@@ -26,17 +32,19 @@ class RecurrentEncoder(nn.Module):
         self.layers = nn.ModuleList(nn.ModuleList(directions) for directions in layers)
         self.hidden_size = hidden_size
         self.dropout = nn.Dropout(dropout)
+        self.reverse_source = reverse_source
 
     def forward(self, source: Tensor, source_lengths: Tensor) -> EncoderOutput:
         """Encode token numbers (batch, source_len) with their real lengths (batch,)."""
-        positions = torch.arange(source.shape[1], device=source.device)
-        mask = positions < source_lengths.unsqueeze(1)
-        turned = (source_lengths.unsqueeze(1) - 1 - positions).where(mask, positions)
-        states = self.embedding(source)
+        mask = torch.arange(source.shape[1], device=source.device) < source_lengths.unsqueeze(1)
+        turned = reversed_positions(source, source_lengths)
+        states = self.embedding(source.gather(1, turned) if self.reverse_source else source)
         final = states.new_zeros(len(source), 0)
         for directions in self.layers:
             assert isinstance(directions, nn.ModuleList)
             states, final = self._layer(directions, self.dropout(states), turned, source_lengths)
+        if self.reverse_source:
+            states = reorder(states, turned)  # so that a state stands where its token stands
         return EncoderOutput(states=states, final=final, mask=mask)
 
     def _layer(
@@ -46,18 +54,14 @@ class RecurrentEncoder(nn.Module):
         states, finals = [], []
         for is_backward, recurrence in enumerate(directions):
             assert isinstance(recurrence, Recurrence)
-            ordered = _reorder(inputs, turned) if is_backward else inputs
+            ordered = reorder(inputs, turned) if is_backward else inputs
             zero = inputs.new_zeros(len(inputs), recurrence.layer.hidden_size)
             outputs, _ = recurrence(ordered, recurrence.first_state(zero))
             finals.append(_at(outputs, source_lengths - 1))
-            states.append(_reorder(outputs, turned) if is_backward else outputs)
+            states.append(reorder(outputs, turned) if is_backward else outputs)
         return torch.cat(states, dim=2), torch.cat(finals, dim=1)
-
-
-def _reorder(sequence: Tensor, positions: Tensor) -> Tensor:
-    return sequence.gather(1, positions.unsqueeze(2).expand(-1, -1, sequence.shape[2]))
 
 
 def _at(sequence: Tensor, positions: Tensor) -> Tensor:
     """Pick one position per row: (batch, length, hidden) → (batch, hidden)."""
-    return _reorder(sequence, positions.unsqueeze(1)).squeeze(1)
+    return reorder(sequence, positions.unsqueeze(1)).squeeze(1)

@@ -14,7 +14,7 @@ def initialise(model: nn.Module, seed: int) -> None:
     """Draw every parameter of the model anew, with the distributions that torch uses by default.
 
     Embeddings are normal(0, 1) with zeros for padding; linear layers are uniform within ±1/√inputs; recurrent
-    layers within ±1/√hidden, their input weights block by block.
+    layers within ±1/√hidden, their input weights block by block; normalisations begin as the identity.
     """
     drawn: set[int] = set()
     for module_name, module in model.named_modules():
@@ -25,6 +25,9 @@ def initialise(model: nn.Module, seed: int) -> None:
             else:
                 block.copy_((2 * torch.rand(block.shape, generator=generator) - 1) * bound)
             drawn.add(block.untyped_storage().data_ptr())
+        if isinstance(module, nn.LayerNorm):
+            module.reset_parameters()
+            drawn.update(parameter.untyped_storage().data_ptr() for parameter in module.parameters())
         if isinstance(module, nn.Embedding) and module.padding_idx is not None:
             module.weight[module.padding_idx].zero_()
     for name, parameter in model.named_parameters():

@@ -27,6 +27,7 @@ class RecurrentArm(Arm):
         layers: of the encoder and of the decoder.
         bidirectional: whether the encoder reads in both directions, each with half of the hidden size.
         embedding_size: numbers per embedded token, on both sides.
+        reverse_source: whether the encoder reads the source backwards. Source: Sutskever et al. 2014, section 3.3.
         dropout: share of activations dropped at embeddings, between layers and before the output layer.
     """
 
@@ -35,6 +36,7 @@ class RecurrentArm(Arm):
     bidirectional: bool
     embedding_size: Count
     dropout: DropProbability
+    reverse_source: bool = False
 
     @property
     def feeds_input(self) -> bool:
@@ -74,7 +76,7 @@ class RecurrentArm(Arm):
             size = self.hidden_size // directions
             layers.append([Recurrence(self.cell, blocks, size) for _ in range(directions)])
         embedding = nn.Embedding(vocabulary_size, self.embedding_size, padding_idx=PAD)
-        return RecurrentEncoder(embedding, layers, self.hidden_size, self.dropout)
+        return RecurrentEncoder(embedding, layers, self.hidden_size, self.dropout, self.reverse_source)
 
     def _build_decoder(self, vocabulary_size: int) -> Decoder:
         context = self.build_context()

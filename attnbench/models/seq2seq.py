@@ -64,11 +64,14 @@ class Seq2SeqModel(nn.Module, ABC):
 
     def forward(self, batch: Batch, wants_weights: bool = True) -> Seq2SeqOutput:
         """Answer every target position with the right tokens before it (teacher forcing)."""
-        start_mark = torch.full_like(batch.target[:, :1], BOS)
-        inputs = torch.cat([start_mark, batch.target[:, :-1]], dim=1)
         state = self.start(batch.source, batch.source_lengths)
-        logits, attention, _ = self.advance(inputs, state, wants_weights)
+        logits, attention, _ = self.advance(self.shifted(batch.target), state, wants_weights)
         return Seq2SeqOutput(logits, attention)
+
+    @staticmethod
+    def shifted(target: Tensor) -> Tensor:
+        """Return the token before each target token, (batch, target_len), the start mark first."""
+        return torch.cat([torch.full_like(target[:, :1], BOS), target[:, :-1]], dim=1)
 
     @torch.no_grad()
     def generate(
