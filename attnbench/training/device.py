@@ -18,16 +18,23 @@ def resolve_device(name: str) -> torch.device:
     Raises:
         UserError: where the machine has no such device.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    counts = {
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
+    }
     if name == "auto":
-        return torch.device(next(kind for kind, is_there in available.items() if is_there))
-    kind = name.partition(":")[0]
-    if not available.get(kind, False):
-        there = ", ".join(kind for kind, is_there in available.items() if is_there)
+        return torch.device(next(kind for kind, count in counts.items() if count))
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")  # no such name: never among those that are there
+    if (device.index or 0) >= counts.get(device.type, 0):
+        there = ", ".join(kind for kind, count in counts.items() if count)
         raise UserError(
             f"device={name}: this machine has no such device. There is: {there}. Use device=auto."
         )
-    return torch.device(name)
+    return device
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:
