@@ -1,5 +1,6 @@
 """Fits one model to one task."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -129,7 +130,10 @@ class Trainer:
         if losses:
             self.window.loss_nats += float(torch.stack(losses).double().sum())
         self.window.seconds += time.perf_counter() - started
-        if not torch.isfinite(torch.tensor(self.window.loss_nats)):
+        self._check_loss(self.window.loss_nats)
+
+    def _check_loss(self, nats: float) -> None:
+        if not math.isfinite(nats):
             raise RunFailedError(
                 f"the loss is not finite, by step {self.step}; a lower training.learning_rate "
                 f"(now {self.config.learning_rate:g}) may help"
@@ -137,6 +141,7 @@ class Trainer:
 
     def _evaluate(self) -> TrainRow:
         scores = self.validate()
+        self._check_loss(scores.nats)  # the last step of all may have spoilt the weights
         window, last = self.window, self.rows[-1] if self.rows else None
         row = TrainRow(
             step=self.step,

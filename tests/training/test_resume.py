@@ -1,0 +1,139 @@
+"""A training that was stopped and taken up again ends exactly where an uninterrupted one ends."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from attnbench.errors import InterruptedRunError
+from attnbench.tasks.base import LengthRange
+from attnbench.training.trainer import Trainer, TrainRow
+from tests.models.arms import arm
+from tests.training.fitting import make_trainer, stops_after
+
+STEPS = 37  # not a multiple of evaluate_every
+# One evaluation that does not improve decays the rate, so that the schedule has something to remember.
+RESTLESS = {
+    "steps": STEPS,
+    "learning_rate": 0.05,
+    "evaluate_every": 5,
+    "patience": 1,
+    "minimum_improvement": 0.02,
+    "final_decay": 0.3,
+}
+
+
+def trainer_of(seed: int = 0, **arm_options: Any) -> Trainer:
+    configured = arm("luong_general", **arm_options)
+    return make_trainer(configured, lengths=LengthRange(2, 6), seed=seed, **RESTLESS)
+
+
+def through_a_file(trainer: Trainer, path: Path, **arm_options: Any) -> Trainer:
+    """Return a fresh trainer, of other first weights, that took up the saved state."""
+    torch.save(trainer.state_dict(), path)
+    sizes = 20, 20
+    fresh = trainer_of(**arm_options)
+    fresh.model.load_state_dict(arm("luong_general", **arm_options).build(*sizes, 99).state_dict())
+    fresh.load_state_dict(torch.load(path, weights_only=True))
+    return fresh
+
+
+def train_with_stops(stops: list[int], path: Path, **arm_options: Any) -> Trainer:
+    """Train, stopped after that many further steps each time."""
+    trainer = trainer_of(**arm_options)
+    for steps in stops:
+        with pytest.raises(InterruptedRunError):
+            list(trainer.fit(stops_after(steps)))
+        trainer = through_a_file(trainer, path, **arm_options)
+    list(trainer.fit())
+    return trainer
+
+
+def without_times(rows: list[TrainRow]) -> list[TrainRow]:
+    return [replace(row, train_seconds=0.0, tokens_per_second=0.0) for row in rows]
+
+
+def assert_ended_alike(found: Trainer, expected: Trainer) -> None:
+    weights = expected.model.state_dict()
+    assert all(torch.equal(each, weights[name]) for name, each in found.model.state_dict().items())
+    assert without_times(found.rows) == without_times(expected.rows)
+    assert (found.step, found.stop_reason) == (expected.step, expected.stop_reason)
+    assert found.schedule.state_dict() == expected.schedule.state_dict()
+    assert found.test(LengthRange(4, 4)) == expected.test(LengthRange(4, 4))
+
+
+OPTIONS = [
+    {"cell": "lstm", "dropout": 0.0},
+    {"cell": "lstm", "dropout": 0.3, "layers": 2},
+    {"cell": "gru", "dropout": 0.0, "bidirectional": False},
+    {"cell": "gru", "dropout": 0.3},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_stopping_anywhere_changes_nothing(options: dict[str, Any], tmp_path: Path) -> None:
+    expected = trainer_of(**options)
+    list(expected.fit())
+    chooser = random.Random(str(options))
+    for _ in range(2):
+        cuts = sorted(chooser.sample(range(expected.step), 3))
+        stops = [cuts[0], cuts[1] - cuts[0], cuts[2] - cuts[1]]
+        assert_ended_alike(train_with_stops(stops, tmp_path / "state", **options), expected)
+
+
+@pytest.mark.parametrize("cut", [0, 5, 6, 35, 36])
+def test_stopping_at_the_start_at_an_evaluation_and_before_the_end_changes_nothing(
+    cut: int, tmp_path: Path
+) -> None:
+    expected = trainer_of()
+    list(expected.fit())
+    assert_ended_alike(train_with_stops([cut], tmp_path / "state"), expected)
+
+
+def test_the_schedule_had_something_to_remember() -> None:
+    trainer = trainer_of()
+    list(trainer.fit())
+    assert trainer.step == STEPS
+    assert trainer.schedule.progress.rate_factor < 1
+
+
+def test_a_stop_leaves_at_once_and_keeps_what_was_done() -> None:
+    trainer = trainer_of()
+    with pytest.raises(InterruptedRunError, match="after step 7"):
+        list(trainer.fit(stops_after(7)))
+    assert (trainer.step, [row.step for row in trainer.rows]) == (7, [5])
+
+
+def test_the_same_trainer_may_go_on_itself() -> None:
+    expected, stopped = trainer_of(), trainer_of()
+    list(expected.fit())
+    with pytest.raises(InterruptedRunError):
+        list(stopped.fit(stops_after(12)))
+    list(stopped.fit())
+    assert_ended_alike(stopped, expected)
+
+
+def test_a_finished_training_taken_up_again_is_finished(tmp_path: Path) -> None:
+    finished = trainer_of()
+    list(finished.fit())
+    again = through_a_file(finished, tmp_path / "state")
+    assert list(again.fit()) == []
+    assert_ended_alike(again, finished)
+
+
+def test_seconds_go_on_from_where_they_stood(tmp_path: Path) -> None:
+    rows = train_with_stops([8, 9], tmp_path / "state").rows
+    seconds = [row.train_seconds for row in rows]
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0
+
+
+def test_going_on_matters_all_the_same() -> None:
+    """Two seeds end differently, so equal ends above are no accident."""
+    left, right = trainer_of(seed=0), trainer_of(seed=1)
+    for trainer in (left, right):
+        list(trainer.fit())
+    assert left.rows[-1].loss_nats != right.rows[-1].loss_nats
