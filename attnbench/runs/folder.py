@@ -63,21 +63,23 @@ class RunFolder:
     def prepare(self, spec_values: Mapping[str, Any], lengths: Sequence[int]) -> None:
         """Write down what is to be trained and at which lengths it is to be evaluated, besides earlier ones."""
         self.path.mkdir(parents=True, exist_ok=True)
-        wanted = sorted({*lengths, *self.requested_lengths})
+        outcome = self.read_outcome()
+        wanted = sorted({*lengths, *self.requested_lengths, *(outcome.lengths if outcome else ())})
         if wanted != self.requested_lengths:
             write_json(self.evaluation_file, {"lengths": wanted})
             self.forget_read()
-        text = yaml.safe_dump(dict(spec_values), sort_keys=False, allow_unicode=True)
+        if self.spec_file.exists() and self.state in ("done", "running"):
+            return
+        text = yaml.safe_dump(dict(spec_values), sort_keys=False, allow_unicode=True).encode()
         if not self.spec_file.exists():
-            write_atomically(self.spec_file, text.encode())
-        elif self.state not in ("done", "running") and self.spec_file.read_bytes() != text.encode():
-            self._replace_spec(text)
+            write_atomically(self.spec_file, text)
+        elif self.spec_file.read_bytes() != text:
+            self._replace_spec(text, outcome)
 
-    def _replace_spec(self, text: str) -> None:
+    def _replace_spec(self, text: bytes, outcome: Outcome | None) -> None:
         """Write the spec anew where the same run is now described otherwise: its files of data have moved."""
-        outcome = self.read_outcome()
         self.status_file.unlink(missing_ok=True)
-        write_atomically(self.spec_file, text.encode())
+        write_atomically(self.spec_file, text)
         if outcome is not None and outcome.state == "failed":
             self.write_outcome(outcome)
 

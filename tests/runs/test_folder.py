@@ -1,0 +1,194 @@
+import json
+import os
+
+import pytest
+import yaml
+
+from attnbench.errors import DamagedFileError
+from attnbench.runs.folder import Outcome, RunFolder
+
+SPEC = {"run_id": "a", "task": {"source": "here.tsv"}, "seed": 0}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run that is done, with files that stand for its real ones."""
+    folder = RunFolder(tmp_path / "a")
+    folder.prepare(SPEC, [4])
+    folder.checkpoint_file.write_bytes(b"weights")
+    folder.metrics_file.write_text("run_id,length\na,4\n")
+    folder.write_outcome(Outcome("a", "done", lengths=[4]))
+    return folder
+
+
+def anew(folder):
+    return RunFolder(folder.path)
+
+
+def flip_bit(path, position=0.5):
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * position)] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_prepared_run_waits(tmp_path):
+    folder = RunFolder(tmp_path / "a")
+    folder.prepare(SPEC, [8, 4])
+    assert folder.read_spec() == SPEC
+    assert (folder.requested_lengths, folder.state) == ([4, 8], "waiting")
+    assert folder.find_damage() is None
+
+
+def test_the_states_of_a_run(folder):
+    assert folder.state == "done"
+    folder.write_outcome(Outcome("a", "failed", error="why"))
+    assert folder.state == "failed"
+    folder.status_file.unlink()
+    assert folder.state == "interrupted"
+    folder.checkpoint_file.unlink()
+    assert folder.state == "waiting"
+    with folder.claim():
+        assert folder.state == "running"
+
+
+def test_status_json_says_what_the_contract_asks_for(folder):
+    values = json.loads(folder.status_file.read_text())
+    assert {"state", "stop_reason", "steps", "resumed_from_step", "seconds", "error"} <= set(values)
+
+
+def test_more_lengths_are_added_to_those_before_and_make_a_done_run_one_to_do(folder):
+    folder.prepare(SPEC, [8])
+    assert (folder.requested_lengths, folder.state) == ([4, 8], "interrupted")
+
+
+def test_the_same_lengths_again_change_no_file(folder):
+    before = {path.name: path.stat().st_mtime_ns for path in folder.path.iterdir()}
+    anew(folder).prepare(SPEC, [4])
+    assert {path.name: path.stat().st_mtime_ns for path in folder.path.iterdir()} == before
+
+
+def test_lengths_evaluated_before_are_not_forgotten_with_a_damaged_evaluation_json(folder):
+    folder.evaluation_file.write_text("{")
+    again = anew(folder)
+    again.prepare(SPEC, [2])
+    assert again.requested_lengths == [2, 4]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "5", '{"lengths": 4}', '{"lengths": ["4"]}', '{"others": []}']
+)
+def test_requested_lengths_that_cannot_be_read_are_asked_for_anew(folder, text):
+    folder.evaluation_file.write_text(text)
+    assert anew(folder).requested_lengths == []
+
+
+def test_nothing_is_wrong_with_what_the_run_wrote(folder):
+    assert folder.find_damage() is None
+
+
+@pytest.mark.parametrize("name", ["spec.yaml", "metrics.csv", "checkpoint.pt"])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "append", "empty"])
+def test_a_damaged_file_is_named(folder, name, damage):
+    path = folder.path / name
+    if damage == "flip":
+        flip_bit(path)
+    else:
+        data = path.read_bytes()
+        path.write_bytes({"truncate": data[:-1], "append": data + b"\n", "empty": b""}[damage])
+    assert str(path) in (folder.find_damage() or "")
+
+
+@pytest.mark.parametrize("name", ["spec.yaml", "metrics.csv"])
+def test_a_missing_file_is_damage(folder, name):
+    (folder.path / name).unlink()
+    assert name in (folder.find_damage() or "")
+
+
+def test_a_finished_runs_checkpoint_may_be_thrown_away(folder):
+    folder.checkpoint_file.unlink()
+    assert folder.find_damage() is None
+    assert folder.state == "done"
+
+
+def test_a_copied_run_is_not_damaged_though_its_times_differ(folder):
+    for path in folder.path.iterdir():
+        os.utime(path, (1, 1))
+    assert folder.find_damage() is None
+
+
+def test_a_flipped_bit_is_noticed_in_a_file_of_the_same_size_and_another_time(folder):
+    flip_bit(folder.metrics_file)
+    os.utime(folder.metrics_file, (1, 1))
+    assert "metrics.csv" in (folder.find_damage() or "")
+
+
+STATUSES = [
+    "",
+    "{",
+    "[]",
+    "5",
+    "null",
+    "{}",
+    '{"run_id": "a", "state": "dome"}',
+    '{"run_id": "b", "state": "done"}',
+]
+
+
+@pytest.mark.parametrize("text", [*STATUSES, '{"run_id": "a", "state": "done", "files": 5}', "\x00\x00"])
+def test_a_damaged_status_is_named_and_does_not_count(folder, text):
+    folder.status_file.write_text(text)
+    assert folder.read_outcome() is None
+    assert folder.state == "interrupted"
+    assert str(folder.status_file) in (folder.find_damage() or "")
+
+
+def test_what_is_discarded_begins_anew_but_is_evaluated_where_it_was(folder):
+    folder.discard()
+    assert folder.find_damage() is None
+    assert (anew(folder).state, anew(folder).requested_lengths) == ("waiting", [4])
+    with pytest.raises(DamagedFileError):
+        folder.read_spec()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- 1\n", "a: [", "a: !!python/object/apply:os.system ['true']\n", "\x00"]
+)
+def test_a_spec_that_is_no_mapping_of_plain_values_is_damaged(folder, text):
+    folder.spec_file.write_text(text)
+    with pytest.raises(DamagedFileError, match=r"spec\.yaml"):
+        folder.read_spec()
+
+
+MOVED = {**SPEC, "task": {"source": "there.tsv"}}
+
+
+def test_an_unfinished_run_learns_where_its_files_have_moved(folder):
+    folder.status_file.unlink()
+    folder.prepare(MOVED, [4])
+    assert folder.read_spec() == MOVED
+    assert yaml.safe_load(folder.spec_file.read_text())["seed"] == 0
+
+
+def test_a_finished_run_keeps_its_spec_until_it_is_evaluated_at_more_lengths(folder):
+    folder.prepare(MOVED, [4])
+    assert folder.read_spec() == SPEC
+    folder.prepare(MOVED, [8])
+    assert folder.read_spec() == MOVED
+    assert (folder.state, folder.find_damage()) == ("interrupted", None)
+
+
+def test_a_failed_run_stays_failed_when_its_files_have_moved(folder):
+    folder.write_outcome(Outcome("a", "failed", error="why"))
+    folder.prepare(MOVED, [4])
+    assert folder.read_spec() == MOVED
+    assert (folder.state, folder.find_damage()) == ("failed", None)
+    outcome = folder.read_outcome()
+    assert outcome is not None
+    assert outcome.error == "why"
+
+
+def test_the_spec_of_a_run_that_is_going_on_is_left_alone(folder):
+    folder.status_file.unlink()
+    with folder.claim():
+        folder.prepare(MOVED, [4])
+    assert folder.read_spec() == SPEC
