@@ -19,22 +19,23 @@ _CAPTION_POINTS = 7.5
 _EDGE = 0.12
 
 
-def add_panel(figure: Figure) -> Axes:
-    """Add axes of the size of a panel; `place_panels` puts them where they belong."""
+def add_panel(figure: Figure, panel_width: float = _PANEL_WIDTH, panel_height: float = _PANEL_HEIGHT) -> Axes:
+    """Add axes of a size in inches; `place_panels` puts them where they belong."""
     width, height = figure.get_size_inches()
-    return figure.add_axes((0, 0, _PANEL_WIDTH / width, _PANEL_HEIGHT / height), label=str(len(figure.axes)))
+    return figure.add_axes((0, 0, panel_width / width, panel_height / height), label=str(len(figure.axes)))
 
 
 def place_panels(figure: Figure, grid: Mapping[tuple[int, int], Axes], caption: str) -> None:
     """Size the figure for panels at (row, column) and their legends, and write the caption under them."""
+    panels = {place: _size(figure, ax) for place, ax in grid.items()}
     legends = {place: _legend_size(figure, ax) for place, ax in grid.items()}
     above = _EDGE + max(_title_height(figure, ax) for ax in grid.values())
     widths = [
-        max(_LEFT + _PANEL_WIDTH + legends[place][0] + _RIGHT for place in grid if place[1] == column)
+        max(_LEFT + panels[place][0] + legends[place][0] + _RIGHT for place in grid if place[1] == column)
         for column in sorted({column for _, column in grid})
     ]
     heights = [
-        max(_PANEL_HEIGHT, *(legends[place][1] for place in grid if place[0] == row))
+        max(max(panels[place][1], legends[place][1]) for place in grid if place[0] == row)
         for row in sorted({row for row, _ in grid})
     ]
     lines = textwrap.wrap(caption, int((sum(widths) - 2 * _EDGE) / _CAPTION_CHARACTER))
@@ -44,8 +45,15 @@ def place_panels(figure: Figure, grid: Mapping[tuple[int, int], Axes], caption: 
     for (row, column), ax in grid.items():
         left = sum(widths[:column]) + _LEFT
         bottom = below + sum(heights[row + 1 :]) + _BETWEEN_ROWS * (len(heights) - 1 - row)
-        ax.set_position((left / width, bottom / height, _PANEL_WIDTH / width, heights[row] / height))
+        ax.set_position(
+            (left / width, bottom / height, panels[row, column][0] / width, heights[row] / height)
+        )
     figure.text(_EDGE / width, _EDGE / height, "\n".join(lines), fontsize=_CAPTION_POINTS, color="#333333")
+
+
+def _size(figure: Figure, ax: Axes) -> tuple[float, float]:
+    extent = ax.get_window_extent()
+    return extent.width / figure.dpi, extent.height / figure.dpi
 
 
 def _legend_size(figure: Figure, ax: Axes) -> tuple[float, float]:

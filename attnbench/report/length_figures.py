@@ -37,7 +37,7 @@ def draw_accuracy(ax: Axes, panel: Panel, score: str = "token_accuracy") -> Axes
     for chance in _merge(_by_length(rows.points(score), "chance") for rows in arms):
         handles += _draw_levels(ax, chance)
     mark_breakdowns(ax, arms, score)
-    return _add_legend(ax, handles)
+    return add_legend(ax, handles)
 
 
 def draw_bits(ax: Axes, panel: Panel) -> Axes:
@@ -50,7 +50,7 @@ def draw_bits(ax: Axes, panel: Panel) -> Axes:
         (line,) = ax.plot(*_sorted(bits), color="black", linestyle="--", linewidth=1, zorder=3.5)
         handles.append(_named(line, "bits available"))
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
-    return _add_legend(ax, handles)
+    return add_legend(ax, handles)
 
 
 def draw_bleu(ax: Axes, panel: Panel) -> Axes:
@@ -58,7 +58,7 @@ def draw_bleu(ax: Axes, panel: Panel) -> Axes:
     _draw_frame(ax, panel, "bleu")
     handles = [_draw_arm(ax, rows, "bleu") for rows in panel.arms_with("bleu")]
     ax.set_ylim(0, max(1.0, ax.get_ylim()[1]))
-    return _add_legend(ax, handles)
+    return add_legend(ax, handles)
 
 
 def _draw_frame(ax: Axes, panel: Panel, score: str) -> None:
@@ -124,7 +124,7 @@ def _note(rows: ArmRows, score: str) -> str:
     return "" if breakdown is None else breakdown_note(breakdown, lengths.min(), lengths.max())
 
 
-def _add_legend(ax: Axes, handles: Sequence[Line2D]) -> Axes:
+def add_legend(ax: Axes, handles: Sequence[Line2D]) -> Axes:
     """Put the legend beside the panel, where it can hide no data; equal entries stand there once."""
     entries = {str(handle.get_label()): handle for handle in handles}
     ax.legend(

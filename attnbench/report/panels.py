@@ -64,9 +64,7 @@ class Panel:
     @property
     def title(self) -> str:
         """Say what task and protocol the panel shows, and on which lengths its arms were trained."""
-        ranges = {train_range(rows.arm) for rows in self.arms} - {""}
-        trained = f", trained on {ranges.pop()}" if len(ranges) == 1 else ""
-        return f"{self.task}: {_PROTOCOLS.get(self.protocol, self.protocol)}{trained}"
+        return panel_title([rows.arm for rows in self.arms])
 
     @property
     def train_ends(self) -> list[int]:
@@ -86,6 +84,14 @@ class Panel:
             int(length): f"{low}–{length}" if pd.notna(low) and low < length else str(length)
             for length, low in zip(least["length"], least["length_min"], strict=True)
         }
+
+
+def panel_title(arms: Sequence[Arm]) -> str:
+    """Say what task and protocol the arms of a panel share, and on which lengths they were trained."""
+    task, protocol = arms[0].task, arms[0].protocol
+    ranges = {train_range(arm) for arm in arms} - {""}
+    trained = f", trained on {ranges.pop()}" if len(ranges) == 1 else ""
+    return f"{task}: {_PROTOCOLS.get(protocol, protocol)}{trained}"
 
 
 def split_panels(metrics: pd.DataFrame, curve: pd.DataFrame, breakdowns: pd.DataFrame) -> list[Panel]:

@@ -1,0 +1,223 @@
+import math
+from itertools import combinations
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import same_color
+from matplotlib.figure import Figure
+
+from attnbench.analysis.memory import memory_table
+from attnbench.report.memory_figure import draw_memory, draw_memory_figure
+from attnbench.report.style import model_style
+from tests.metrics_rows import curve_rows, metrics_table
+
+# Without chance: the means pass one half at 8, at 16 and never.
+AT_8, AT_16 = {4: [1.0], 16: [0.0]}, {4: [1.0], 64: [0.0]}
+NEVER, DOWN, NOT_LEARNT = {4: [1.0], 64: [1.0]}, {4: [0.3], 64: [0.2]}, {4: [0.0], 64: [0.0]}
+
+
+def arm(accuracies, model="fixed", hidden_size=16, per_symbol=0, **values):
+    rows = curve_rows(accuracies, model=model, hidden_size=hidden_size, chance_accuracy=0.0, **values)
+    if per_symbol:
+        return [row | {"context_size": per_symbol * row["length"]} for row in rows]
+    return [row | {"context_size": values.get("context_size", hidden_size)} for row in rows]
+
+
+def memory_of(*arms):
+    return memory_table(metrics_table([row for rows in arms for row in rows]))
+
+
+def draw(*arms):
+    ax = Figure(figsize=(9, 6)).add_subplot()
+    assert draw_memory(ax, memory_of(*arms)) is ax
+    return ax
+
+
+def points_of(ax, model):
+    """The single points of a model: context size, length, hollow or not."""
+    style = model_style(model)
+    return [
+        (float(line.get_xdata()[0]), float(line.get_ydata()[0]), line.get_markerfacecolor() == "white")
+        for line in ax.get_lines()
+        if line.get_marker() == style.marker and same_color(line.get_color(), style.colour)
+    ]
+
+
+def joins(ax, model):
+    """The lines between points of a model."""
+    colour = model_style(model).colour
+    return [
+        line
+        for line in ax.get_lines()
+        if same_color(line.get_color(), colour)
+        and line.get_linestyle() != "None"
+        and len(line.get_xdata()) == 2
+    ]
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def arrows(ax):
+    """The starts and ends of the arrows."""
+    return [(text.xyann, text.xy) for text in ax.texts if text.arrow_patch is not None]
+
+
+def test_points_stand_at_their_context_size_and_length():
+    ax = draw(arm(AT_8), arm(AT_16, "bahdanau", per_symbol=16))
+    assert points_of(ax, "fixed") == [(pytest.approx(16), pytest.approx(8), False)]
+    assert points_of(ax, "bahdanau") == [(pytest.approx(16 * 16), pytest.approx(16), False)]
+
+
+def test_both_axes_are_log_with_plain_numbers():
+    ax = draw(arm(AT_8), arm(NEVER, "bahdanau", per_symbol=16))
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert [label.get_text() for label in ax.get_xticklabels()] == [
+        "16",
+        "32",
+        "64",
+        "128",
+        "256",
+        "512",
+        "1024",
+    ]
+    # None beyond 64, where there are only arrows.
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["8", "16", "32", "64"]
+    assert ax.get_xlabel() == "context size at L50 (numbers that cross from encoder to decoder)"
+    assert ax.get_ylabel() == "L50, free-running (symbols)"
+    assert ax.get_title() == "reverse: one model per length"
+
+
+def test_ticks_of_a_wide_axis_are_thinned():
+    ax = draw(arm(AT_8), arm(AT_8, "linear", context_size=2**24))
+    assert len(ax.get_xticks()) <= 11
+
+
+def test_hidden_sizes_of_an_arm_are_joined_and_grow():
+    ax = draw(arm(AT_8), arm(AT_16, hidden_size=64), arm(NEVER, hidden_size=256))
+    (line,) = joins(ax, "fixed")
+    assert line.get_xdata() == pytest.approx([16, 64])
+    assert line.get_ydata() == pytest.approx([8, 16])
+    assert legend(ax)[1:5] == [" ", "hidden 16", "hidden 64", "hidden 256"]
+    sizes = [entry.get_markersize() for entry in ax.get_legend().get_lines()[2:5]]
+    assert sizes == sorted(set(sizes))
+
+
+def test_one_hidden_size_needs_no_entry():
+    assert legend(draw(arm(AT_8))) == ["fixed"]
+
+
+def test_censored_points_are_arrows_and_never_joined():
+    ax = draw(arm(NEVER), arm(NEVER, hidden_size=64), arm(DOWN, "uniform", hidden_size=32))
+    assert not joins(ax, "fixed")
+    starts_and_ends = arrows(ax)
+    assert [start for start, _ in starts_and_ends] == [(16, 64), (32, 4), (64, 64)]
+    assert [end[1] > start[1] for start, end in starts_and_ends] == [True, False, True]
+    assert all(length > 64 for _, length, _ in points_of(ax, "fixed"))
+    assert legend(ax)[-2:] == ["L50 beyond the longest tested", "L50 before the shortest tested"]
+
+
+def test_intervals_are_vertical_bars():
+    # The seeds pass 0.5 at log2 lengths 2.5, 3 and 3.5: mean 3, deviation 0.5, so 3 ± 4.30265 · 0.5 / √3.
+    ax = draw(arm({4: [1.0] * 3, 8: [0.0, 0.5, 1.0], 16: [0.0] * 3}))
+    margin = 4.30265 * 0.5 / math.sqrt(3)
+    (bar,) = [collection for collection in ax.collections if collection.get_segments()]
+    ((start, end),) = bar.get_segments()
+    assert (start[0], end[0]) == (pytest.approx(16), pytest.approx(16))
+    assert (start[1], end[1]) == pytest.approx((2 ** (3 - margin), 2 ** (3 + margin)), rel=1e-5)
+
+
+def test_points_that_the_budget_ended_are_hollow():
+    ax = draw(arm(AT_8, stop_reason="budget"), arm(AT_16, "uniform"))
+    assert points_of(ax, "fixed")[0][2]
+    assert not points_of(ax, "uniform")[0][2]
+    assert legend(ax)[-1] == "ended by the budget"
+
+
+def test_arms_without_learning_or_context_are_not_drawn():
+    ax = draw(arm(AT_8), arm(NOT_LEARNT, "uniform"), arm(AT_8, "blind", context_size=0))
+    assert legend(ax) == ["fixed"]
+    assert not points_of(ax, "uniform") + points_of(ax, "blind")
+
+
+def test_a_panel_without_points_says_so():
+    ax = draw(arm(NOT_LEARNT))
+    assert [text.get_text() for text in ax.texts] == ["no arm to draw"]
+    assert ax.get_legend() is None
+
+
+def test_variants_differ_in_line_and_label():
+    variants = [
+        arm(accuracies, "slots", size, context_size=number * size, variant=variant)
+        for number, variant in ((5, ""), (9, "model.slots=8"))
+        for size, accuracies in ((16, AT_8), (32, AT_16))
+    ]
+    ax = draw(*variants)
+    assert legend(ax)[:2] == ["slots", "slots, slots=8"]
+    assert len({str(line.get_linestyle()) for line in joins(ax, "slots")}) == 2
+    assert not ax.texts
+
+
+def test_variants_that_no_line_tells_apart_have_letters():
+    ax = draw(
+        arm(AT_8, "slots", context_size=80),
+        arm(NEVER, "slots", context_size=144, variant="model.slots=8"),
+        arm(AT_8),
+    )
+    assert legend(ax)[:3] == ["fixed", "slots (a)", "slots, slots=8 (b)"]
+    assert [text.get_text() for text in ax.texts if text.get_text()] == ["a", "b"]
+
+
+def test_tasks_and_protocols_have_panels_of_their_own():
+    mixed = {"protocol": "mixed", "train_min_length": 4, "train_max_length": 16}
+    figure = draw_memory_figure(memory_of(arm(AT_8), arm(AT_8, task="copy"), arm(AT_8, **mixed)))
+    assert [ax.get_title() for ax in figure.axes] == [
+        "copy: one model per length",
+        "reverse: mixed lengths, trained on 4–16",
+        "reverse: one model per length",
+    ]
+
+
+EVERYTHING = [
+    rows
+    for hidden in (16, 32, 64)
+    for rows in (
+        *(arm(AT_8, model, hidden) for model in ("fixed", "fixed_init", "transformer_fixed")),
+        arm(AT_16, "slots", hidden, context_size=5 * hidden),
+        arm(AT_16, "linear", hidden, context_size=hidden * hidden + 2 * hidden),
+        arm(NOT_LEARNT, "luong_location", hidden),
+        arm(DOWN, "blind", hidden, context_size=0),
+        arm(DOWN, "uniform", hidden, context_size=2 * hidden),
+        *(
+            arm(NEVER, model, hidden, per_symbol=hidden)
+            for model in (
+                "bahdanau",
+                "luong_dot",
+                "luong_general",
+                "luong_concat",
+                "multihead",
+                "transformer",
+            )
+        ),
+    )
+]
+
+
+@pytest.mark.parametrize("arms", [EVERYTHING, [arm(AT_8)], [arm(NOT_LEARNT)]], ids=["all", "one", "none"])
+def test_nothing_leaves_the_figure_and_no_legend_covers_a_panel(arms):
+    figure = draw_memory_figure(memory_of(*arms, *(arm(AT_8, task="copy") for _ in arms[:1])))
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    legends = [ax.get_legend().get_window_extent(renderer) for ax in figure.axes if ax.get_legend()]
+    panels = [ax.get_window_extent(renderer) for ax in figure.axes]
+    texts = [text.get_window_extent(renderer) for text in figure.texts]
+    for box in [*legends, *panels, *texts]:
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0
+        assert box.y1 <= figure.bbox.y1
+    assert not any(a.overlaps(b) for a, b in combinations([*legends, *panels, *texts], 2))
+    for ax in figure.axes:
+        ticks = [label.get_window_extent(renderer) for label in ax.get_xticklabels()]
+        assert not any(a.overlaps(b) for a, b in combinations(ticks, 2))
