@@ -93,13 +93,87 @@ def _bare_steps(trainer, steps: int) -> Callable[[], None]:  # type: ignore[no-u
 
     def bare() -> None:
         for batch in batches:
-            loss = scored_nats(trainer.model(batch).logits, batch) / tokens
+            loss = scored_nats(trainer.model(batch, wants_weights=False).logits, batch) / tokens
             trainer.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, trainer.config.gradient_clip)
             trainer.optimizer.step()
 
     return bare
+
+
+@app.command("step")
+def time_step(
+    models: Annotated[str, typer.Option(metavar="A,B", help="Which arms; all by default.")] = "",
+    repeats: Annotated[int, typer.Option(min=1)] = 7,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """Time a training step of every arm, beside a bare floor of the same cell.
+
+    The floor is the fused recurrent calls of encoder and decoder, the output projection, loss, backward and the
+    optimizer's step alone. Floor and arm take turns, and the ratio is taken turn by turn. The aim: at most 1.4 for arms
+    that are parallel under teacher forcing, besides their own matrix products, and 4 for additive scores and input
+    feeding.
+    """
+    import torch
+
+    from attnbench.config.composition import Configuration
+
+    torch.set_num_threads(threads)
+    chosen = models.split(",") if models else Configuration().choices("model")
+    arms = [*chosen, *(f"{name} model.input_feeding=true" for name in chosen if name == "luong_general")]
+    for batch, length, hidden in ((64, 32, 64), (128, 64, 128)):
+        print(
+            f"batch {batch}, length {length}, hidden {hidden}, {threads} thread(s), medians of {repeats} turns"
+        )
+        for arm in arms:
+            print("  " + _time_arm(arm, (batch, length, hidden), repeats), flush=True)
+
+
+def _time_arm(arm: str, sizes: tuple[int, int, int], repeats: int) -> str:
+    batch, length, hidden = sizes
+    model, *options = arm.split()
+    own = [] if model.startswith("transformer") else [f"model.embedding_size={hidden}"]
+    numbers = [f"training.batch_size={batch}", f"task.length={length}", f"model.hidden_size={hidden}", *own]
+    trainer = _trainer(f"model={model}", *numbers, *options)
+    step, floor = (
+        _bare_steps(trainer, 1),
+        _floor_step(trainer.task.training_batch(0, 0, batch, trainer.lengths), hidden),
+    )
+    for _ in range(2):
+        step()
+        floor()
+    turns = [(_seconds(step), _seconds(floor)) for _ in range(repeats)]
+    seconds = statistics.median(mine for mine, _ in turns)
+    ratio = statistics.median(mine / bare for mine, bare in turns)
+    return (
+        f"{arm:40} {1000 * seconds:8.1f} ms  {batch * length / seconds:9.0f} tokens/s  {ratio:5.2f} x floor"
+    )
+
+
+def _floor_step(batch, hidden: int) -> Callable[[], None]:  # type: ignore[no-untyped-def]
+    """Return a function that takes one step of the bare floor: LSTMs, output projection, loss, backward, optimizer."""
+    import torch
+    from torch import nn
+
+    vocabulary = int(max(batch.source.max(), batch.target.max())) + 1
+    embedding = nn.Embedding(vocabulary, hidden)
+    directions = [nn.LSTM(hidden, hidden // 2, batch_first=True) for _ in range(2)]
+    decoder, output = nn.LSTM(hidden, hidden, batch_first=True), nn.Linear(hidden, vocabulary)
+    parts = nn.ModuleList([embedding, *directions, decoder, output])
+    optimizer = torch.optim.Adam(parts.parameters(), fused=True)
+
+    def floor() -> None:
+        source = embedding(batch.source)
+        finals = [direction(source)[1][0] for direction in directions]
+        first = torch.cat(finals, dim=2)
+        states, _ = decoder(embedding(batch.target), (first, torch.zeros_like(first)))
+        loss = nn.functional.cross_entropy(output(states).flatten(0, 1), batch.target.flatten())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return floor
 
 
 @app.command("memory")
