@@ -1,5 +1,7 @@
 import math
+import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from attnbench.training.evaluation import Scores, evaluate, scored_nats
 from attnbench.vocabulary import BOS, EOS, PAD
 from tests.answerers import MajorityAnswerer, Oracle, Speaker, UniformGuesser
 from tests.tasks.synthetic import every_synthetic_task
+from tests.tasks.text_examples import text_pairs, write_tsv
 
 CPU = torch.device("cpu")
 A, B, C = 4, 5, 6
@@ -199,6 +202,7 @@ class TestText:
 
 
 LENGTHS = (1, 2, 5, 17)
+FILES = {"source": 0, "test_source": 200}
 
 
 def score(answerer: Speaker, task: SyntheticTask, length: int, examples: int = 1000) -> Scores:
@@ -230,3 +234,22 @@ class TestEverySyntheticTask:
         assert max(each.token_accuracy for each in scored) <= chance + four_sigma
         if not task.ends_with_mark:
             assert max(each.token_accuracy for each in scored) >= chance - four_sigma
+
+
+@pytest.mark.parametrize("eos", [True, False])
+def test_on_text_the_better_of_guesser_and_majority_scores_chance(eos: bool, tmp_path: Path) -> None:
+    generator = random.Random(0)
+    pairs = [("x" * (1 + i), " ".join(generator.choices("abcde", [5, 2, 1, 1, 1], k=6))) for i in range(400)]
+    files = {name: write_tsv(tmp_path / f"{name}.tsv", pairs[start:][:200]) for name, start in FILES.items()}
+    task = text_pairs(**files, validation_source=files["test_source"], units="word", eos=eos)
+    lengths = LengthRange(1, 60)
+    answerers = [UniformGuesser(task), MajorityAnswerer(task, [task.training_batch(0, 0, 200, lengths)])]
+    scored = [
+        evaluate(answerer, task, task.evaluation_batches("test", 0, lengths, 200, 32), CPU)
+        for answerer in answerers
+    ]
+    chance = task.chance_accuracy(lengths)
+    assert scored[1].teacher_forced_accuracy == pytest.approx(chance)
+    assert scored[1].token_accuracy == pytest.approx(chance)
+    assert scored[0].teacher_forced_accuracy == pytest.approx(1 / len(task.answers), abs=0.04)
+    assert scored[0].token_accuracy < chance
