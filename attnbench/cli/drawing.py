@@ -66,6 +66,13 @@ def draw_folder(
     return [store.metrics_file, *draw_metrics([join_metrics(rows)], store.path, is_drawn, is_table_shown)]
 
 
+def join_sweeps(metrics: "Sequence[pd.DataFrame]") -> "pd.DataFrame":
+    """Return the rows of all sweeps; a run that several hold counts once."""
+    import pandas as pd
+
+    return pd.concat(metrics, ignore_index=True).drop_duplicates(["run_id", "length_min", "length"])
+
+
 def draw_metrics(
     metrics: "Sequence[pd.DataFrame]",
     out: Path,
@@ -77,13 +84,11 @@ def draw_metrics(
 
     Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself.
     """
-    import pandas as pd
-
     from attnbench.analysis.breakdown import breakdown_table
     from attnbench.analysis.curves import curve_table
     from attnbench.runs.tables import write_table
 
-    joined = pd.concat(metrics, ignore_index=True).drop_duplicates(["run_id", "length_min", "length"])
+    joined = join_sweeps(metrics)
     curve, breakdown = curve_table(joined), breakdown_table(joined)
     out.mkdir(parents=True, exist_ok=True)
     files = [out / "curve.csv", out / "breakdown.csv"]

@@ -15,20 +15,31 @@ def plot(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to write; beside the first by default.")
     ] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="One figure in place of those against length: memory (L50, context size)."
+        ),
+    ] = None,
     results: Results = DEFAULT_RESULTS,
     debug: Debug = False,
 ) -> None:
     """Draw accuracy against length, with the length at which each arm breaks down."""
     with explained_errors(debug):
         from attnbench.cli.drawing import draw_metrics, read_sweep
+        from attnbench.cli.named_figures import check_figure, draw_figure
         from attnbench.runs.store import check_writable
 
+        if figure is not None:
+            check_figure(figure)
         tables = [read_sweep(each, results) for each in sweeps]
         metrics = [table for table, _ in tables]
         home = tables[0][1]
         check_writable(out or home, "Use another --out.")
-        files = draw_metrics(
-            metrics, out or home, is_drawn=True, is_table_shown=True, is_copied=out not in (None, home)
-        )
+        folder, is_copied = out or home, out not in (None, home)
+        if figure is None:
+            files = draw_metrics(metrics, folder, is_drawn=True, is_table_shown=True, is_copied=is_copied)
+        else:
+            files = draw_figure(figure, metrics, folder, is_copied)
         for path in files:
             say(f"{path}")
