@@ -93,8 +93,9 @@ class ProcessSubmission(Submission):
 
     def _listen(self, worker: Worker) -> None:
         assert worker.process.stdout is not None
-        for line in worker.process.stdout:
-            self.messages.put((worker, line))
+        with worker.process.stdout as events:
+            for line in events:
+                self.messages.put((worker, line))
         self.messages.put((worker, None))
 
     def _hand_over(self, worker: Worker) -> None:
@@ -132,6 +133,7 @@ class ProcessSubmission(Submission):
         """Try the run of a worker that died once more, in a new one."""
         folder, cause = dead.run_folder, _cause_of_death(dead.process)
         dead.run_folder = None
+        _end_input(dead)
         if folder is None:
             return
         self.attempts[folder] = self.attempts.get(folder, 0) + 1

@@ -1,0 +1,165 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from attnbench.runs.folder import RunFolder
+from attnbench.sweeps.events import Note, RunEnded, RunProgressed, RunStarted
+from attnbench.sweeps.executors import processes
+from attnbench.sweeps.executors.base import WorkOrder
+from attnbench.sweeps.executors.inline import Inline
+from attnbench.sweeps.executors.processes import Processes, available_cores
+from tests.commands import rows_of, without_times
+from tests.runs.tiny_runs import prepared, tiny_spec
+
+ORDER = WorkOrder("cpu")
+TWO_WORKERS = Processes(workers=2, workers_per_gpu=4)
+SPECS = [
+    tiny_spec(f"seed={seed}", f"model={model}") for seed in (0, 1) for model in ("fixed", "luong_general")
+]
+
+
+def never():
+    return False
+
+
+def execute_with(executor, runs, listener, should_stop=never, specs=SPECS):
+    folders = [prepared(runs, spec) for spec in specs]
+    executor.submit([folder.path for folder in folders], ORDER).wait(listener, should_stop)
+    return [RunFolder(folder.path) for folder in folders]
+
+
+def rows_in(folders):
+    return without_times([row for folder in folders for row in rows_of(folder.metrics_file)])
+
+
+@pytest.mark.slow
+def test_workers_give_the_very_rows_and_events_that_inline_gives(tmp_path):
+    # At this size and with several threads, sums would come out differently.
+    large = tiny_spec(
+        "model=luong_general", "model.hidden_size=64", "training.batch_size=64", "task.length=16"
+    )
+    specs = [*SPECS, large]
+    beside, inline = [], []
+    folders = execute_with(TWO_WORKERS, tmp_path / "processes", beside.append, specs=specs)
+    assert rows_in(folders) == rows_in(
+        execute_with(Inline(), tmp_path / "inline", inline.append, specs=specs)
+    )
+    assert len(rows_in(folders)) == 5
+    for folder in folders:
+        assert told_of(folder, beside) == told_of(folder, inline)
+        assert [type(event) for event in told_of(folder, beside)] == [
+            RunStarted,
+            RunProgressed,
+            RunProgressed,
+        ]
+
+
+def told_of(folder, events):
+    """Return the events of a run, but for its end, which says how long it took."""
+    return [event for event in events if event.run_id == folder.run_id and not isinstance(event, RunEnded)]
+
+
+class Murderer:
+    """Kills the worker of a run, so many times, as soon as it has made its first progress."""
+
+    def __init__(self, runs, run_id, times):
+        self.runs, self.run_id, self.times = runs, run_id, times
+        self.events = []
+
+    def __call__(self, event):
+        self.events.append(event)
+        if isinstance(event, RunProgressed) and event.run_id == self.run_id and self.times:
+            self.times -= 1
+            os.kill(holder_of(RunFolder(self.runs / self.run_id)), signal.SIGKILL)
+
+    @property
+    def notes(self):
+        return [event.text for event in self.events if isinstance(event, Note)]
+
+
+def holder_of(folder):
+    return json.loads(folder.claim_file.read_text())["process"]
+
+
+# Long enough that the kill comes in the middle of the run.
+LONG = tiny_spec("training.steps=400", "training.evaluate_every=20", "training.patience=100")
+
+
+@pytest.mark.slow
+def test_the_run_of_a_killed_worker_is_tried_once_more_and_goes_on_from_its_checkpoint(tmp_path):
+    murderer = Murderer(tmp_path / "a", LONG.run_id, times=1)
+    disturbed = execute_with(TWO_WORKERS, tmp_path / "a", murderer, specs=[LONG, *SPECS])
+    assert [folder.state for folder in disturbed] == ["done"] * 5
+    outcome = disturbed[0].read_outcome()
+    assert outcome is not None
+    assert (outcome.resumed_from_step or 0) >= 20
+    assert len(murderer.notes) == 1
+    for words in (LONG.run_id, "SIGKILL", "once more"):
+        assert words in murderer.notes[0]
+    undisturbed = execute_with(Inline(), tmp_path / "b", lambda _: None, specs=[LONG])
+    assert rows_in(disturbed[:1]) == rows_in(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_run_whose_workers_are_killed_twice_has_failed_and_the_others_finish(tmp_path):
+    murderer = Murderer(tmp_path, LONG.run_id, times=2)
+    folders = execute_with(TWO_WORKERS, tmp_path, murderer, specs=[LONG, *SPECS])
+    assert [folder.state for folder in folders] == ["failed"] + ["done"] * 4
+    outcome = folders[0].read_outcome()
+    assert outcome is not None
+    assert "was killed by SIGKILL (out of memory?), 2 times" in (outcome.error or "")
+
+
+@pytest.mark.slow
+def test_a_request_to_stop_saves_the_runs_in_flight_and_begins_no_other(tmp_path):
+    started = []
+
+    def listen(event):
+        if isinstance(event, RunStarted):
+            started.append(event.run_id)
+
+    endless = [
+        tiny_spec(f"seed={seed}", "training.steps=1000000", "training.patience=1000000") for seed in range(3)
+    ]
+    folders = execute_with(TWO_WORKERS, tmp_path, listen, lambda: len(started) == 2, endless)
+    assert len(started) == 2
+    assert sorted(folder.state for folder in folders) == ["interrupted", "interrupted", "waiting"]
+
+
+def test_workers_that_cannot_even_begin_fail_their_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
+    events = []
+    folders = execute_with(TWO_WORKERS, tmp_path, events.append, specs=SPECS[:2])
+    assert [folder.state for folder in folders] == ["failed", "failed"]
+    outcome = folders[0].read_outcome()
+    assert outcome is not None
+    assert outcome.error == "its worker died with status 1, 2 times"
+
+
+def test_ctrl_c_does_not_reach_a_worker_that_is_only_starting():
+    with processes._ctrl_c_held_back():
+        asked = subprocess.run(
+            [sys.executable, "-c", "import signal; print(signal.pthread_sigmask(signal.SIG_BLOCK, []))"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert "SIGINT" in asked.stdout
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_there_are_as_many_workers_as_cores_unless_somebody_says_otherwise():
+    assert replace(TWO_WORKERS, workers=None).submit([], ORDER).worker_count == available_cores()
+    assert replace(TWO_WORKERS, workers=7).submit([], ORDER).worker_count == 7
+
+
+def test_gpus_are_shared_by_a_few_workers_each(monkeypatch):
+    monkeypatch.setattr(processes, "_count_gpus", lambda device: ["0", "3"])
+    submission = replace(TWO_WORKERS, workers=None).submit([], WorkOrder("cuda"))
+    assert submission.worker_count == 8
+    assert submission.environments == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "3"}]

@@ -1,0 +1,179 @@
+import threading
+import time
+
+import pytest
+
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.store import RunStore
+from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
+from attnbench.sweeps.sweep import PlannedRun, missing, prepare, result_of, run_to_the_end
+from tests.runs.tiny_runs import executed, finish, tiny_spec
+
+SPECS = [tiny_spec(), tiny_spec("seed=1")]
+ORDER = WorkOrder("cpu")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return RunStore(tmp_path / "sweep")
+
+
+def plan(*lengths):
+    return [PlannedRun(spec, lengths or (3,)) for spec in SPECS]
+
+
+def prepare_quietly(store, planned=None):
+    notes = []
+    folders = prepare(store, plan() if planned is None else planned, notes.append, None)
+    return folders, [note.text for note in notes]
+
+
+class Recorder(Executor):
+    """Executes inline what it is given, and remembers it."""
+
+    def submit(self, run_folders, order):
+        self.given.append([path.name for path in run_folders])
+        return Recorded(run_folders)
+
+    @property
+    def given(self):
+        return self.__dict__.setdefault("_given", [])
+
+
+class Recorded(Submission):
+    def __init__(self, run_folders):
+        self.run_folders = run_folders
+
+    def wait(self, listener, should_stop):
+        for path in self.run_folders:
+            finish(RunFolder(path))
+
+
+def never():
+    return False
+
+
+def ignore(event):
+    pass
+
+
+def test_what_is_planned_is_written_down_and_missing(store):
+    folders, notes = prepare_quietly(store)
+    assert [folder.run_id for folder in folders] == [spec.run_id for spec in SPECS]
+    assert {folder.state for folder in folders} == {"waiting"}
+    assert missing(folders, retry_failed=False) == folders
+    assert notes == []
+
+
+def test_finished_runs_are_not_missing_and_failed_ones_only_when_they_are_to_be_retried(store, monkeypatch):
+    folders, _ = prepare_quietly(store)
+    finish(folders[0])
+    monkeypatch.setattr("attnbench.runs.execute.metrics_row", None)
+    finish(folders[1])
+    assert missing(folders, retry_failed=False) == []
+    assert missing(folders, retry_failed=True) == [folders[1]]
+    result = result_of(folders)
+    assert result.done == [SPECS[0].run_id]
+    assert list(result.failed) == [SPECS[1].run_id]
+    assert result.unfinished == []
+
+
+@pytest.mark.parametrize("name", ["checkpoint.pt", "spec.yaml", "metrics.csv", "status.json"])
+def test_a_damaged_finished_run_is_named_and_begins_anew_alone(store, name):
+    for spec in SPECS:
+        executed(store.runs_path, spec)
+    path = store.folder(SPECS[0].run_id).path / name
+    path.write_bytes(path.read_bytes()[:-5])
+    folders, notes = prepare_quietly(store)
+    assert len(notes) == 1
+    assert str(path) in notes[0]
+    assert SPECS[0].run_id in notes[0]
+    assert [folder.run_id for folder in missing(folders, retry_failed=False)] == [SPECS[0].run_id]
+    assert finish(folders[0]).resumed_from_step is None
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "seed: 0\n"])
+def test_the_damaged_spec_of_an_unfinished_run_is_named_and_written_anew(store, text):
+    folders, _ = prepare_quietly(store)
+    folders[0].spec_file.write_text(text)
+    folders, notes = prepare_quietly(store)
+    assert len(notes) == 1
+    assert str(folders[0].spec_file) in notes[0]
+    assert finish(folders[0]).state == "done"
+
+
+def test_a_spec_that_names_a_foreign_class_is_damaged(store):
+    folders, _ = prepare_quietly(store)
+    text = folders[0].spec_file.read_text().replace("attnbench.models.contexts.fixed.FixedArm", "os.system")
+    folders[0].spec_file.write_text(text)
+    _, notes = prepare_quietly(store)
+    assert len(notes) == 1
+    assert "Refused to load 'os.system'" in notes[0]
+
+
+def test_the_spec_of_another_run_is_damage(store):
+    folders, _ = prepare_quietly(store)
+    folders[0].spec_file.write_bytes(folders[1].spec_file.read_bytes())
+    _, notes = prepare_quietly(store)
+    assert len(notes) == 1
+    assert SPECS[0].run_id in notes[0]
+
+
+def test_a_damaged_run_that_somebody_works_on_is_left_to_them(store):
+    folders, _ = prepare_quietly(store)
+    folders[0].spec_file.write_text("")
+    with folders[0].claim():
+        assert prepare_quietly(store)[1] == []
+    assert folders[0].spec_file.read_text() == ""
+
+
+def test_runs_are_handed_over_and_done(store):
+    folders, _ = prepare_quietly(store)
+    executor = Recorder()
+    run_to_the_end(folders, executor, ORDER, ignore, never)
+    assert executor.given == [[spec.run_id for spec in SPECS]]
+    assert result_of(folders).done == [spec.run_id for spec in SPECS]
+
+
+def test_nothing_is_begun_after_a_request_to_stop(store):
+    folders, _ = prepare_quietly(store)
+    executor = Recorder()
+    run_to_the_end(folders, executor, ORDER, ignore, lambda: True)
+    assert executor.given == []
+    assert result_of(folders).unfinished == [spec.run_id for spec in SPECS]
+
+
+def test_a_run_that_somebody_else_does_is_waited_for_and_not_done_twice(store, monkeypatch):
+    monkeypatch.setattr("attnbench.sweeps.sweep.POLL_SECONDS", 0.02)
+    folders, _ = prepare_quietly(store)
+    others = RunFolder(folders[0].path)
+    done_elsewhere = executed(store.path / "elsewhere", SPECS[0])
+
+    def finish_elsewhere():
+        time.sleep(0.3)
+        for name in ("checkpoint.pt", "metrics.csv", "status.json"):
+            (done_elsewhere.path / name).rename(others.path / name)
+        claim.__exit__(None, None, None)
+
+    claim = others.claim()
+    claim.__enter__()
+    other = threading.Thread(target=finish_elsewhere)
+    other.start()
+    executor = Recorder()
+    run_to_the_end(folders, executor, ORDER, ignore, never)
+    other.join()
+    assert executor.given == [[SPECS[1].run_id]]
+    assert result_of(folders).done == [spec.run_id for spec in SPECS]
+
+
+def test_a_run_whose_holder_died_is_taken_over(store, monkeypatch):
+    monkeypatch.setattr("attnbench.sweeps.sweep.POLL_SECONDS", 0.02)
+    folders, _ = prepare_quietly(store)
+    claim = folders[0].claim()
+    claim.__enter__()
+    timer = threading.Timer(0.2, claim.__exit__, (None, None, None))
+    timer.start()
+    executor = Recorder()
+    run_to_the_end(folders, executor, ORDER, ignore, never)
+    timer.join()
+    assert executor.given == [[SPECS[1].run_id], [SPECS[0].run_id]]
