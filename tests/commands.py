@@ -90,6 +90,11 @@ def without_times(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     return sorted(kept, key=lambda row: (row["run_id"], int(row["length"])))
 
 
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Return what is in a folder: the bytes of every file, None for every folder."""
+    return {str(path): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+
+
 def run_folders(folder: Path) -> list[Path]:
     return sorted((folder / "runs").iterdir())
 

@@ -50,11 +50,11 @@ def request_run(configuration: Configuration, overrides: Sequence[str]) -> RunRe
     """
     assignments = parse_overrides(overrides)
     chosen = {each.key: str(single(each)) for each in assignments if each.key in GROUPS}
-    values = configuration.compose(chosen)
+    names = {group: chosen.get(group, name) for group, name in default_choices().items()}
+    values = configuration.compose(names | chosen)
     for assignment in assignments:
         if assignment.key not in GROUPS:
             set_key(values, assignment.key, single(assignment))
-    names = {group: chosen.get(group, name) for group, name in default_choices().items()}
     task_values, length = without_length(values["task"])
     root = root_of(values)
     task = build_task(task_values, names["task"], configuration)

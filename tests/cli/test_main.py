@@ -1,0 +1,73 @@
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import attnbench as package
+from tests.commands import attnbench, in_a_process
+
+COMMANDS = ("train", "sweep", "plot", "preview", "status", "list", "doctor")
+HEAVY = ("torch", "pandas", "matplotlib", "numpy", "hydra", "scipy")
+
+
+def loaded_by(code: str) -> list[str]:
+    """Return which heavy modules a fresh Python has loaded after running the code."""
+    tail = f"\nimport sys; print(*[name for name in {HEAVY} if name in sys.modules])"
+    finished = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, check=True)
+    return finished.stdout.splitlines()[-1].split()
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert loaded_by("import attnbench") == []
+
+
+HELP = """
+import sys
+from attnbench.cli.main import main
+for words in {lines}:
+    sys.argv = ["attnbench", *words, "--help"]
+    try:
+        main()
+    except SystemExit as leaving:
+        assert leaving.code == 0, (words, leaving)
+"""
+
+
+def test_no_help_loads_anything_heavy():
+    assert loaded_by(HELP.format(lines=[[], *([command] for command in COMMANDS)])) == []
+
+
+def test_the_module_is_the_same_program():
+    finished = in_a_process("--help")
+    assert finished.status == 0
+    for command in COMMANDS:
+        assert f" {command} " in finished.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_what_it_does(command):
+    finished = attnbench(command, "--help")
+    assert finished.status == 0
+    assert "--debug" in finished.out
+
+
+def test_without_a_word_the_help_is_shown():
+    finished = attnbench()
+    assert "sweep" in finished.out + finished.err
+
+
+@pytest.mark.parametrize(
+    "words", [["swep"], ["--weird"], ["train", "--weird"], ["sweep", "--lengths"], ["plot"]]
+)
+def test_a_usage_error_exits_2_with_a_few_lines(words):
+    finished = attnbench(*words)
+    assert (finished.status, finished.out) == (2, "")
+    assert 0 < len(finished.err.splitlines()) <= 8
+    assert "Traceback" not in finished.err
+
+
+def test_the_version_is_the_projects():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert package.__version__ == project["version"]

@@ -1,0 +1,163 @@
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.commands import attnbench, contents, rows_of, run_folders
+
+DRAWN = {f"{name}.{kind}" for name in ("accuracy_vs_length", "bits_vs_length") for kind in ("png", "svg")} | {
+    "curve.csv",
+    "breakdown.csv",
+}
+
+
+def written(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_folder_is_drawn_into_itself_without_touching_its_runs(swept):
+    runs = contents(swept / "runs")
+    finished = attnbench("plot", swept)
+    assert finished.status == 0
+    assert written(swept) >= DRAWN
+    assert contents(swept / "runs") == runs
+    assert "luong general" in finished.out
+    assert set(finished.err.splitlines()) == {str(swept / name) for name in DRAWN}
+
+
+def test_a_name_under_the_results_is_enough(swept):
+    for name in ("curve.csv", "breakdown.csv"):
+        (swept / name).unlink()
+    assert attnbench("plot", "quick-reverse", "--results", swept.parent).status == 0
+    assert rows_of(swept / "curve.csv")
+
+
+def test_a_table_by_itself_is_drawn_beside_it(swept, tmp_path):
+    (tmp_path / "alone").mkdir()
+    shutil.copy(swept / "metrics.csv", tmp_path / "alone" / "mine.csv")
+    assert attnbench("plot", tmp_path / "alone" / "mine.csv").status == 0
+    assert written(tmp_path / "alone") == DRAWN | {"mine.csv"}
+
+
+def test_a_folder_with_nothing_but_a_table_is_drawn(swept, tmp_path):
+    (tmp_path / "reference").mkdir()
+    shutil.copy(swept / "metrics.csv", tmp_path / "reference")
+    assert attnbench("plot", tmp_path / "reference").status == 0
+    assert written(tmp_path / "reference") == DRAWN | {"metrics.csv"}
+
+
+def test_out_takes_the_metrics_along_and_leaves_the_sweep_alone(swept, tmp_path):
+    before = contents(swept)
+    assert attnbench("plot", swept, "--out", tmp_path / "new" / "deeper").status == 0
+    assert written(tmp_path / "new" / "deeper") == DRAWN | {"metrics.csv"}
+    assert contents(swept) == before
+    assert rows_of(tmp_path / "new" / "deeper" / "curve.csv") == rows_of(swept / "curve.csv")
+
+
+def test_several_sweeps_are_one_figure_and_no_run_counts_twice(swept, tmp_path):
+    shutil.copytree(swept, tmp_path / "copy")
+    assert (
+        attnbench("plot", swept, tmp_path / "copy", swept / "metrics.csv", "--out", tmp_path / "out").status
+        == 0
+    )
+    assert rows_of(tmp_path / "out" / "curve.csv") == rows_of(swept / "curve.csv")
+    assert len(rows_of(tmp_path / "out" / "metrics.csv")) == 4
+
+
+def test_the_merged_table_is_derived_and_may_be_gone(swept):
+    (swept / "metrics.csv").unlink()
+    assert attnbench("plot", swept).status == 0
+
+
+def test_checkpoints_may_be_gone(swept):
+    for run in run_folders(swept):
+        (run / "checkpoint.pt").unlink()
+    assert attnbench("plot", swept).status == 0
+
+
+def test_plot_loads_no_torch(swept):
+    code = (
+        "import sys; from attnbench.cli.main import main\n"
+        f"sys.argv = ['attnbench', 'plot', {str(swept)!r}]\n"
+        "try:\n    main()\n"
+        "except SystemExit as leaving:\n    print('status', leaving.code, 'torch' in sys.modules)"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert finished.stdout.splitlines()[-1] == "status 0 False"
+
+
+def refused(*words):
+    finished = attnbench("plot", *words)
+    assert (finished.status, finished.out) == (2, "")
+    assert "Traceback" not in finished.err
+    assert 0 < len(finished.err.splitlines()) <= 3
+    return finished.err
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-20], lambda text: "", lambda text: text.replace("run_id", "x")]
+)
+def test_a_damaged_table_is_named(swept, tmp_path, damage):
+    table = swept / "metrics.csv"
+    table.write_text(damage(table.read_text()))
+    before = contents(swept)
+    assert str(table) in refused(swept)
+    assert str(table) in refused(table)
+    assert contents(swept) == before
+
+
+def test_a_table_that_is_not_text_is_named(swept):
+    (swept / "metrics.csv").write_bytes(b"\x89PNG\r\n\xff\xfe")
+    assert "is not UTF-8" in refused(swept / "metrics.csv")
+
+
+def test_a_damaged_merged_table_can_be_made_anew(swept):
+    (swept / "metrics.csv").write_text("")
+    assert "delete it, and it is made anew" in refused(swept)
+    (swept / "metrics.csv").unlink()
+    assert attnbench("plot", swept).status == 0
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "spec.yaml", "status.json", "checkpoint.pt"])
+def test_a_damaged_run_is_named(swept, name):
+    path = run_folders(swept)[1] / name
+    path.write_bytes(path.read_bytes()[:-9])
+    assert str(path) in refused(swept)
+
+
+def test_a_table_without_rows_is_nothing_to_draw(swept):
+    (swept / "header.csv").write_text((swept / "metrics.csv").read_text().splitlines()[0] + "\n")
+    assert "has no rows" in refused(swept / "header.csv")
+
+
+def test_a_sweep_in_which_nothing_is_finished_is_nothing_to_draw(swept):
+    for run in run_folders(swept):
+        (run / "status.json").unlink()
+    assert f"attnbench status {swept}" in refused(swept)
+
+
+def test_a_folder_without_results_is_refused(tmp_path):
+    assert "holds no results" in refused(tmp_path)
+    assert "holds no results" in refused("none", "--results", tmp_path)
+    assert contents(tmp_path) == {}
+
+
+def test_an_unknown_name_gets_those_there_are(swept):
+    assert "Known: quick-reverse. Did you mean quick-reverse?" in refused(
+        "quik-reverse", "--results", swept.parent
+    )
+
+
+def test_one_bad_name_among_good_ones_draws_nothing(swept):
+    before = contents(swept)
+    refused(swept, "none", "--results", swept.parent)
+    assert contents(swept) == before
+
+
+def test_a_place_that_cannot_be_written_is_found_before_drawing(swept, tmp_path):
+    (tmp_path / "file").touch()
+    assert "file is a file, expected a folder. Use another --out." in refused(
+        swept, "--out", tmp_path / "file"
+    )
+    assert "is a file" in refused(swept, "--out", tmp_path / "file" / "below")

@@ -1,0 +1,48 @@
+import pytest
+
+from tests.commands import attnbench
+
+
+def test_samples_of_recall_show_what_is_given():
+    finished = attnbench("preview", "task=recall", "task.length=3", "--examples", "2")
+    assert (finished.status, finished.err) == (0, "")
+    lines = finished.out.splitlines()
+    assert lines[0] == "recall: 3 pairs; [given] words are told to the decoder"
+    assert lines[1] == "information at length 3: 12.0 bits; chance 0.062"
+    sources = [line.split()[1:] for line in lines if line.startswith("source")]
+    targets = [line.split()[1:] for line in lines if line.startswith("target")]
+    assert (len(sources), len(targets)) == (2, 2)
+    for source, target in zip(sources, targets, strict=True):
+        pairs = dict(zip(source[::2], source[1::2], strict=True))
+        asked = dict(zip(target[::2], target[1::2], strict=True))
+        assert {key.strip("[]"): value for key, value in asked.items()} == pairs
+        assert all(key.startswith("[") for key in asked)
+
+
+def test_samples_of_reverse_are_backwards():
+    lines = attnbench("preview", "task=reverse", "task.length=5").out.splitlines()
+    sources = [line.split()[1:] for line in lines if line.startswith("source")]
+    targets = [line.split()[1:] for line in lines if line.startswith("target")]
+    assert len(sources) == 3
+    assert [source[::-1] for source in sources] == targets
+
+
+def test_samples_of_text_come_with_what_was_counted(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("".join(f"w{i} w{i}\tv{i}\n" for i in range(80)))
+    finished = attnbench(
+        "preview",
+        "task=text_pairs",
+        f"task.source={tmp_path}/pairs.tsv",
+        "task.units=word",
+        "--examples",
+        "1",
+    )
+    assert finished.status == 0
+    assert "source  " in finished.out
+    assert "Pairs: " in finished.err
+
+
+@pytest.mark.parametrize("words", [["task=copi"], ["--examples", "0"], ["task=text_pairs"], ["seed=-1"]])
+def test_bad_input_exits_2(words):
+    finished = attnbench("preview", *words)
+    assert (finished.status, finished.out) == (2, "")
