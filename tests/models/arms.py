@@ -18,12 +18,14 @@ from attnbench.vocabulary import PAD
 CONFIGURATION = Configuration()
 SOURCE_SIZE, TARGET_SIZE = 11, 9
 SMALL = {"hidden_size": 8, "embedding_size": 5}
+PLAIN = {"reverse_source": False, "input_feeding": False}
 WIRINGS: tuple[dict[str, Any], ...] = (
-    {"cell": "lstm", "layers": 1, "bidirectional": True},
-    {"cell": "gru", "layers": 2, "bidirectional": False},
-    {"cell": "lstm", "layers": 2, "bidirectional": False},
-    {"cell": "gru", "layers": 2, "bidirectional": True},
-    {"cell": "gru", "layers": 1, "bidirectional": False},
+    {"cell": "lstm", "layers": 1, "bidirectional": True} | PLAIN,
+    {"cell": "gru", "layers": 2, "bidirectional": False, "reverse_source": True, "input_feeding": True},
+    {"cell": "lstm", "layers": 2, "bidirectional": False} | PLAIN,
+    {"cell": "gru", "layers": 2, "bidirectional": True} | PLAIN,
+    {"cell": "lstm", "layers": 2, "bidirectional": True, "reverse_source": True, "input_feeding": True},
+    {"cell": "gru", "layers": 1, "bidirectional": False} | PLAIN,
 )
 
 
@@ -49,9 +51,14 @@ def arms_wired(wiring: dict[str, Any], with_options: bool = True) -> list[Any]:
     for name in arm_names():
         for option in _other_options(type(arm(name))) if with_options else ({},):
             changes = {key: value for key, value in (wiring | option).items() if hasattr(arm(name), key)}
-            words = [name, *(f"{key}={value}" for key, value in changes.items())]
-            found.setdefault(arm(name, **changes), "-".join(words))
+            found.setdefault(arm(name, **changes), f"{name}-{in_words(changes)}")
     return [pytest.param(made, id=words) for made, words in found.items()]
+
+
+def in_words(options: dict[str, Any]) -> str:
+    """Return a name for a wiring; what is switched off is not named."""
+    chosen = {key: value for key, value in options.items() if value is not False}
+    return "-".join(key if value is True else f"{key}={value}" for key, value in chosen.items())
 
 
 def _other_options(cls: type) -> Iterator[dict[str, Any]]:

@@ -85,6 +85,12 @@ class Reference:
 
     def encode(self, source: list[int]) -> tuple[list[Array], Array]:
         """Return the state of every token, and the final state, of the top layer."""
+        if self.arm.reverse_source:
+            states, final = self.encode_as_read(source[::-1])
+            return states[::-1], final
+        return self.encode_as_read(source)
+
+    def encode_as_read(self, source: list[int]) -> tuple[list[Array], Array]:
         inputs = [self.weights["encoder.embedding.weight"][token] for token in source]
         final = np.zeros(0)
         for layer in range(self.arm.layers):
@@ -100,8 +106,7 @@ class Reference:
     def first_state(self, final: Array, layer: int) -> Array:
         if self.arm.name == "blind":
             return np.zeros(self.arm.hidden_size)
-        name = f"bridge.projections.{layer}"
-        return np.tanh(self.weights[f"{name}.weight"] @ final + self.weights[f"{name}.bias"])
+        return np.tanh(self.linear(f"bridge.projections.{layer}", final))
 
     def context(self, query: Array, states: list[Array], final: Array) -> tuple[Array, list[float] | None]:
         """Return the context vector and the weights of the source tokens, where there are any."""
@@ -140,24 +145,27 @@ class Reference:
         cells = [self.cell(f"decoder.recurrence.layers.{layer}") for layer in range(self.arm.layers)]
         h = [self.first_state(final, layer) for layer in range(self.arm.layers)]
         c = [np.zeros(self.arm.hidden_size) for _ in cells]
+        readout = np.zeros(self.arm.hidden_size)
         logits, all_weights = [], []
         for token in [BOS, *target[:-1]]:
-            x, weights = self.weights["decoder.embedding.weight"][token], None
+            inputs, weights = [self.weights["decoder.embedding.weight"][token]], None
             if self.reading in ("before", "both"):
                 context, weights = self.context(h[-1], states, final)
-                x = np.concatenate([x, context])
+                inputs.append(context)
+            if self.arm.feeds_input:
+                inputs.append(readout)
+            x = np.concatenate(inputs)
             for layer, cell in enumerate(cells):
                 h[layer], c[layer] = cell.step(x, h[layer], c[layer])
                 x = h[layer]
-            read = (
-                self.weights["decoder.readout.state.weight"] @ x + self.weights["decoder.readout.state.bias"]
-            )
+            combined = self.linear("decoder.readout.state", x)
             if self.reading in ("after", "both"):
                 context, weights = self.context(x, states, final)
-                read = read + self.weights["decoder.readout.context.weight"] @ context
-            output = (
-                self.weights["decoder.output.weight"] @ np.tanh(read) + self.weights["decoder.output.bias"]
-            )
-            logits.append(output)
+                combined = combined + self.weights["decoder.readout.context.weight"] @ context
+            readout = np.tanh(combined)
+            logits.append(self.linear("decoder.output", readout))
             all_weights.append(weights)
         return np.stack(logits), all_weights
+
+    def linear(self, name: str, x: Array) -> Array:
+        return self.weights[f"{name}.weight"] @ x + self.weights[f"{name}.bias"]

@@ -1,6 +1,7 @@
 """What every model of conf/model/ promises, in every wiring."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from tests.models.arms import (
     with_padding,
 )
 
+model_of = cache(build)
 every = pytest.mark.parametrize("arm", every_arm())
 
 
@@ -42,14 +44,14 @@ class TestShapes:
     def test_one_row_of_logits_and_weights_per_target_position(
         self, arm: Arm, source_lengths: tuple[int, ...], target_lengths: tuple[int, ...]
     ) -> None:
-        output = answer(build(arm), uneven_batch(source_lengths, target_lengths))
+        output = answer(model_of(arm), uneven_batch(source_lengths, target_lengths))
         count, source_len, target_len = len(source_lengths), max(source_lengths), max(target_lengths)
         assert output.logits.shape == (count, target_len, TARGET_SIZE)
         assert output.attention is None or output.attention.shape == (count, target_len, source_len)
 
     def test_weights_are_shares_and_are_zero_at_padding(self, arm: Arm) -> None:
         batch = uneven_batch()
-        weights = answer(build(arm), batch).attention
+        weights = answer(model_of(arm), batch).attention
         if weights is not None:
             sums = weights.sum(dim=2)
             # Luong's Gaussian takes away from weights that summed to one, and is not normalised again.
@@ -64,7 +66,7 @@ class TestShapes:
 class TestPadding:
     @pytest.mark.parametrize(("source_columns", "target_columns"), [(3, 0), (0, 3), (2, 1)])
     def test_more_of_it_changes_nothing(self, arm: Arm, source_columns: int, target_columns: int) -> None:
-        model, batch = build(arm), uneven_batch()
+        model, batch = model_of(arm), uneven_batch()
         source_len, target_len = batch.source.shape[1], batch.target.shape[1]
         padded = with_padding(batch, source_columns, target_columns)
         expected, found = answer(model, batch), answer(model, padded)
@@ -75,7 +77,7 @@ class TestPadding:
             assert (found.attention[:, :, source_len:] == 0).all()
 
     def test_a_row_is_what_it_is_alone(self, arm: Arm) -> None:
-        model, batch = build(arm), uneven_batch()
+        model, batch = model_of(arm), uneven_batch()
         together, nats = answer(model, batch), 0.0
         for row in range(len(batch)):
             alone = row_alone(batch, row)
@@ -102,7 +104,7 @@ class TestPadding:
 @every
 class TestNoPeeking:
     def test_a_later_target_token_changes_no_earlier_logit(self, arm: Arm) -> None:
-        model, batch = build(arm), uneven_batch(target_lengths=(6, 6, 6))
+        model, batch = model_of(arm), uneven_batch(target_lengths=(6, 6, 6))
         expected = answer(model, batch)
         for position in range(6):
             changed = batch.target.clone()
@@ -117,7 +119,7 @@ class TestNoPeeking:
             assert differs.flatten(1).any(dim=1).all() == (position < 5)
 
     def test_what_is_scored_makes_no_difference_to_the_answer(self, arm: Arm) -> None:
-        model, batch = build(arm), uneven_batch()
+        model, batch = model_of(arm), uneven_batch()
         scored_less = replace(batch, scored=torch.zeros_like(batch.scored))
         assert torch.equal(answer(model, scored_less).logits, answer(model, batch).logits)
 
@@ -125,7 +127,7 @@ class TestNoPeeking:
 @every
 class TestSteps:
     def test_one_call_is_one_step_after_another(self, arm: Arm) -> None:
-        model, batch = build(arm), uneven_batch()
+        model, batch = model_of(arm), uneven_batch()
         expected = answer(model, batch)
         inputs = torch.cat([torch.full((3, 1), BOS), batch.target[:, :-1]], dim=1)
         state, logits, weights = model.start(batch.source, batch.source_lengths), [], []
@@ -145,7 +147,7 @@ def generate(model: Seq2SeqModel, batch: Batch, steps: int | None = None, marks:
 @every
 class TestRunningFreely:
     def test_it_writes_what_it_answers_to_its_own_words(self, arm: Arm) -> None:
-        model, batch = build(arm), uneven_batch(target_lengths=(6, 6, 6))
+        model, batch = model_of(arm), uneven_batch(target_lengths=(6, 6, 6))
         written = generate(model, batch)
         forced = answer(model, replace(batch, target=written.tokens))
         is_own = batch.given == NOT_GIVEN
@@ -156,29 +158,29 @@ class TestRunningFreely:
         batch = uneven_batch(target_lengths=(6, 6, 6))
         is_given = ~batch.scored
         assert is_given.sum() > 3
-        assert torch.equal(generate(build(arm), batch).tokens[is_given], batch.target[is_given])
+        assert torch.equal(generate(model_of(arm), batch).tokens[is_given], batch.target[is_given])
 
     def test_scored_targets_are_not_seen(self, arm: Arm) -> None:
-        model, batch = build(arm), uneven_batch()
+        model, batch = model_of(arm), uneven_batch()
         other = replace(batch, target=batch.target.masked_fill(batch.scored, 5))
         assert torch.equal(generate(model, other).tokens, generate(model, batch).tokens)
 
     def test_the_length_of_the_target_is_not_seen(self, arm: Arm) -> None:
-        model, batch = build(arm), uneven_batch(target_lengths=(4, 6, 1))
+        model, batch = model_of(arm), uneven_batch(target_lengths=(4, 6, 1))
         all_scored = replace(batch, scored=batch.target_mask)
         longer = uneven_batch(target_lengths=(6, 6, 6))
         all_longer = replace(longer, source=batch.source, scored=longer.target_mask)
         assert torch.equal(generate(model, all_scored).tokens, generate(model, all_longer).tokens)
 
     def test_a_row_is_what_it_is_alone(self, arm: Arm) -> None:
-        model, batch = build(arm), uneven_batch()
+        model, batch = model_of(arm), uneven_batch()
         together = generate(model, batch).tokens
         for row in range(len(batch)):
             alone = generate(model, row_alone(batch, row)).tokens[0]
             assert torch.equal(together[row, : len(alone)], alone)
 
     def test_it_writes_as_many_tokens_as_it_is_asked_for(self, arm: Arm) -> None:
-        model, batch = build(arm), uneven_batch(target_lengths=(3, 2, 1))
+        model, batch = model_of(arm), uneven_batch(target_lengths=(3, 2, 1))
         for steps in (1, 3, 8):
             assert generate(model, batch, steps).tokens.shape == (3, steps)
         assert generate(model, batch).tokens.shape == (3, 3)
@@ -207,7 +209,7 @@ def test_a_mark_ends_a_row_while_others_go_on(name: str) -> None:
 
 @every
 def test_generating_and_answering_leave_the_global_random_state_alone(arm: Arm) -> None:
-    model, batch = build(arm), uneven_batch()
+    model, batch = model_of(arm), uneven_batch()
     before = torch.get_rng_state()
     answer(model, batch)
     generate(model, batch)

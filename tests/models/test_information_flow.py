@@ -12,7 +12,7 @@ from attnbench.models.contexts.luong import LuongDot
 from attnbench.models.memory import EncoderOutput, Memory
 from attnbench.models.recurrent_arm import RecurrentArm
 from attnbench.models.seq2seq import RecurrentSeq2Seq
-from tests.models.arms import SOURCE_SIZE, WIRINGS, arm, build, every_arm, uneven_batch
+from tests.models.arms import SOURCE_SIZE, WIRINGS, arm, build, every_arm, in_words, uneven_batch
 
 ARMS = [each for each in every_arm() if isinstance(each.values[0], RecurrentArm)]
 
@@ -112,7 +112,10 @@ class AllOnTheLast(LuongDot):
         return weigh(scores.unsqueeze(1).expand(-1, query.shape[1], -1), memory)
 
 
-@pytest.mark.parametrize("wiring", WIRINGS, ids=str)
+NOT_FED = [wiring for wiring in WIRINGS if not wiring["input_feeding"]]
+
+
+@pytest.mark.parametrize("wiring", NOT_FED, ids=in_words)
 def test_attention_with_all_weight_on_the_last_state_is_fixed(wiring: dict[str, object]) -> None:
     fixed, attending = (
         recurrent(arm(name, **{**wiring, "read": "after"})) for name in ("fixed", "luong_dot")

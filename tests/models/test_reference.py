@@ -11,13 +11,7 @@ from tests.models.arms import WIRINGS, arms_wired, build, row_alone, uneven_batc
 from tests.models.reference import Reference
 
 KNOWN = {"blind", "fixed", "fixed_init", "uniform", "bahdanau", "luong_dot", "luong_general"}
-# Input feeding (Luong et al. 2015, section 3.3) is not among the equations written out here.
-ARMS = [
-    each
-    for wiring in WIRINGS
-    for each in arms_wired(wiring)
-    if each.values[0].name in KNOWN and not getattr(each.values[0], "input_feeding", False)
-]
+ARMS = [each for wiring in WIRINGS for each in arms_wired(wiring) if each.values[0].name in KNOWN]
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:

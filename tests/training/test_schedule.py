@@ -97,6 +97,14 @@ class TestPlateau:
         assert observe(watched, *[1.0] * 20, first_step=80) == [None] * 20
         assert watched.rate(90) == 0.5
 
+    def test_the_first_evaluation_of_the_fall_decays_nothing_any_more(self) -> None:
+        watched = schedule()
+        observe(watched, 1.0, 1.0, 1.0, first_step=78)
+        assert watched.progress.rate_factor == 1.0
+        watched = schedule()
+        observe(watched, 1.0, 1.0, 1.0, first_step=77)
+        assert watched.progress.rate_factor == 0.5
+
     def test_just_before_it_still_stops(self) -> None:
         assert observe(schedule(), *[1.0] * 5, first_step=75)[-1] == "plateau"
 

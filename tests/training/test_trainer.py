@@ -7,12 +7,13 @@ import torch
 from attnbench.batch import Batch
 from attnbench.errors import RunFailedError
 from attnbench.models.seq2seq import Seq2SeqModel
-from attnbench.tasks.base import LengthRange
+from attnbench.tasks.base import LengthRange, Split
+from attnbench.training.evaluation import Scores, evaluate
 from attnbench.training.schedule import RateSchedule
 from attnbench.training.trainer import Trainer
 from tests.models.arms import arm, arm_names
 from tests.tasks.synthetic import synthetic_task
-from tests.training.fitting import make_trainer
+from tests.training.fitting import CPU, make_trainer
 
 
 def weights_of(model: Seq2SeqModel) -> dict[str, torch.Tensor]:
@@ -43,7 +44,8 @@ class TestAgainstAPlainLoop:
 
     def test_weights_and_losses_are_those_of_a_plain_loop(self) -> None:
         plain, ours = (
-            make_trainer(task=self.recall, lengths=self.lengths, learning_rate=0.01) for _ in range(2)
+            make_trainer(task=self.recall, lengths=self.lengths, learning_rate=0.01, gradient_clip=0.05)
+            for _ in range(2)
         )
         losses = self.plain_losses(plain)
         rows = list(ours.fit())
@@ -93,12 +95,20 @@ class TestRows:
         assert (scores.examples, scores.source_tokens) == (9, 3 * (2 + 4 + 8))
 
 
-def test_the_test_is_another_sample_of_the_asked_length() -> None:
-    trainer = make_trainer(test_examples=20)
-    scores = trainer.test(LengthRange(7, 7))
-    assert (scores.examples, scores.tokens) == (20, 140)
-    assert trainer.test(LengthRange(7, 7)).nats == scores.nats
-    assert trainer.test(LengthRange(3, 3)).nats / 60 != trainer.validate().cross_entropy_nats
+class TestSplits:
+    def scores(self, trainer: Trainer, split: Split, examples: int) -> Scores:
+        batches = trainer.task.evaluation_batches(split, 0, LengthRange(3, 3), examples, 8)
+        return evaluate(trainer.model, trainer.task, batches, CPU)
+
+    def test_validation_and_test_are_their_own_splits(self) -> None:
+        trainer = make_trainer(test_examples=20)
+        assert trainer.validate() == self.scores(trainer, "validation", 8)
+        assert trainer.test(LengthRange(3, 3)) == self.scores(trainer, "test", 20)
+        assert self.scores(trainer, "validation", 8).nats != self.scores(trainer, "test", 8).nats
+
+    def test_the_test_is_at_the_asked_length(self) -> None:
+        scores = make_trainer(test_examples=20).test(LengthRange(7, 7))
+        assert (scores.examples, scores.tokens) == (20, 140)
 
 
 class TestEnds:
