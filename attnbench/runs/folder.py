@@ -15,6 +15,7 @@ from attnbench.errors import DamagedFileError
 from attnbench.runs.claim import claimed, is_claimed
 from attnbench.runs.files import write_atomically, write_json
 
+CHECKSUM = "checksum"  # of the rest of status.json; runs of before it was introduced have none
 RunState = Literal["done", "failed", "running", "interrupted", "waiting"]
 
 
@@ -126,13 +127,15 @@ class RunFolder:
     def _read_status(self) -> Outcome | None:
         """Return how the run ended, None where it has not; raises DamagedFileError."""
         try:
-            outcome = Outcome(**json.loads(self.status_file.read_bytes()))
+            values = dict(json.loads(self.status_file.read_bytes()))
+            is_whole = values.pop(CHECKSUM, None) in (None, _checksum(values))
+            outcome = Outcome(**values)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError) as error:
             raise DamagedFileError(f"{self.status_file} is damaged: it cannot be read.") from error
         is_ours = outcome.run_id == self.run_id and outcome.state in ("done", "failed")
-        if not is_ours or not isinstance(outcome.files, dict):
+        if not (is_whole and is_ours and isinstance(outcome.files, dict)):
             raise DamagedFileError(f"{self.status_file} is damaged: it is not what the run wrote.")
         return outcome
 
@@ -140,7 +143,7 @@ class RunFolder:
         """Write status.json, which makes everything before it count."""
         values = asdict(outcome)
         values["files"] = {path.name: _fingerprint(path) for path in self._products if path.exists()}
-        write_json(self.status_file, values)
+        write_json(self.status_file, values | {CHECKSUM: _checksum(values)})
 
     @property
     def _products(self) -> tuple[Path, ...]:
@@ -185,6 +188,10 @@ class RunFolder:
             self.spec_file,
         ):
             path.unlink(missing_ok=True)
+
+
+def _checksum(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

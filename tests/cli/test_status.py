@@ -1,8 +1,6 @@
-import json
-
 import pytest
 
-from attnbench.runs.folder import RunFolder
+from attnbench.runs.folder import Outcome, RunFolder
 from tests.commands import attnbench, run_folders
 
 
@@ -10,8 +8,7 @@ from tests.commands import attnbench, run_folders
 def mixed(swept):
     """Of four runs one is done, one has failed, one was interrupted and one has not begun."""
     _, failed, interrupted, waiting = run_folders(swept)
-    status = json.loads((failed / "status.json").read_text())
-    (failed / "status.json").write_text(json.dumps(status | {"state": "failed", "error": "the reason"}))
+    RunFolder(failed).write_outcome(Outcome(failed.name, "failed", error="the reason"))
     (interrupted / "status.json").unlink()
     (waiting / "status.json").unlink()
     (waiting / "checkpoint.pt").unlink()

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from attnbench.runs.columns import METRICS_COLUMNS
+from attnbench.runs.folder import Outcome, RunFolder
 from tests.commands import (
     TINY,
     TINY_SWEEP,
@@ -179,8 +180,7 @@ def test_a_dry_run_over_a_folder_changes_nothing_in_it(swept):
 def test_a_dry_run_names_what_is_damaged_failed_or_to_be_evaluated(swept):
     damaged, failed, *_ = run_folders(swept)
     (damaged / "metrics.csv").write_text("")
-    status = (failed / "status.json").read_text()
-    (failed / "status.json").write_text(status.replace('"done"', '"failed"'))
+    RunFolder(failed).write_outcome(Outcome(failed.name, "failed", error="why"))
     found = again(swept, "--dry-run", "--json").json
     states = {run["run_id"]: run["state"] for run in found["runs"]}
     assert (states[damaged.name], states[failed.name]) == ("damaged", "failed")

@@ -142,6 +142,22 @@ def test_a_damaged_status_is_named_and_does_not_count(folder, text):
     assert str(folder.status_file) in (folder.find_damage() or "")
 
 
+def test_one_flipped_bit_of_a_status_is_noticed_wherever_it_is(folder):
+    whole = folder.status_file.read_bytes()
+    for position in range(len(whole)):
+        flipped = bytes([whole[position] ^ 1])
+        folder.status_file.write_bytes(whole[:position] + flipped + whole[position + 1 :])
+        if not (whole[position : position + 1].isspace() and flipped.isspace()):
+            assert "status.json is damaged" in (folder.find_damage() or ""), (position, flipped)
+
+
+def test_a_status_without_a_checksum_counts(folder):
+    values = json.loads(folder.status_file.read_text())
+    del values["checksum"]
+    folder.status_file.write_text(json.dumps(values))
+    assert (folder.find_damage(), folder.state) == (None, "done")
+
+
 def test_what_is_discarded_begins_anew_but_is_evaluated_where_it_was(folder):
     folder.discard()
     assert folder.find_damage() is None

@@ -1,0 +1,116 @@
+"""A damaged file of a run is named, that run alone is repeated, and ends in the rows that it had."""
+
+import pytest
+import yaml
+
+from tests.commands import (
+    TINY,
+    TINY_SWEEP,
+    attnbench,
+    modification_times,
+    rows_of,
+    run_folders,
+    without_times,
+)
+
+FILES = ["checkpoint.pt", "spec.yaml", "metrics.csv", "status.json"]
+
+
+def truncate(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def flip_a_bit(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 4]) + data[middle + 1 :]
+
+
+def empty(data: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty])
+def test_a_sweep_names_the_file_and_repeats_that_run_alone(swept, name, damage):
+    before, rows = modification_times(swept), without_times(rows_of(swept / "metrics.csv"))
+    run = run_folders(swept)[1]
+    (run / name).write_bytes(damage((run / name).read_bytes()))
+    finished = attnbench(*TINY_SWEEP, "--results", swept.parent)
+    assert finished.status == 0
+    assert str(run / name) in finished.err
+    assert run.name in finished.err
+    assert [each for each, time in modification_times(swept).items() if time != before[each]] == [run.name]
+    assert without_times(rows_of(swept / "metrics.csv")) == rows
+    assert attnbench("plot", swept).status == 0
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_train_names_the_file_and_repeats_the_run(results, name):
+    words = ("train", *TINY, "task.length=3", "--results", results)
+    first = attnbench(*words)
+    (run,) = run_folders(results / "train")
+    (run / name).write_bytes(truncate((run / name).read_bytes()))
+    second = attnbench(*words)
+    assert (second.status, second.out) == (0, first.out)
+    assert str(run / name) in second.err
+    assert attnbench(*words).err.count("damaged") == 0
+
+
+def test_several_damaged_runs_are_all_named(swept):
+    runs = run_folders(swept)
+    for run, name in zip(runs, FILES, strict=True):
+        (run / name).write_bytes(b"")
+    finished = attnbench(*TINY_SWEEP, "--results", swept.parent)
+    assert finished.status == 0
+    for run, name in zip(runs, FILES, strict=True):
+        assert str(run / name) in finished.err
+
+
+def test_a_damaged_run_outside_the_plan_is_named_and_its_rows_are_left_out(swept):
+    damaged = next(run for run in run_folders(swept) if "-L3-" in run.name)
+    (damaged / "metrics.csv").write_bytes(b"")
+    finished = attnbench(*TINY_SWEEP, "--lengths", "2", "--results", swept.parent)
+    assert finished.status == 1
+    assert str(damaged / "metrics.csv") in finished.err
+    names = {row["run_id"] for row in rows_of(swept / "metrics.csv")}
+    assert names == {run.name for run in run_folders(swept)} - {damaged.name}
+
+
+def test_the_evaluated_lengths_survive_the_repetition(results):
+    words = (
+        *TINY_SWEEP,
+        "--models",
+        "fixed",
+        "--protocol",
+        "mixed",
+        "--train-range",
+        "2:5",
+        "--results",
+        results,
+    )
+    attnbench(*words, "--lengths", "2,5")
+    (run,) = run_folders(results / "quick-reverse")
+    (run / "metrics.csv").write_bytes(b"")
+    attnbench(*words, "--lengths", "3")
+    assert [row["length"] for row in rows_of(run / "metrics.csv")] == ["2", "3", "5"]
+
+
+def test_a_class_from_elsewhere_is_refused_and_the_run_repeated_with_its_own(swept):
+    run = run_folders(swept)[0]
+    (run / "status.json").unlink()
+    values = yaml.safe_load((run / "spec.yaml").read_text())
+    values["model"]["_target_"] = "os.system"
+    (run / "spec.yaml").write_text(yaml.safe_dump(values))
+    finished = attnbench(*TINY_SWEEP, "--results", swept.parent)
+    assert finished.status == 0
+    assert "Refused to load 'os.system'" in finished.err
+    assert yaml.safe_load((run / "spec.yaml").read_text())["model"]["_target_"].startswith(
+        "attnbench.models."
+    )
+
+
+def test_a_damaged_merged_table_is_made_anew_by_the_sweep(swept):
+    rows = rows_of(swept / "metrics.csv")
+    (swept / "metrics.csv").write_bytes(b"\x00")
+    assert attnbench(*TINY_SWEEP, "--results", swept.parent).status == 0
+    assert rows_of(swept / "metrics.csv") == rows
