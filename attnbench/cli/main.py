@@ -1,18 +1,22 @@
 """The program `attnbench`: one file per command. Nothing heavy is imported before a command runs."""
 
+import os
 import signal
-import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import typer
 
 from attnbench.cli.doctor import doctor
+from attnbench.cli.interruption import STANDARD_ERROR
 from attnbench.cli.listing import list_choices
 from attnbench.cli.plot import plot
 from attnbench.cli.preview import preview
 from attnbench.cli.status import status
 from attnbench.cli.sweep import sweep
 from attnbench.cli.train import train
+
+SHOW_CURSOR = b"\x1b[?25h"  # the progress bars hide it
 
 app = typer.Typer(
     name="attnbench",
@@ -31,7 +35,11 @@ app.command()(doctor)
 
 
 def _leave(number: int, _frame: object) -> NoReturn:
-    sys.exit(128 + number)
+    """End at once: an exception would be swallowed where torch imports numpy, and the program would go on."""
+    with suppress(OSError):
+        if os.isatty(STANDARD_ERROR):
+            os.write(STANDARD_ERROR, SHOW_CURSOR)
+    os._exit(128 + number)
 
 
 def main() -> None:

@@ -57,6 +57,7 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
         ClaimedError: when another process works on it.
     """
     with folder.claim():
+        folder.clear_halves()
         folder.forget_read()
         outcome = folder.read_outcome()
         if folder.state == "done" and outcome is not None:

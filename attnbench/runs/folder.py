@@ -178,6 +178,12 @@ class RunFolder:
                 return f"{path} is damaged: it is not what the run wrote."
         return None
 
+    def clear_halves(self) -> None:
+        """Take away what a holder of the claim was writing when it was killed; for the present holder alone."""
+        for path in (self.checkpoint_file, self.train_file, self.metrics_file):
+            for half in self.path.glob(f".{path.name}.*.tmp"):
+                half.unlink(missing_ok=True)
+
     def discard(self) -> None:
         """Take away everything but the claim, status first, so that nothing of it counts any more."""
         for path in (

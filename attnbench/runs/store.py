@@ -57,7 +57,8 @@ class RunStore:
 
     def record_invocation(self, invocation: Mapping[str, Any]) -> None:
         """Add one invocation to sweep.yaml."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        # First of all: by runs/ another sweep that starts at the same moment knows the folder as ours.
+        self.runs_path.mkdir(parents=True, exist_ok=True)
         invocations = [*self.invocations(), dict(invocation)]
         text = yaml.safe_dump({"invocations": invocations}, sort_keys=False, allow_unicode=True)
         write_atomically(self.sweep_file, text.encode())

@@ -91,6 +91,17 @@ def test_a_folder_of_ours_is_fine(store):
     store.check_ours()
 
 
+def test_a_folder_is_ours_before_anything_else_is_written_into_it(tmp_path, monkeypatch):
+    def check_ours(path, data):
+        assert path == store.sweep_file
+        RunStore(store.path).check_ours()
+
+    store = RunStore(tmp_path / "new")
+    monkeypatch.setattr("attnbench.runs.store.write_atomically", check_ours)
+    store.record_invocation({})
+    assert store.runs_path.is_dir()
+
+
 def test_what_an_interrupted_first_command_left_is_ours(tmp_path):
     (tmp_path / "sweep.yaml").touch()
     RunStore(tmp_path).check_ours()

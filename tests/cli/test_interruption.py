@@ -1,0 +1,239 @@
+"""Ctrl-C, SIGTERM and SIGKILL at any moment: what is finished is kept, and the same command carries on."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from attnbench.cli.interruption import stop_on_signals
+from attnbench.runs import execute
+from attnbench.runs.claim import is_claimed
+from tests.commands import (
+    TINY,
+    TINY_SWEEP,
+    attnbench,
+    in_a_process,
+    modification_times,
+    rows_of,
+    run_folders,
+    started,
+    without_times,
+)
+
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+# Long enough to be met in the middle: some seconds.
+LONG = (
+    "training.steps=1200",
+    "training.evaluate_every=20",
+    "training.patience=1000",
+    "training.solved_accuracy=1",
+)
+TRAIN = ("train", *TINY, *LONG, "task.length=3", "--results")
+SWEEP = ("sweep", *TINY, *LONG, "--lengths", "2,3", "--seeds", "1", "--no-plot", "--results")
+
+
+def end_at_once(*_):
+    raise KeyboardInterrupt
+
+
+def signalled_twice(number, status):
+    with stop_on_signals() as stop:
+        assert (stop(), stop.exit_status) == (False, 0)
+        signal.raise_signal(number)
+        assert (stop(), stop.exit_status) == (True, status)
+        signal.raise_signal(number)
+
+
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+def test_the_first_signal_asks_and_the_second_ends(number, status):
+    before = signal.signal(number, end_at_once)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signalled_twice(number, status)
+        assert signal.getsignal(number) is end_at_once
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.fixture
+def interrupt_at(monkeypatch):
+    """Return what makes the signal come as the state of a run is saved for the n-th time."""
+
+    def arrange(number: int, save: int) -> None:
+        saves = iter(range(1, 1000))
+
+        def save_and_signal(*arguments):
+            right(*arguments)
+            if next(saves) == save:
+                signal.raise_signal(number)
+
+        right = execute._save
+        monkeypatch.setattr(execute, "_save", save_and_signal)
+
+    return arrange
+
+
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+def test_an_interrupted_run_is_carried_on_with(results, tmp_path, interrupt_at, number, status):
+    words = ("train", *TINY, "task.length=3", "--results")
+    interrupt_at(number, save=1)
+    first = attnbench(*words, results)
+    assert (first.status, first.out) == (status, "")
+    assert "the same command carries on" in first.err
+    second = attnbench(*words, results)
+    assert second.status == 0
+    (run,) = run_folders(results / "train")
+    assert json.loads((run / "status.json").read_text())["resumed_from_step"] == 2
+    assert attnbench(*words, tmp_path / "undisturbed").out == second.out
+
+
+def test_an_interrupted_run_is_one_json_document(results, interrupt_at):
+    interrupt_at(signal.SIGINT, save=1)
+    finished = attnbench("train", *TINY, "task.length=3", "--results", results, "--json")
+    assert (finished.status, finished.json["state"], finished.json["metrics"]) == (130, "interrupted", [])
+
+
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+def test_an_interrupted_sweep_keeps_what_is_finished_and_is_carried_on_with(
+    swept, tmp_path, interrupt_at, number, status
+):
+    words = (*TINY_SWEEP, "--results", tmp_path / "disturbed")
+    folder = tmp_path / "disturbed" / "quick-reverse"
+    interrupt_at(number, save=3)  # in the middle of the second run
+    first = attnbench(*words)
+    assert first.status == status
+    assert "3 of 4 runs are left; the same command carries on." in first.err
+    assert len(rows_of(folder / "metrics.csv")) == 1
+    done = {run.name for run in run_folders(folder) if (run / "status.json").exists()}
+    before = {name: (folder / "runs" / name / "status.json").stat().st_mtime_ns for name in done}
+    assert attnbench(*words).status == 0
+    after = modification_times(folder)
+    assert {name: after[name] for name in before} == before
+    assert without_times(rows_of(folder / "metrics.csv")) == without_times(rows_of(swept / "metrics.csv"))
+
+
+def test_an_interrupted_sweep_is_one_json_document(results, interrupt_at):
+    interrupt_at(signal.SIGTERM, save=3)
+    finished = attnbench(*TINY_SWEEP, "--results", results, "--json")
+    assert finished.status == 143
+    assert (len(finished.json["done"]), len(finished.json["unfinished"])) == (1, 3)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def checkpoints(folder: Path) -> dict[Path, int]:
+    """Return the checkpoints of a sweep and when each was written."""
+    return {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/checkpoint.pt")}
+
+
+def has_saved_since(folder: Path, before: dict[Path, int]) -> bool:
+    return checkpoints(folder) != before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+def test_a_process_in_the_middle_of_a_run_saves_and_leaves(results, tmp_path, number, status):
+    with started(*TRAIN, results) as process:
+        wait_for(lambda: checkpoints(results / "train"))
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (status, "")
+    assert "Saving what has been done" in err
+    assert "Traceback" not in err
+    second = attnbench(*TRAIN, results)
+    assert second.status == 0
+    (run,) = run_folders(results / "train")
+    assert json.loads((run / "status.json").read_text())["resumed_from_step"] >= 20
+    assert attnbench(*TRAIN, tmp_path / "undisturbed").out == second.out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+def test_a_signal_during_start_up_writes_nothing(results, number, status):
+    with started(*TRAIN, results) as process:
+        time.sleep(0.5)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert "Traceback" not in err
+    assert not results.exists()
+
+
+@pytest.mark.slow
+def test_a_sweep_disturbed_again_and_again_ends_in_the_rows_of_an_undisturbed_one(results, tmp_path):
+    folder = results / "quick-reverse"
+    words = (*SWEEP, results, "--workers", "2")
+    for number, status in [(signal.SIGINT, 130), (signal.SIGKILL, -9), (signal.SIGTERM, 143)]:
+        has_saved = partial(has_saved_since, folder, checkpoints(folder))
+        with started(*words) as process:
+            wait_for(has_saved)
+            process.send_signal(number)
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == status
+        assert "Traceback" not in err
+        # Even where nobody told them, workers notice that their sweep is gone, save and leave.
+        wait_for(lambda: not any(is_claimed(run / "claim") for run in run_folders(folder)), seconds=20)
+    finished = in_a_process(*words)
+    assert finished.status == 0
+    assert "damaged" not in finished.err
+    undisturbed = attnbench(*SWEEP, tmp_path / "undisturbed", "--executor", "inline")
+    assert undisturbed.status == 0
+    expected = rows_of(tmp_path / "undisturbed" / "quick-reverse" / "metrics.csv")
+    assert without_times(rows_of(folder / "metrics.csv")) == without_times(expected)
+
+
+COUNTED = '''"""A task that writes down whenever a training begins."""
+from dataclasses import dataclass
+from pathlib import Path
+from attnbench.tasks.reverse import Reverse
+
+@dataclass(frozen=True, kw_only=True)
+class Counted(Reverse):
+    """Write the source backwards."""
+
+    def training_batch(self, seed, step, batch_size, lengths):
+        if step == 0:
+            with Path(__file__).with_name("begun.txt").open("a") as file:
+                file.write(f"{lengths.minimum}\\n")
+        return super().training_batch(seed, step, batch_size, lengths)
+'''
+
+
+@pytest.mark.slow
+def test_two_sweeps_at_once_share_the_work_and_do_no_run_twice(results, tmp_path):
+    own = tmp_path / "own"
+    (own / "task").mkdir(parents=True)
+    (own / "counted_task.py").write_text(COUNTED)
+    (own / "task" / "counted.yaml").write_text(
+        "_target_: counted_task.Counted\nvocabulary_size: 8\neos: false\n"
+    )
+    words = (*SWEEP, results, "--workers", "1", "--config-dir", own, "--task", "counted")
+    with started(*words) as one, started(*words) as other:
+        errs = [process.communicate(timeout=300)[1] for process in (one, other)]
+    assert (one.returncode, other.returncode) == (0, 0), errs
+    assert sorted((own / "begun.txt").read_text().split()) == ["2", "2", "3", "3"]
+    assert len(rows_of(results / "quick-counted" / "metrics.csv")) == 4
+
+
+@pytest.mark.slow
+def test_a_worker_killed_from_outside_costs_one_retry_and_is_named(results):
+    folder = results / "quick-reverse"
+    with started(*SWEEP, results, "--workers", "1", "--models", "fixed") as process:
+        wait_for(lambda: checkpoints(folder))
+        run = next(iter(checkpoints(folder))).parent
+        os.kill(json.loads((run / "claim").read_text())["process"], signal.SIGKILL)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert (
+        f"The worker of {run.name} was killed by SIGKILL (out of memory?); the run is tried once more." in err
+    )
