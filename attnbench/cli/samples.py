@@ -10,7 +10,7 @@ from attnbench.vocabulary import PAD, Vocabulary
 
 
 def describe_samples(spec: RunSpec, examples: int) -> Iterator[str]:
-    """Yield the lines that show training samples of the longest length; given words stand in brackets."""
+    """Yield the lines that show samples of the first training batch; given words stand in brackets."""
     task = spec.task
     unit = task.length_unit
     span = sorted({spec.lengths.minimum, spec.lengths.maximum})

@@ -84,16 +84,24 @@ def run_to_the_end(
     should_stop: Callable[[], bool],
 ) -> None:
     """Execute what nobody else works on, and wait for what somebody else does."""
-    left = list(folders)
+    left, has_told = list(folders), False
     while left and not should_stop():
         free = [folder for folder in left if not is_claimed(folder.claim_file)]
         if free:
             executor.submit([folder.path for folder in free], order).wait(listener, should_stop)
         else:
+            if not has_told:
+                listener(Note(f"Waiting for runs that another process is at: {', '.join(_names(left))}."))
+            has_told = True
             time.sleep(POLL_SECONDS)
         for folder in left:
             folder.forget_read()
         left = missing(left, retry_failed=False)
+
+
+def _names(folders: Sequence[RunFolder], most: int = 3) -> list[str]:
+    names = [folder.run_id for folder in folders]
+    return names if len(names) <= most else [*names[:most], f"and {len(names) - most} more"]
 
 
 def result_of(folders: Sequence[RunFolder]) -> SweepResult:

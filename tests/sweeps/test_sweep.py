@@ -5,6 +5,7 @@ import pytest
 
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
+from attnbench.sweeps.events import Note
 from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
 from attnbench.sweeps.sweep import PlannedRun, missing, prepare, result_of, run_to_the_end
 from tests.runs.tiny_runs import executed, finish, tiny_spec
@@ -159,9 +160,10 @@ def test_a_run_that_somebody_else_does_is_waited_for_and_not_done_twice(store, m
     claim.__enter__()
     other = threading.Thread(target=finish_elsewhere)
     other.start()
-    executor = Recorder()
-    run_to_the_end(folders, executor, ORDER, ignore, never)
+    executor, events = Recorder(), []
+    run_to_the_end(folders, executor, ORDER, events.append, never)
     other.join()
+    assert events == [Note(f"Waiting for runs that another process is at: {SPECS[0].run_id}.")]
     assert executor.given == [[SPECS[1].run_id]]
     assert result_of(folders).done == [spec.run_id for spec in SPECS]
 

@@ -1,0 +1,61 @@
+import contextlib
+import io
+
+import pytest
+
+from attnbench.cli.progress import SweepProgress, TrainProgress
+from attnbench.runs.folder import Outcome
+from attnbench.sweeps.events import Note, RunEnded, RunProgressed, RunStarted
+
+DONE = Outcome("a", "done", stop_reason="solved", steps=300, seconds=2.5)
+FAILED = Outcome("b", "failed", error="the [reason]")
+EVENTS = [
+    RunStarted("a"),
+    RunProgressed("a", 100, 1000, 0.5),
+    RunStarted("b"),
+    Note("a [note]"),
+    RunEnded("a", DONE),
+    RunEnded("b", FAILED),
+    RunStarted("c"),
+    RunEnded("c", None),
+]
+
+
+def told_by(progress_of, events=EVENTS):
+    """Return what is printed to standard error, which is no terminal here."""
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err), progress_of() as progress:
+        for event in events:
+            progress.listen(event)
+    return err.getvalue().splitlines()
+
+
+def test_without_a_terminal_every_end_is_a_line():
+    # Of five runs two were done before.
+    lines = told_by(lambda: SweepProgress({"a": 1.0, "b": 1.0, "c": 1.0}, 5))
+    assert lines == ["a [note]", "[3/5 done] a: solved after 300 steps, 2.5 s", "b failed: the [reason]"]
+
+
+def test_a_resumed_run_says_from_where():
+    outcome = Outcome("a", "done", stop_reason="budget", steps=300, resumed_from_step=200, seconds=1.0)
+    lines = told_by(lambda: SweepProgress({"a": 1.0}, 1), [RunStarted("a"), RunEnded("a", outcome)])
+    assert lines == ["[1/1 done] a: budget after 300 steps, from step 200 on, 1.0 s"]
+
+
+def test_a_single_run_tells_notes_and_progress_now_and_then(monkeypatch):
+    monkeypatch.setattr("attnbench.cli.progress.PLAIN_SECONDS", 0.0)
+    assert told_by(TrainProgress, EVENTS[:4]) == ["step 100/1000, validation accuracy 0.500", "a [note]"]
+
+
+@pytest.mark.parametrize(
+    "progress_of", [TrainProgress, lambda: SweepProgress({"a": 1.0, "b": 1.0, "c": 0.0}, 3)]
+)
+def test_on_a_terminal_the_bars_take_in_every_event(progress_of, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    assert any("a [note]" in line for line in told_by(progress_of))
+
+
+def test_nothing_is_printed_where_nothing_happens():
+    assert told_by(TrainProgress, []) == []
+    assert told_by(lambda: SweepProgress({}, 0), []) == []
