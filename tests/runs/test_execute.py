@@ -261,6 +261,7 @@ def test_buckets_without_examples_give_no_row_and_others_are_not_lost(tmp_path):
     assert [(row["length_min"], row["length"]) for row in rows_of(folder.metrics_file)] == [("2", "5")]
 
 
-def test_results_do_not_depend_on_the_threads_of_the_process(tmp_path):
+def test_a_run_takes_one_thread_whatever_the_process_had(tmp_path):
+    torch.set_num_threads(2)
     executed(tmp_path, SPEC)
     assert torch.get_num_threads() == 1
