@@ -22,6 +22,7 @@ TINY = (
     "training.test_examples=8",
     "model.hidden_size=8",
     "model.embedding_size=8",
+    "device=cpu",
 )
 TINY_SWEEP = ("sweep", "--executor", "inline", "--lengths", "2,3", "--seeds", "1", "--no-plot", *TINY)
 # What may differ between two executions of the same run.

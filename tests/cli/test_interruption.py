@@ -28,7 +28,7 @@ from tests.commands import (
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 # Long enough to be met in the middle: some seconds.
 LONG = (
-    "training.steps=1200",
+    "training.steps=600",
     "training.evaluate_every=20",
     "training.patience=1000",
     "training.solved_accuracy=1",
