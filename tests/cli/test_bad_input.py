@@ -181,7 +181,7 @@ def test_results_that_cannot_be_written(here, command):
 @pytest.mark.parametrize("command", ["train", "sweep"])
 def test_a_dry_look_needs_results_that_can_be_written_too(here, command):
     option = {"train": "--json", "sweep": "--dry-run"}[command]
-    refused(here, command, option, "--results", "one.txt")
+    assert "one.txt" in refused(here, command, option, "--results", "one.txt")
 
 
 @pytest.mark.parametrize("words", [["train", "model=fixd"], ["plot", "nowhere"], ["list", "modls"]])
@@ -195,4 +195,4 @@ def test_debug_shows_the_traceback_and_exits_2(here, words):
 def test_json_prints_no_document_about_wrong_use(here):
     for command in ("train", "sweep", "status", "list"):
         words = {"status": ["nowhere"], "list": ["modls"]}.get(command, ["task=copi"])
-        refused(here, command, "--json", *words)
+        assert "attnbench: " in refused(here, command, "--json", *words)
