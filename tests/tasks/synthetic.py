@@ -1,18 +1,21 @@
 """Every synthetic task of conf/, with every combination of its options."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
 from attnbench.config.composition import Configuration
+from attnbench.errors import UserError
 from attnbench.runs.spec import build_named
 from attnbench.schema import load_class
-from attnbench.tasks.base import SyntheticTask, Task
+from attnbench.tasks.base import LengthRange, SyntheticTask, Task
 
 CONFIGURATION = Configuration()
+FEW = {"vocabulary_size": 2, "keys": 3, "people": 3, "relations": 2}
+LONGEST = 100
 
 
 def synthetic_task(name: str, **changed: object) -> SyntheticTask:
@@ -37,10 +40,41 @@ def every_synthetic_task() -> list[Any]:
     ]
 
 
+def every_synthetic_task_at(wished: Sequence[int]) -> list[Any]:
+    """Return every task of the above with each of the lengths, or the nearest that it can make."""
+    return [
+        pytest.param(*parameters.values, length, id=f"{parameters.id}-{length}")
+        for parameters in every_synthetic_task()
+        for length in sorted({nearest_length(parameters.values[0], each) for each in wished})
+    ]
+
+
+def can_make(task: Task, length: int) -> bool:
+    try:
+        task.check_length(length)
+    except UserError:
+        return False
+    return True
+
+
+def nearest_length(task: Task, wished: int) -> int:
+    """Return the length itself where the task can make it, else the nearest that it can."""
+    possible = [length for length in range(1, LONGEST + 1) if can_make(task, length)]
+    return min(possible, key=lambda length: abs(length - wished))
+
+
+def nearest_range(task: Task, minimum: int, maximum: int) -> LengthRange:
+    """Return the range itself where the task can make all its lengths, else the nearest as wide."""
+    starts = range(1, LONGEST + minimum - maximum + 1)
+    width = range(maximum - minimum + 1)
+    possible = [start for start in starts if all(can_make(task, start + step) for step in width)]
+    first = min(possible, key=lambda start: abs(start - minimum))
+    return LengthRange(first, first + maximum - minimum)
+
+
 def tiny(task: SyntheticTask) -> SyntheticTask:
-    """Return the task with so few symbols that all its examples can be counted."""
-    small = {"vocabulary_size": 2, "keys": 3}
-    return replace(task, **{field.name: small[field.name] for field in fields(task) if field.name in small})
+    """Return the task with so few symbols that all its examples can be counted; the same where it has no sizes."""
+    return replace(task, **{field.name: FEW[field.name] for field in fields(task) if field.name in FEW})
 
 
 def _values(name: str) -> dict[str, Any]:

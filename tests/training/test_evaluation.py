@@ -14,7 +14,7 @@ from attnbench.tasks.copy import Copy
 from attnbench.training.evaluation import Scores, evaluate, scored_nats
 from attnbench.vocabulary import BOS, EOS, PAD
 from tests.answerers import MajorityAnswerer, Oracle, Speaker, UniformGuesser
-from tests.tasks.synthetic import every_synthetic_task
+from tests.tasks.synthetic import every_synthetic_task_at
 from tests.tasks.text_examples import text_pairs, write_tsv
 
 CPU = torch.device("cpu")
@@ -210,9 +210,8 @@ def score(answerer: Speaker, task: SyntheticTask, length: int, examples: int = 1
     return evaluate(answerer, task, batches, CPU)
 
 
-@pytest.mark.parametrize("task", every_synthetic_task())
+@pytest.mark.parametrize(("task", "length"), every_synthetic_task_at(LENGTHS))
 class TestEverySyntheticTask:
-    @pytest.mark.parametrize("length", LENGTHS)
     def test_the_oracle_scores_one(self, task: SyntheticTask, length: int) -> None:
         scores = score(Oracle(task), task, length, examples=50)
         assert scores.examples == 50
@@ -221,7 +220,6 @@ class TestEverySyntheticTask:
         assert scores.teacher_forced_accuracy == 1.0
         assert scores.cross_entropy_nats == 0.0
 
-    @pytest.mark.parametrize("length", LENGTHS)
     def test_the_better_of_guesser_and_majority_scores_chance(self, task: SyntheticTask, length: int) -> None:
         lengths = LengthRange(length, length)
         training = (task.training_batch(0, step, 100, lengths) for step in range(10))
