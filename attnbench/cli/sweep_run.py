@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 import attnbench
+from attnbench.cli.arm_table import arm_table
 from attnbench.cli.interruption import StopRequest, stop_on_signals
 from attnbench.cli.options import print_json, say
 from attnbench.cli.places import named_store
@@ -89,7 +92,7 @@ def _invocation(plan: SweepPlan) -> dict[str, Any]:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": attnbench.__version__,
         "preset": plan.preset,
-        "task": plan.task.name,
+        "task": ", ".join(_task_names(plan)),
         "models": plan.models,
         "lengths": plan.lengths,
         "seeds": plan.seeds,
@@ -98,14 +101,25 @@ def _invocation(plan: SweepPlan) -> dict[str, Any]:
     }
 
 
+def _task_names(plan: SweepPlan) -> list[str]:
+    return list(dict.fromkeys(task.name for task in plan.tasks))
+
+
 def _announce(plan: SweepPlan, store: RunStore, device: str) -> None:
-    unit = plan.task.length_unit
+    units = dict.fromkeys(task.length_unit for task in plan.tasks)
     say(
-        f"{len(plan.runs)} runs on {device}: {', '.join(plan.models)} on {plan.task.name}, "
-        f"{plan.protocol}, lengths {_joined(plan.lengths)} ({unit}), seeds {_joined(plan.seeds)}, into {store.path}"
+        f"{len(plan.runs)} runs on {device}: {', '.join(plan.models)} on {', '.join(_task_names(plan))}, "
+        f"{plan.protocol}, lengths {_joined(plan.lengths)} ({', '.join(units)}), seeds {_joined(plan.seeds)}, "
+        f"into {store.path}"
     )
-    for note in [*plan.task.notes(), *plan.task.evaluation_notes(plan.lengths)]:
-        say(f"  {note}")
+    for task in plan.tasks:
+        for note in [*task.notes(), *task.evaluation_notes(plan.lengths)]:
+            say(f"  {note}")
+    _show_arms(plan)
+
+
+def _show_arms(plan: SweepPlan) -> None:
+    Console(stderr=True).print(arm_table([run.spec for run in plan.runs], plan.lengths))
 
 
 def _joined(numbers: Sequence[int]) -> str:
@@ -126,6 +140,7 @@ def _describe(plan: SweepPlan, store: RunStore, trusted_folder: Path | None, cho
             {"folder": str(store.path), "runs": runs, "steps": steps, "seconds_on_one_worker": seconds}
         )
         return
+    _show_arms(plan)
     for run in plan.runs:
         tested = _joined(run.lengths)
         budget = f"up to {run.spec.training.steps} steps"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -28,6 +28,7 @@ class Root:
 
     seed: NonNegativeCount
     device: str
+    match: Literal["hidden", "parameters"]
     train_range: list[int] | None
     test_lengths: list[int] | None
 
@@ -57,6 +58,8 @@ def request_run(configuration: Configuration, overrides: Sequence[str]) -> RunRe
             set_key(values, assignment.key, single(assignment))
     task_values, length = without_length(values["task"])
     root = root_of(values)
+    if root.match != "hidden":
+        raise UserError("match=parameters brings several arms to one size: it is for `attnbench sweep`.")
     task = build_task(task_values, names["task"], configuration)
     lengths, test_lengths, protocol = _lengths_of_one_run(task, length, root)
     spec = RunBuilder(configuration, names).build(values, task, protocol, lengths, root.seed)
@@ -95,6 +98,13 @@ def build_task(task_values: dict[str, Any], name: str, configuration: Configurat
     return task
 
 
+def build_arm(values: dict[str, Any], names: dict[str, str], configuration: Configuration) -> Arm:
+    """Build the arm of a composed configuration."""
+    arm_values = {**values["model"], "name": names["model"]}
+    arm: Arm = build_named(arm_values, Arm, "model", configuration.trusted_folder)
+    return arm
+
+
 def _lengths_of_one_run(task: Task, length: Any, root: Root) -> tuple[LengthRange, list[int], Protocol]:
     """Return what `attnbench train` trains on, what it evaluates at, and the protocol which that makes."""
     lengths = task.training_range(root.train_range, length)
@@ -122,8 +132,7 @@ class RunBuilder:
         self, values: dict[str, Any], task: Task, protocol: Protocol, lengths: LengthRange, seed: int
     ) -> RunSpec:
         """Return the checked specification of one run."""
-        arm_values = {**values["model"], "name": self.names["model"]}
-        arm = build_named(arm_values, Arm, "model", self.configuration.trusted_folder)
+        arm = build_arm(values, self.names, self.configuration)
         arm.check()
         data = task.data_fingerprint()
         return RunSpec(

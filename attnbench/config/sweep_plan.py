@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from attnbench.config.composition import GROUPS, Assignment, Configuration, Preset, parse_overrides, set_key
 from attnbench.config.run_request import RunBuilder, build_task, root_of, without_length
+from attnbench.config.sizing import match_arms
 from attnbench.errors import UserError, unknown
 from attnbench.runs.spec import Protocol
 from attnbench.sweeps.executors.base import Executor
@@ -59,7 +60,7 @@ class SweepPlan:
 
     name: str
     preset: str
-    task: Task
+    tasks: list[Task]
     models: list[str]
     lengths: list[int]
     seeds: list[int]
@@ -79,20 +80,22 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
     preset = _merge(configuration.preset(preset_name), words)
     axes = _Axes(configuration, preset, _merge_assignments(preset.overrides, words))
     lengths, protocol = parse_lengths(preset.lengths), _protocol(preset.protocol)
-    runs, task, device = [], None, "auto"
-    for names, values in axes.combinations():
+    runs: list[PlannedRun] = []
+    tasks: dict[Task, None] = {}
+    device = "auto"
+    for names, values in axes.matched_combinations():
         task_values, _ = without_length(values["task"])
         task = build_task(task_values, names["task"], configuration)
+        tasks[task] = None
         root = root_of(values)
         device = root.device
         builder = axes.builder(names)
         for trained, tested in _ranges(task, protocol, lengths, preset.train_range):
             runs.append(PlannedRun(builder.build(values, task, protocol, trained, root.seed), tuple(tested)))
-    assert task is not None
     return SweepPlan(
-        name=f"{preset_name}-{task.name}" if words.name is None else words.name,
+        name="-".join([preset_name, *axes.tasks]) if words.name is None else words.name,
         preset=preset_name,
-        task=task,
+        tasks=list(tasks),
         models=axes.models,
         lengths=lengths,
         seeds=axes.seeds,
@@ -159,7 +162,7 @@ class _Axes:
         for key, option in OPTION_ALONE.items():
             if key in said:
                 raise UserError(f"{key}: a sweep takes {option} instead.")
-        for key in ("task", "executor", "device"):
+        for key in ("executor", "device", "match"):
             if key in said and len(said[key].values) != 1:
                 raise UserError(
                     f"{key} has several values, but a sweep has one. Use several sweeps, each with a --name of its own."
@@ -167,30 +170,41 @@ class _Axes:
         self.configuration = configuration
         models = map(str, said.pop("model").values) if "model" in said else preset.models
         self.models = list(dict.fromkeys(models))
-        task = str(said.pop("task").values[0]) if "task" in said else preset.task
+        tasks = map(str, said.pop("task").values) if "task" in said else [preset.task]
+        self.tasks = list(dict.fromkeys(tasks))
         self.executor = str(said.pop("executor").values[0]) if "executor" in said else "processes"
         self.executor_keys = [said.pop(key) for key in list(said) if key.startswith("executor.")]
         self.seeds = _seeds(said.pop("seed").values) if "seed" in said else parse_seeds(preset.seeds)
-        self.groups = {"task": [task], "model": self.models}
+        self.groups = {"task": self.tasks, "model": self.models}
         self.groups |= {key: [str(each) for each in said[key].values] for key in GROUPS if key in said}
         self.keys = [each for key, each in said.items() if key not in GROUPS]
-        self._builders: dict[tuple[str, ...], RunBuilder] = {}
+        self._builders: dict[tuple[tuple[str, str], ...], RunBuilder] = {}
 
-    def combinations(self) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
-        """Yield the chosen names and the values of every combination, seeds included."""
-        for choice in itertools.product(*self.groups.values()):
-            names = dict(zip(self.groups, choice, strict=True))
-            for setting in itertools.product(*(each.values for each in self.keys)):
-                for seed in self.seeds:
-                    values = self.configuration.compose(names)
-                    for assignment, value in zip(self.keys, setting, strict=True):
-                        set_key(values, assignment.key, value)
-                    values["seed"] = seed
-                    yield names, values
+    def matched_combinations(self) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+        """Yield the chosen names and the values of every combination, seeds included, the arms sized."""
+        for setting in itertools.product(*(each.values for each in self.keys)):
+            for others in itertools.product(*(self.groups[group] for group in self._other_groups)):
+                chosen = dict(zip(self._other_groups, others, strict=True))
+                choices = [self._combination({**chosen, "model": model}, setting) for model in self.models]
+                match_arms(self.configuration, choices)
+                for names, values in choices:
+                    yield from ((names, {**values, "seed": seed}) for seed in self.seeds)
+
+    @property
+    def _other_groups(self) -> list[str]:
+        return [group for group in self.groups if group != "model"]
+
+    def _combination(
+        self, names: dict[str, str], setting: Sequence[Any]
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        values = self.configuration.compose(names)
+        for assignment, value in zip(self.keys, setting, strict=True):
+            set_key(values, assignment.key, value)
+        return names, values
 
     def builder(self, names: dict[str, str]) -> RunBuilder:
         """Return what builds specifications for these choices."""
-        key = tuple(names.values())
+        key = tuple(sorted(names.items()))
         if key not in self._builders:
             self._builders[key] = RunBuilder(self.configuration, names)
         return self._builders[key]

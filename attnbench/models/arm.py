@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from attnbench.models.initialisation import initialise
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.ranges import Count
 
@@ -27,8 +28,14 @@ class Arm(ABC):
         """
 
     @abstractmethod
+    def assemble(self, source_vocabulary_size: int, target_vocabulary_size: int) -> Seq2SeqModel:
+        """Return the model with whatever weights torch gave it."""
+
     def build(self, source_vocabulary_size: int, target_vocabulary_size: int, seed: int) -> Seq2SeqModel:
         """Return the model with its first weights, which depend on the seed and their own names alone."""
+        model = self.assemble(source_vocabulary_size, target_vocabulary_size)
+        initialise(model, seed)
+        return model
 
     @abstractmethod
     def context_size(self, source_tokens: int) -> int:

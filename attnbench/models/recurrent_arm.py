@@ -11,7 +11,6 @@ from attnbench.models.bridge import Bridge
 from attnbench.models.contexts.base import Context
 from attnbench.models.decoder import Decoder
 from attnbench.models.encoder import RecurrentEncoder
-from attnbench.models.initialisation import initialise
 from attnbench.models.recurrence import Cell, Recurrence, RecurrentStack
 from attnbench.models.seq2seq import RecurrentSeq2Seq
 from attnbench.ranges import Count, DropProbability
@@ -58,14 +57,12 @@ class RecurrentArm(Arm):
                 f"Use an even number, or model.bidirectional=false."
             )
 
-    def build(self, source_vocabulary_size: int, target_vocabulary_size: int, seed: int) -> RecurrentSeq2Seq:
-        model = RecurrentSeq2Seq(
+    def assemble(self, source_vocabulary_size: int, target_vocabulary_size: int) -> RecurrentSeq2Seq:
+        return RecurrentSeq2Seq(
             encoder=self.build_encoder(source_vocabulary_size),
             bridge=self.build_bridge(),
             decoder=self._build_decoder(target_vocabulary_size),
         )
-        initialise(model, seed)
-        return model
 
     def build_encoder(self, vocabulary_size: int) -> RecurrentEncoder:
         """Return the encoder over a source vocabulary of this size."""

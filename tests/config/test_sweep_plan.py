@@ -5,6 +5,7 @@ import pytest
 from attnbench.config.composition import Configuration
 from attnbench.config.sweep_plan import SweepWords, plan_sweep
 from attnbench.errors import UserError
+from attnbench.models.sizing import VocabularySizes, count_parameters
 from attnbench.sweeps.executors.inline import Inline
 from attnbench.sweeps.executors.processes import Processes
 from attnbench.tasks.base import LengthRange
@@ -68,6 +69,26 @@ def test_any_key_may_be_an_axis():
     for run in planned.runs:
         names_the_rate = "training.learning_rate=0.01" in run.spec.variant.split(";")
         assert names_the_rate == (run.spec.training.learning_rate == 0.01)
+
+
+def test_tasks_may_be_an_axis():
+    planned = small("task=copy,recall", models="fixed,blind")
+    assert planned.name == "quick-copy-recall"
+    assert [task.name for task in planned.tasks] == ["copy", "recall"]
+    assert sorted((run.spec.task.name, run.spec.model.name) for run in planned.runs) == [
+        (task, model) for task in ("copy", "recall") for model in ("blind", "fixed")
+    ]
+
+
+def test_matched_arms_have_about_as_many_parameters_at_each_size_of_the_baseline():
+    planned = small("match=parameters", "model.hidden_size=32,64", models="luong_general,fixed,bahdanau")
+    sizes = VocabularySizes(20, 20)
+    counts = {run.spec.model: count_parameters(run.spec.model, sizes) for run in planned.runs}
+    for hidden_size in (32, 64):
+        wanted = next(n for arm, n in counts.items() if (arm.name, arm.hidden_size) == ("fixed", hidden_size))
+        assert sum(abs(count / wanted - 1) <= 0.05 for count in counts.values()) == 3
+    assert len(counts) == len(planned.runs) == 6
+    assert {run.spec.variant for run in planned.runs} == {"training.steps=1000"}
 
 
 def test_models_tasks_seeds_and_training_may_be_overrides():
@@ -177,7 +198,14 @@ def test_overrides_of_a_preset_count_until_somebody_says_otherwise(tmp_path, mon
         (["model.hidden_size=8,7"], {}, "cannot be halved"),
         (["model=fixed,blnd"], {}, "Unknown model 'blnd'"),
         (["model=[fixed]"], {}, "Unknown model"),
-        (["task=copy,reverse"], {}, "task has several values"),
+        (["task=copy,copi"], {}, "Unknown task 'copi'"),
+        (["match=hidden,parameters"], {}, "match has several values"),
+        (["match=paramters"], {}, "match.*hidden.*parameters"),
+        (
+            ["match=parameters", "model.hidden_size=8"],
+            {"models": "fixed,transformer"},
+            "cannot all be brought within 5% of each other: transformer",
+        ),
         (["device=cpu,cuda"], {}, "device has several values"),
         (["executor=inline,processes"], {}, "executor has several values"),
         (["executor.workers=1,2"], {}, "executor.workers takes one value"),

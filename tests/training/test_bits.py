@@ -36,8 +36,8 @@ class QuantisedArm(FixedArm):
     bits: int | None = None
     leaks: bool = False
 
-    def build(self, source_vocabulary_size: int, target_vocabulary_size: int, seed: int) -> RecurrentSeq2Seq:
-        model = super().build(source_vocabulary_size, target_vocabulary_size, seed)
+    def assemble(self, source_vocabulary_size: int, target_vocabulary_size: int) -> RecurrentSeq2Seq:
+        model = super().assemble(source_vocabulary_size, target_vocabulary_size)
         whole: list[Tensor] = []
 
         def quantise(_module: nn.Module, _inputs: object, output: EncoderOutput) -> EncoderOutput:

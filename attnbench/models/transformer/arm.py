@@ -6,7 +6,6 @@ from typing import ClassVar
 from attnbench.errors import UserError
 from attnbench.models.arm import Arm
 from attnbench.models.contexts.multihead import check_heads
-from attnbench.models.initialisation import initialise
 from attnbench.models.transformer.layers import LayerSizes
 from attnbench.models.transformer.model import Transformer, TransformerDecoder, TransformerEncoder
 from attnbench.models.transformer.positions import Positions
@@ -44,17 +43,15 @@ class TransformerArm(Arm):
                 f"model.heads={self.heads} leaves an odd number of them. Use an even size per head."
             )
 
-    def build(self, source_vocabulary_size: int, target_vocabulary_size: int, seed: int) -> Transformer:
+    def assemble(self, source_vocabulary_size: int, target_vocabulary_size: int) -> Transformer:
         sizes = LayerSizes(
             self.hidden_size, self.feedforward_size, self.heads, self.dropout, self.positions == "rotary"
         )
-        model = Transformer(
+        return Transformer(
             TransformerEncoder(source_vocabulary_size, self.layers, sizes, self.reverse_source),
             TransformerDecoder(target_vocabulary_size, self.layers, sizes),
             self.is_pooled,
         )
-        initialise(model, seed)
-        return model
 
     def context_size(self, source_tokens: int) -> int:
         """Count every encoder state."""
