@@ -1,4 +1,4 @@
-"""What the tasks have in common whose source is a string of symbols and whose target rearranges it."""
+"""What the tasks have in common whose source is a string of symbols and whose target holds the same ones."""
 
 import math
 from abc import abstractmethod
@@ -24,8 +24,8 @@ def symbol_names(count: int) -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RearrangementTask(SyntheticTask):
-    """Uniform independent symbols, to be written again in an order that the task defines.
+class SymbolTask(SyntheticTask):
+    """Symbols, uniform and independent if nothing else is said, to be written again in the same or another order.
 
     Attributes:
         vocabulary_size: how many symbols there are.
@@ -38,8 +38,23 @@ class RearrangementTask(SyntheticTask):
     eos: bool
 
     @abstractmethod
-    def source_positions(self, length: int) -> Tensor:
-        """Return which source position each target position repeats; (length,)."""
+    def target_order(self, source: Tensor) -> Tensor:
+        """Return which source position each target position repeats.
+
+        Args:
+            source: (batch, length).
+
+        Returns:
+            positions (batch, length), or (1, length) where they are the same for every source.
+        """
+
+    def draw_sources(self, length: int, count: int, generator: Generator) -> Tensor:
+        """Return sources, (count, length)."""
+        return self.draw_symbols(length, count, generator)
+
+    def possible_positions(self, source: Tensor) -> Tensor | None:
+        """Return where else each answer may stand, (batch or 1, length, length); None where nowhere."""
+        return None
 
     @cached_property
     def source_vocabulary(self) -> WordVocabulary:
@@ -58,27 +73,37 @@ class RearrangementTask(SyntheticTask):
         symbols = range(FIRST_SYMBOL, FIRST_SYMBOL + self.vocabulary_size)
         return [*symbols, EOS] if self.eos else symbols
 
+    def draw_symbols(self, length: int, count: int, generator: Generator) -> Tensor:
+        """Return uniform independent symbols, (count, length)."""
+        return torch.randint(
+            FIRST_SYMBOL, FIRST_SYMBOL + self.vocabulary_size, (count, length), generator=generator
+        )
+
     def sample(self, split: Split, length: int, count: int, generator: Generator) -> Batch:
-        last = FIRST_SYMBOL + self.vocabulary_size
-        source = torch.randint(FIRST_SYMBOL, last, (count, length), generator=generator)
+        source = self.draw_sources(length, count, generator)
         target = self._rearranged(source)
-        sure = torch.zeros(target.shape[1], length, dtype=torch.bool)
-        sure[torch.arange(length), self.source_positions(length)] = True
+        sure = self.target_order(source).unsqueeze(2) == torch.arange(length)
+        possible = self.possible_positions(source)
         return Batch(
             source=source,
             source_lengths=torch.full((count,), length),
             target=target,
             scored=torch.ones_like(target, dtype=torch.bool),
-            alignment_sure=sure.expand(count, -1, -1),
-            alignment_possible=sure.expand(count, -1, -1),
+            alignment_sure=self._aligned(sure, count),
+            alignment_possible=self._aligned(sure if possible is None else sure | possible, count),
         )
 
     def solve(self, batch: Batch) -> Tensor:
         return self._rearranged(batch.source)
 
     def _rearranged(self, source: Tensor) -> Tensor:
-        target = source[:, self.source_positions(source.shape[1])]
+        target = source.gather(1, self.target_order(source).expand_as(source))
         return torch.nn.functional.pad(target, (0, 1), value=EOS) if self.eos else target
+
+    def _aligned(self, positions: Tensor, count: int) -> Tensor:
+        """Return the alignment of all examples; the end mark, which the source does not hold, has none."""
+        aligned = torch.nn.functional.pad(positions, (0, 0, 0, 1)) if self.eos else positions
+        return aligned.expand(count, -1, -1)
 
     def chance_accuracy(self, lengths: LengthRange) -> float:
         """Return the accuracy of guessing: any symbol is as good as another.
@@ -94,3 +119,15 @@ class RearrangementTask(SyntheticTask):
 
     def information_bits(self, lengths: LengthRange) -> float:
         return lengths.maximum * math.log2(self.vocabulary_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RearrangementTask(SymbolTask):
+    """Symbols to be written again in an order that depends on the length alone."""
+
+    @abstractmethod
+    def source_positions(self, length: int) -> Tensor:
+        """Return which source position each target position repeats; (length,)."""
+
+    def target_order(self, source: Tensor) -> Tensor:
+        return self.source_positions(source.shape[1]).unsqueeze(0)

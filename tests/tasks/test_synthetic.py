@@ -25,7 +25,7 @@ from tests.tasks.synthetic import (
 )
 
 LENGTHS = (1, 2, 7)
-SYMBOLS = {"copy", "reverse", "recall"}
+SYMBOLS = {"copy", "reverse", "recall", "sort", "repeat", "periodic"}
 
 
 def sampled(task: SyntheticTask, length: int, count: int = 40) -> Batch:

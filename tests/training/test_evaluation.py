@@ -210,6 +210,12 @@ def score(answerer: Speaker, task: SyntheticTask, length: int, examples: int = 1
     return evaluate(answerer, task, batches, CPU)
 
 
+def independent_answers(task: SyntheticTask, length: int, scores: Scores) -> int:
+    """Return how many of the answers were drawn, not repeated: as many go into the error of an accuracy."""
+    drawn = {"repeat": 1, "periodic": min(length, getattr(task, "period", 0))}
+    return scores.examples * drawn[task.name] if task.name in drawn else scores.tokens
+
+
 @pytest.mark.parametrize(("task", "length"), every_synthetic_task_at(LENGTHS))
 class TestEverySyntheticTask:
     def test_the_oracle_scores_one(self, task: SyntheticTask, length: int) -> None:
@@ -226,7 +232,7 @@ class TestEverySyntheticTask:
         answerers = [UniformGuesser(task), MajorityAnswerer(task, training)]
         scored = [score(answerer, task, length) for answerer in answerers]
         chance = task.chance_accuracy(lengths)
-        four_sigma = 4 * math.sqrt(chance * (1 - chance) / scored[0].tokens)
+        four_sigma = 4 * math.sqrt(chance * (1 - chance) / independent_answers(task, length, scored[0]))
         assert max(each.teacher_forced_accuracy for each in scored) == pytest.approx(chance, abs=four_sigma)
         # With an end mark, running freely costs a guesser what stands behind its first mark.
         assert max(each.token_accuracy for each in scored) <= chance + four_sigma
