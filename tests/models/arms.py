@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnbench.batch import Batch
 from attnbench.config.composition import Configuration
@@ -17,7 +17,14 @@ from attnbench.vocabulary import PAD
 
 CONFIGURATION = Configuration()
 SOURCE_SIZE, TARGET_SIZE = 11, 9
-SMALL = {"hidden_size": 8, "embedding_size": 5}
+# The window leaves some of five source tokens out, however the rest is chosen.
+SMALL = {"hidden_size": 8, "embedding_size": 5, "feedforward_size": 12, "window": 1}
+OTHER_COUNTS: dict[str, tuple[int, ...]] = {
+    "window": (2, 10),
+    "positions": (3,),
+    "slots": (1, 7),
+    "heads": (1, 2),
+}
 PLAIN = {"reverse_source": False, "input_feeding": False}
 WIRINGS: tuple[dict[str, Any], ...] = (
     {"cell": "lstm", "layers": 1, "bidirectional": True} | PLAIN,
@@ -66,16 +73,21 @@ def _other_options(cls: type) -> Iterator[dict[str, Any]]:
     yield {}
     for name, hint in get_type_hints(cls).items():
         if name not in WIRINGS[0]:
-            literals = get_args(hint) if get_origin(hint) is Literal else ()
+            literals = get_args(hint) if get_origin(hint) is Literal else OTHER_COUNTS.get(name, ())
             yield from ({name: value} for value in ((False, True) if hint is bool else literals))
 
 
 def build(configured: Arm, seed: int = 0) -> Seq2SeqModel:
     """Return the model in float64, with weights large enough that every part of it is felt."""
     model = configured.build(SOURCE_SIZE, TARGET_SIZE, seed).double().eval()
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2)
+        for norm in (part for part in model.modules() if isinstance(part, nn.LayerNorm)):
+            # They begin as the identity, in which scale and shift could be mistaken or left out.
+            norm.weight.add_(torch.rand(norm.weight.shape, generator=generator))
+            norm.bias.add_(torch.rand(norm.bias.shape, generator=generator) - 0.5)
     return model
 
 

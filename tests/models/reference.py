@@ -6,22 +6,12 @@ Slow on purpose, in float64, with numpy alone and without padding, so that it sh
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attnbench.models.recurrent_arm import RecurrentArm
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.vocabulary import BOS
-
-Array = NDArray[np.float64]
-
-
-def sigmoid(x: Array) -> Array:
-    return 1 / (1 + np.exp(-x))
-
-
-def softmax(scores: list[float]) -> list[float]:
-    total = sum(np.exp(score) for score in scores)
-    return [np.exp(score) / total for score in scores]
+from tests.models.arithmetic import Array, sigmoid
+from tests.models.reference_contexts import CONTEXTS
 
 
 @dataclass
@@ -67,6 +57,9 @@ class Reference:
         self.weights: dict[str, Array] = {
             name: parameter.detach().numpy() for name, parameter in model.named_parameters()
         }
+        start = "decoder.context."
+        own = {name[len(start) :]: each for name, each in self.weights.items() if name.startswith(start)}
+        self.context = CONTEXTS[arm.name](arm, own)
 
     def cell(self, name: str) -> LSTM | GRU:
         kinds = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
@@ -108,37 +101,6 @@ class Reference:
             return np.zeros(self.arm.hidden_size)
         return np.tanh(self.linear(f"bridge.projections.{layer}", final))
 
-    def context(self, query: Array, states: list[Array], final: Array) -> tuple[Array, list[float] | None]:
-        """Return the context vector and the weights of the source tokens, where there are any."""
-        if self.arm.name == "fixed":
-            return final, None
-        scores = [self.score(query, state) for state in states]
-        weights = softmax(scores)
-        return sum((w * h for w, h in zip(weights, states, strict=True)), np.zeros(len(final))), weights
-
-    def score(self, query: Array, state: Array) -> float:
-        def weight(name: str) -> Array:
-            return self.weights[f"decoder.context.{name}.weight"]
-
-        match self.arm.name:
-            case "uniform":
-                return 0.0
-            case "luong_dot":
-                return float(query @ state)
-            case "luong_general":
-                return float(query @ (weight("key_projection") @ state))
-            case "bahdanau":
-                inner = np.tanh(weight("query_projection") @ query + weight("key_projection") @ state)
-                return float(weight("score")[0] @ inner)
-        raise NotImplementedError(self.arm.name)
-
-    @property
-    def reading(self) -> str:
-        """Where the context is read."""
-        known = {"blind": "nowhere", "fixed_init": "nowhere", "bahdanau": "before"}
-        known |= {"luong_dot": "after", "luong_general": "after"}
-        return known.get(self.arm.name) or vars(self.arm)["read"]
-
     def answer(self, source: list[int], target: list[int]) -> tuple[Array, list[list[float] | None]]:
         """Return the logits (target_len, vocab) and weights at each target position, given the right tokens."""
         states, final = self.encode(source)
@@ -147,11 +109,12 @@ class Reference:
         c = [np.zeros(self.arm.hidden_size) for _ in cells]
         readout = np.zeros(self.arm.hidden_size)
         logits, all_weights = [], []
-        for token in [BOS, *target[:-1]]:
+        for step, token in enumerate([BOS, *target[:-1]]):
             inputs, weights = [self.weights["decoder.embedding.weight"][token]], None
-            if self.reading in ("before", "both"):
-                context, weights = self.context(h[-1], states, final)
-                inputs.append(context)
+            if self.context.reading in ("before", "both"):
+                read = self.context.read(h[-1], states, final, step)
+                weights = read.weights
+                inputs.append(read.context)
             if self.arm.feeds_input:
                 inputs.append(readout)
             x = np.concatenate(inputs)
@@ -159,9 +122,10 @@ class Reference:
                 h[layer], c[layer] = cell.step(x, h[layer], c[layer])
                 x = h[layer]
             combined = self.linear("decoder.readout.state", x)
-            if self.reading in ("after", "both"):
-                context, weights = self.context(x, states, final)
-                combined = combined + self.weights["decoder.readout.context.weight"] @ context
+            if self.context.reading in ("after", "both"):
+                read = self.context.read(x, states, final, step)
+                weights = read.weights
+                combined = combined + self.weights["decoder.readout.context.weight"] @ read.context
             readout = np.tanh(combined)
             logits.append(self.linear("decoder.output", readout))
             all_weights.append(weights)

@@ -7,19 +7,25 @@ import torch
 from attnbench.models.encoder import RecurrentEncoder
 from attnbench.models.recurrent_arm import RecurrentArm
 from attnbench.models.seq2seq import RecurrentSeq2Seq
-from tests.models.arms import WIRINGS, arms_wired, build, row_alone, uneven_batch
+from tests.models.arithmetic import relative_error
+from tests.models.arms import WIRINGS, arm_names, arms_wired, build, row_alone, uneven_batch
 from tests.models.reference import Reference
+from tests.models.reference_contexts import CONTEXTS
+from tests.models.transformer_reference import TRANSFORMERS
 
-KNOWN = {"blind", "fixed", "fixed_init", "uniform", "bahdanau", "luong_dot", "luong_general"}
-ARMS = [each for wiring in WIRINGS for each in arms_wired(wiring) if each.values[0].name in KNOWN]
-
-
-def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+ARMS = [each for wiring in WIRINGS for each in arms_wired(wiring) if each.values[0].name in CONTEXTS]
 
 
-def test_every_known_arm_is_there() -> None:
-    assert {each.values[0].name for each in ARMS} == KNOWN
+@pytest.mark.parametrize("name", arm_names())
+def test_every_yaml_of_conf_has_its_equations_written_out(name: str) -> None:
+    assert name in {*CONTEXTS, *TRANSFORMERS}, (
+        f"conf/model/{name}.yaml has no slow reference. Write its context from its published equations into "
+        f"tests/models/reference_contexts.py and name it in CONTEXTS."
+    )
+
+
+def test_no_equations_are_written_out_for_nothing() -> None:
+    assert {*CONTEXTS, *TRANSFORMERS} == set(arm_names())
 
 
 @pytest.mark.parametrize("arm", ARMS)

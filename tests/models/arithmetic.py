@@ -1,0 +1,35 @@
+"""The little arithmetic that the slow references are written in, in float64 with numpy alone."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(scores: list[float]) -> list[float]:
+    total = sum(np.exp(score) for score in scores)
+    return [np.exp(score) / total for score in scores]
+
+
+def weighted_sum(weights: list[float], vectors: list[Array]) -> Array:
+    return sum((w * x for w, x in zip(weights, vectors, strict=True)), np.zeros_like(vectors[0]))
+
+
+def mean_of(rows: list[list[float]]) -> list[float]:
+    """Return the mean of each column."""
+    return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+
+
+def part_of(x: Array, head: int, heads: int) -> Array:
+    """Return the rows that belong to one head."""
+    return np.split(x, heads)[head]
+
+
+def relative_error(found: Array, expected: Array) -> float:
+    """Return the largest difference as a share of the largest number expected."""
+    assert found.shape == expected.shape
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
