@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -33,3 +34,10 @@ class Memory:
     values: Tensor
     mask: Tensor
     keys: Tensor | None = None
+
+
+def equal_shares(mask: Tensor, like: Tensor) -> Tensor:
+    """Return 1 / length at real source tokens and 0 at padding, (batch, source_len), in the dtype of `like`."""
+    # A type of half the size cannot count beyond 256.
+    exact = torch.promote_types(like.dtype, torch.float32)
+    return (mask.to(exact) / mask.sum(dim=1, keepdim=True)).to(like.dtype)

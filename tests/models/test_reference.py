@@ -38,12 +38,12 @@ def test_logits_and_weights_are_those_of_the_equations(arm: RecurrentArm) -> Non
         alone = row_alone(batch, row)
         source, target = alone.source[0].tolist(), alone.target[0].tolist()
         logits, weights = reference.answer(source, target)
-        assert relative_error(output.logits[row, : len(target)].numpy(), logits) < 1e-6
+        assert relative_error(output.logits[row, : len(target)].numpy(), logits) < 1e-9
         if output.attention is None:
             assert weights == [None] * len(target)
         else:
             found = output.attention[row, : len(target), : len(source)].numpy()
-            assert relative_error(found, np.array(weights)) < 1e-6
+            assert relative_error(found, np.array(weights)) < 1e-9
 
 
 @pytest.mark.parametrize("arm", [each for each in ARMS if each.values[0].name == "fixed_init"])

@@ -43,7 +43,7 @@ def test_logits_are_those_of_the_equations(arm: TransformerArm) -> None:
         target = alone.target[0].tolist()
         expected, _ = TransformerReference(arm, model).answer(alone.source[0].tolist(), target)
         for logits in (fast, watched):
-            assert relative_error(logits[row, : len(target)].numpy(), expected) < 1e-6
+            assert relative_error(logits[row, : len(target)].numpy(), expected) < 1e-9
 
 
 @every
@@ -61,7 +61,7 @@ def test_every_head_of_every_layer_weighs_as_the_equations_say(arm: TransformerA
         else:
             mean = square(maps.source, len(source)).mean(axis=(0, 1))
             assert output.attention is not None
-            assert relative_error(output.attention[row, : len(target), : len(source)].numpy(), mean) < 1e-6
+            assert relative_error(output.attention[row, : len(target), : len(source)].numpy(), mean) < 1e-9
 
 
 def assert_maps(found: AttentionMaps, maps: Maps, row: int, source_len: int, target_len: int) -> None:
@@ -74,7 +74,7 @@ def assert_maps(found: AttentionMaps, maps: Maps, row: int, source_len: int, tar
     ]
     for weights, expected, length, columns in kinds:
         real = weights[row, :, :, :length]
-        assert relative_error(real[..., :columns].numpy(), square(expected, columns)) < 1e-6
+        assert relative_error(real[..., :columns].numpy(), square(expected, columns)) < 1e-9
         assert (real[..., columns:] == 0).all()
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from attnbench.models.contexts.base import Context, Reading, read_where
-from attnbench.models.memory import EncoderOutput, Memory
+from attnbench.models.memory import EncoderOutput, Memory, equal_shares
 from attnbench.models.recurrent_arm import RecurrentArm
 
 
@@ -27,8 +27,7 @@ class Uniform(Context):
     def read(
         self, query: Tensor, memory: Memory, first_position: int = 0, wants_weights: bool = True
     ) -> tuple[Tensor, Tensor]:
-        shares = memory.mask / memory.mask.sum(dim=1, keepdim=True)
-        weights = shares.to(memory.values.dtype).unsqueeze(1)
+        weights = equal_shares(memory.mask, memory.values).unsqueeze(1)
         mean = torch.bmm(weights, memory.values)
         target_len = query.shape[1]
         return mean.expand(-1, target_len, -1), weights.expand(-1, target_len, -1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.batch import Batch
+from attnbench.models.memory import equal_shares
 from attnbench.models.order import reorder, reversed_positions
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.models.transformer.layers import DecoderLayer, EncoderLayer, LayerMemory, LayerSizes
@@ -132,8 +133,7 @@ class Transformer(Seq2SeqModel):
         """Return what the decoder may read, and its mask."""
         if not self.is_pooled:
             return states, mask
-        shares = mask / mask.sum(dim=1, keepdim=True)
-        return torch.bmm(shares.to(states.dtype).unsqueeze(1), states), mask[:, :1]
+        return torch.bmm(equal_shares(mask, states).unsqueeze(1), states), mask[:, :1]
 
     def advance(
         self, inputs: Tensor, state: TransformerState, wants_weights: bool = True
