@@ -1,3 +1,4 @@
+import os
 import sys
 
 import pytest
@@ -8,3 +9,9 @@ def _one_thread() -> None:
     """Test processes share the cores; tests that need no torch do not load it."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_cache_of_the_person(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests, and the processes that they start, neither read nor fill the cache in anybody's home."""
+    os.environ["ATTNBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))

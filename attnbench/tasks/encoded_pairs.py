@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
@@ -14,9 +14,8 @@ from torch import Tensor
 from attnbench.batch import Batch
 from attnbench.randomness import generator_for
 from attnbench.tasks.base import LengthRange
+from attnbench.tasks.encoded_blocks import EncodedBlocks, Indexes
 from attnbench.vocabulary import PAD
-
-Indexes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,33 +60,49 @@ class EncodedPairs:
 
     Attributes:
         sources: token numbers.
-        targets: token numbers, with the end mark where the task has one.
-        source_words: words of each source, (pairs,).
-        references: the targets as people write them.
+        targets: token numbers: the question, the target, and the end mark where the task has one.
+        given: how many tokens of each target are told to the decoder, (pairs,).
+        lengths: of each source in the task's unit, (pairs,).
+        references: the targets as people write them; None where nobody compares whole texts.
+        sure: which source tokens hold the target's; None where the files do not say.
+        possible: which may hold them, the sure ones included.
     """
 
     sources: TokenLists
     targets: TokenLists
-    source_words: Indexes
-    references: tuple[str, ...]
+    given: Indexes
+    lengths: Indexes
+    references: tuple[str, ...] | None = None
+    sure: EncodedBlocks | None = None
+    possible: EncodedBlocks | None = None
 
     def __len__(self) -> int:
-        return len(self.references)
+        return len(self.lengths)
+
+    @cached_property
+    def scored(self) -> NDArray[np.bool_]:
+        """Whether the model must answer each token of `targets.tokens`."""
+        first_scored = self.targets.starts[:-1] + self.given
+        return np.arange(len(self.targets.tokens)) >= np.repeat(first_scored, self.targets.lengths)
 
     def within(self, lengths: LengthRange) -> NDArray[np.bool_]:
-        """Return which pairs have a source of so many words, (pairs,)."""
-        return (lengths.minimum <= self.source_words) & (self.source_words <= lengths.maximum)
+        """Return which pairs have a source of such a length, (pairs,)."""
+        return (lengths.minimum <= self.lengths) & (self.lengths <= lengths.maximum)
 
     def batch(self, indexes: Indexes) -> Batch:
-        """Return the chosen pairs as one batch; every target token is scored."""
+        """Return the chosen pairs as one batch."""
         source, source_lengths = self.sources.padded(indexes)
         target, _ = self.targets.padded(indexes)
+        given = torch.from_numpy(self.given[indexes])
+        shape = (*target.shape, source.shape[1])
         return Batch(
             source=source,
             source_lengths=source_lengths,
             target=target,
-            scored=target != PAD,
-            references=tuple(self.references[index] for index in indexes),
+            scored=(target != PAD) & (torch.arange(target.shape[1]) >= given.unsqueeze(1)),
+            alignment_sure=self.sure.mask(indexes, shape) if self.sure else None,
+            alignment_possible=self.possible.mask(indexes, shape) if self.possible else None,
+            references=tuple(self.references[index] for index in indexes) if self.references else None,
         )
 
     def batches_by_length(self, chosen: Indexes, batch_size: int) -> list[Indexes]:

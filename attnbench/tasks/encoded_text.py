@@ -1,35 +1,18 @@
 """All that a text task holds in memory: vocabularies learnt from the training, and every split as numbers."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 
 from attnbench.tasks.base import LengthRange, Split
-from attnbench.tasks.encoded_pairs import EncodedPairs, TokenLists
-from attnbench.tasks.subwords import FrequentWords, SubwordVocabulary
-from attnbench.tasks.text_files import Pair
+from attnbench.tasks.encoded_blocks import BlockEncoder
+from attnbench.tasks.encoded_cache import numbers_of
+from attnbench.tasks.encoded_numbers import Encoding, Numbers
+from attnbench.tasks.encoded_pairs import EncodedPairs
 from attnbench.tasks.text_splits import SplitFiles, TextSplits, read_splits
-from attnbench.vocabulary import EOS, Vocabulary
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How texts become numbers.
-
-    Attributes:
-        units: whether tokens are pieces of words or whole words.
-        source_size: tokens of the source vocabulary at most, special ones included.
-        target_size: the same for the target.
-        eos: whether each target closes with an end mark.
-    """
-
-    units: Literal["subword", "word"]
-    source_size: int
-    target_size: int
-    eos: bool
+from attnbench.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +21,7 @@ class EncodedText:
 
     Attributes:
         source_vocabulary: learnt from the training sources.
-        target_vocabulary: learnt from the training targets.
+        target_vocabulary: learnt from the training questions and targets.
         splits: the pairs of each split as numbers.
     """
 
@@ -47,15 +30,22 @@ class EncodedText:
     splits: dict[Split, EncodedPairs]
 
     @cached_property
-    def most_frequent_target(self) -> int:
-        """The target token that a majority answerer always says: the most frequent of the training."""
-        return int(np.bincount(self.splits["train"].targets.tokens).argmax())
+    def most_frequent_answer(self) -> int:
+        """The token that a majority answerer always says: the most frequent scored one of the training."""
+        train = self.splits["train"]
+        return int(np.bincount(train.targets.tokens[train.scored]).argmax())
+
+    @cached_property
+    def seen_answers(self) -> tuple[int, ...]:
+        """The different tokens that are scored in the training."""
+        train = self.splits["train"]
+        return tuple(np.unique(train.targets.tokens[train.scored]).tolist())
 
     def majority_accuracy(self, lengths: LengthRange) -> float:
-        """Return the share of test target tokens that the majority answerer gets right; 0 where there are none."""
+        """Return the share of scored test tokens that the majority answerer gets right; 0 where there are none."""
         test = self.splits["test"]
-        is_counted = np.repeat(test.within(lengths), test.targets.lengths)
-        is_right = test.targets.tokens[is_counted] == self.most_frequent_target
+        is_counted = np.repeat(test.within(lengths), test.targets.lengths) & test.scored
+        is_right = test.targets.tokens[is_counted] == self.most_frequent_answer
         return float(is_right.mean()) if len(is_right) else 0.0
 
 
@@ -76,26 +66,24 @@ def loaded_splits(files: SplitFiles, fingerprint: str) -> TextSplits:
 def encoded_text(files: SplitFiles, encoding: Encoding, fingerprint: str) -> EncodedText:
     """Read the files, learn the vocabularies from the training split and encode all; once per process."""
     splits = loaded_splits(files, fingerprint)
-    source = _vocabulary((pair.source for pair in splits.train), encoding.units, encoding.source_size)
-    target = _vocabulary((pair.target for pair in splits.train), encoding.units, encoding.target_size)
-    ending = [EOS] if encoding.eos else []
-
-    def encode(pairs: tuple[Pair, ...]) -> EncodedPairs:
-        return EncodedPairs(
-            sources=TokenLists.of(source.encode(pair.source) for pair in pairs),
-            targets=TokenLists.of(target.encode(pair.target) + ending for pair in pairs),
-            source_words=np.array([pair.source_words for pair in pairs], dtype=np.int64),
-            references=tuple(pair.target for pair in pairs),
-        )
-
-    encoded: dict[Split, EncodedPairs] = {
-        "train": encode(splits.train),
-        "validation": encode(splits.validation),
-        "test": encode(splits.test),
-    }
-    return EncodedText(source, target, encoded)
+    numbers = numbers_of(splits, encoding)
+    encoded: dict[Split, EncodedPairs] = {}
+    for split in get_args(Split):
+        pairs = _encoded(splits, numbers, split)
+        encoded[split] = pairs if encoding.keeps_references else replace(pairs, references=None)
+    return EncodedText(numbers.source_vocabulary, numbers.target_vocabulary, encoded)
 
 
-def _vocabulary(texts: Iterable[str], units: str, size: int) -> Vocabulary:
-    learner = SubwordVocabulary if units == "subword" else FrequentWords
-    return learner.train(texts, size)
+def _encoded(splits: TextSplits, numbers: Numbers, split: Split) -> EncodedPairs:
+    pairs = splits.pairs(split)
+    encoder = BlockEncoder(numbers.source_vocabulary, numbers.target_vocabulary)
+    sure, possible = encoder.encode(pairs) if split in splits.aligned else (None, None)
+    return EncodedPairs(
+        sources=numbers.sources[split],
+        targets=numbers.targets[split],
+        given=np.array([encoder.given_tokens(pair) for pair in pairs], dtype=np.int64),
+        lengths=np.array([pair.length for pair in pairs], dtype=np.int64),
+        references=tuple(pair.target for pair in pairs),
+        sure=sure,
+        possible=possible,
+    )

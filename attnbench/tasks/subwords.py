@@ -1,5 +1,6 @@
 """Vocabularies learnt from text: pieces of words, or whole words."""
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -28,6 +29,7 @@ class SubwordVocabulary:
     """
 
     def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
         self._split = tokenizer.pre_tokenizer.pre_tokenize_str
         self._tokenize = tokenizer.model.tokenize
         self._bytes = [*_SPECIAL_BYTES, *map(_to_bytes, _ordered_tokens(tokenizer))]
@@ -56,6 +58,17 @@ class SubwordVocabulary:
         tokenizer.train_from_iterator(texts, trainer)
         return cls(tokenizer)
 
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Make the vocabulary again that `to_json` wrote down."""
+        from tokenizers import Tokenizer
+
+        return cls(Tokenizer.from_str(text))
+
+    def to_json(self) -> str:
+        """Return all that was learnt, as JSON."""
+        return self._tokenizer.to_str()
+
     def encode(self, text: str) -> list[int]:
         return [number for word in text.split() for number in self._encode_word(word)]
 
@@ -77,13 +90,25 @@ class FrequentWords(WordVocabulary):
     """The most frequent words of texts; the rest is UNKNOWN."""
 
     @classmethod
-    def train(cls, texts: Iterable[str], size: int) -> Self:
-        """Take at most `size` tokens, special ones included; of equally frequent words the first by name."""
+    def train(cls, texts: Iterable[str], size: int | None) -> Self:
+        """Take at most `size` tokens, special ones included; of equally frequent words the first by name.
+
+        Without a size every word is taken.
+        """
         counts = Counter(word for text in texts for word in text.split())
         for special in SPECIAL_TOKENS:
             del counts[special]
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
-        return cls(ranked[: size - len(SPECIAL_TOKENS)])
+        return cls(ranked if size is None else ranked[: size - len(SPECIAL_TOKENS)])
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Make the vocabulary again that `to_json` wrote down."""
+        return cls(json.loads(text))
+
+    def to_json(self) -> str:
+        """Return the words in the order of their numbers, as JSON."""
+        return json.dumps(self.tokens[len(SPECIAL_TOKENS) :])
 
     def encode(self, text: str) -> list[int]:
         # A text may hold the word "<pad>", which is no padding.

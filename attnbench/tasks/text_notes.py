@@ -1,58 +1,87 @@
 """What a person should know about a text task's data: how much there is, what was left out, what is unknown."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from attnbench.tasks.base import Split
+from attnbench.tasks.encoded_numbers import Encoding
 from attnbench.tasks.encoded_pairs import TokenLists
-from attnbench.tasks.encoded_text import EncodedText, Encoding
+from attnbench.tasks.encoded_text import EncodedText
 from attnbench.tasks.text_splits import SplitFiles, TextSplits
 from attnbench.vocabulary import EOS, UNKNOWN, Vocabulary
 
-SPLIT_NAMES = {"train": "training", "validation": "validation", "test": "test"}
+SPLIT_NAMES: dict[Split, str] = {"train": "training", "validation": "validation", "test": "test"}
 
 
-def describe(splits: TextSplits, files: SplitFiles, text: EncodedText, encoding: Encoding) -> list[str]:
+@dataclass(frozen=True)
+class ExampleNames:
+    """How messages speak of a task's examples.
+
+    Attributes:
+        one: an example, such as "pair"; more of them take an s.
+        measure: what their length counts, such as "source words".
+    """
+
+    one: str
+    measure: str
+
+
+def describe(
+    splits: TextSplits, files: SplitFiles, text: EncodedText, encoding: Encoding, names: ExampleNames
+) -> list[str]:
     """Return the notes, one sentence or two each; nothing that was left out goes unsaid."""
     return [
-        _pairs(splits, files),
-        *_left_out(splits, files),
-        *_repeated(splits),
+        _counts(splits, files, names),
+        *_left_out(splits, files, names),
+        *_repeated(splits, names),
+        *_aligned(splits, names),
         *_unknown_words(text),
         *_small_vocabularies(text, encoding),
     ]
 
 
-def _pairs(splits: TextSplits, files: SplitFiles) -> str:
+def _counts(splits: TextSplits, files: SplitFiles, names: ExampleNames) -> str:
     split_off = [name for name in ("validation", "test") if getattr(files, name) is None]
     origin = f" (split off the training files by a hash of the source: {', '.join(split_off)})"
     return (
-        f"Pairs: {len(splits.train):,} training, {len(splits.validation):,} validation, "
+        f"{names.one.capitalize()}s: {len(splits.train):,} training, {len(splits.validation):,} validation, "
         f"{len(splits.test):,} test{origin if split_off else ''}."
     )
 
 
-def _left_out(splits: TextSplits, files: SplitFiles) -> Iterator[str]:
+def _left_out(splits: TextSplits, files: SplitFiles, names: ExampleNames) -> Iterator[str]:
     if any(splits.too_long.values()):
         counts = " and ".join(
             f"{count:,} of {SPLIT_NAMES[split]}" for split, count in splits.too_long.items()
         )
-        yield (
-            f"Left out as too long: {counts} (more than {files.maximum_length} source words or "
-            f"{files.maximum_target_length} target words)."
-        )
+        words = files.maximum_target_words
+        limit = f"{files.maximum_length} {names.measure}" + (f" or {words} target words" if words else "")
+        yield f"Left out as too long: {counts} (more than {limit})."
     if splits.empty:
-        yield f"Left out because a side is empty: {splits.empty:,} pairs."
+        yield f"Left out because a side is empty: {splits.empty:,} {names.one}s."
     if splits.joined:
         yield (
-            f"{splits.joined:,} pairs have a list of several strings on a side, joined with blanks. "
+            f"{splits.joined:,} {names.one}s have a list of several strings on a side, joined with blanks. "
             "If they are alternatives, take one: name.0 instead of name as the field."
         )
 
 
-def _repeated(splits: TextSplits) -> Iterator[str]:
+def _repeated(splits: TextSplits, names: ExampleNames) -> Iterator[str]:
     for split, count in splits.repeated.items():
         if count:
-            pairs = len(getattr(splits, split))
-            yield f"Warning: {count:,} of {pairs:,} {split} pairs stand word for word in the training too."
+            total = len(splits.pairs(split))
+            yield (
+                f"Warning: {count:,} of {total:,} {split} {names.one}s stand word for word in the training too."
+            )
+
+
+def _aligned(splits: TextSplits, names: ExampleNames) -> Iterator[str]:
+    if splits.aligned:
+        counts = ", ".join(
+            f"{sum(bool(pair.possible) for pair in splits.pairs(split)):,} of {len(splits.pairs(split)):,} {name}"
+            for split, name in SPLIT_NAMES.items()
+        )
+        yield f"Where the target stands in the source is known for {counts} {names.one}s."
 
 
 def _unknown_words(text: EncodedText) -> Iterator[str]:
@@ -73,10 +102,10 @@ def _share(lists: TokenLists) -> str:
 
 
 def _small_vocabularies(text: EncodedText, encoding: Encoding) -> Iterator[str]:
-    sides: list[tuple[str, Vocabulary, int]] = [
+    sides: list[tuple[str, Vocabulary, int | None]] = [
         ("source", text.source_vocabulary, encoding.source_size),
         ("target", text.target_vocabulary, encoding.target_size),
     ]
     for side, vocabulary, size in sides:
-        if len(vocabulary.tokens) < size:
+        if size is not None and len(vocabulary.tokens) < size:
             yield f"The {side} vocabulary has {len(vocabulary.tokens):,} tokens of {size:,}: the text has no more."

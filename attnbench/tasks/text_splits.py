@@ -1,11 +1,13 @@
-"""Training, validation and test pairs: from files of their own, or split off the training files."""
+"""Training, validation and test examples: from files of their own, or split off the training files."""
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from attnbench.tasks.base import Split
-from attnbench.tasks.text_files import Pair, PairFiles, PairsRead, read_pairs
+from attnbench.tasks.text_pair import Pair, PairReader, PairsRead, word_count
+
+NO_FILES = ["none", "none"]
 
 
 @dataclass(frozen=True)
@@ -18,32 +20,42 @@ class SplitFiles:
         test: files of the test; None where it is split off the training files.
         validation_share: how much is split off for the validation, 0–1.
         test_share: how much is split off for the test, 0–1.
-        maximum_length: longest source of training and validation, in words.
+        maximum_length: longest source of training and validation, in the task's unit.
+        maximum_target_words: longest target of training and validation; None for any.
     """
 
-    train: PairFiles
-    validation: PairFiles | None
-    test: PairFiles | None
+    train: PairReader
+    validation: PairReader | None
+    test: PairReader | None
     validation_share: float
     test_share: float
     maximum_length: int
+    maximum_target_words: int | None = None
 
-    @property
-    def maximum_target_length(self) -> int:
-        """Longest target of training and validation, in words: as much as a model may write."""
-        return 2 * self.maximum_length + 10
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the content of all files in the order of their roles, wherever they lie.
+
+        Raises:
+            UserError: where a file cannot be read.
+        """
+        readers = [self.train, self.validation, self.test]
+        hashes = [each for reader in readers for each in (reader.hashes() if reader else NO_FILES)]
+        return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
     def allow(self, pair: Pair) -> bool:
         """Say whether a pair is short enough to train on."""
-        return pair.source_words <= self.maximum_length and pair.target_words <= self.maximum_target_length
+        has_fitting_target = (
+            self.maximum_target_words is None or word_count(pair.target) <= self.maximum_target_words
+        )
+        return pair.length <= self.maximum_length and has_fitting_target
 
     def split_of(self, pair: Pair) -> Split:
         """Return the split that a pair of the training files belongs to.
 
-        It hangs on the source alone, so that equal sources never stand on two sides, and on neither its place in
-        the file nor on which other files there are.
+        It hangs on what the model is told alone, so that equal sources with equal questions never stand on two
+        sides, and on neither its place in the file nor on which other files there are.
         """
-        share = _share_of(pair.source)
+        share = _share_of(pair.told)
         if share < self.test_share:
             return "train" if self.test else "test"
         if share < self.test_share + self.validation_share:
@@ -63,6 +75,7 @@ class TextSplits:
         joined: pairs with a JSON list of several strings on a side, joined with blanks.
         too_long: pairs left out because of their length, by split.
         repeated: pairs with files of their own that stand word for word in training too, by split.
+        aligned: the splits whose files say where the targets stand in the sources.
     """
 
     train: tuple[Pair, ...]
@@ -72,6 +85,11 @@ class TextSplits:
     joined: int
     too_long: dict[Split, int]
     repeated: dict[Split, int]
+    aligned: frozenset[Split]
+
+    def pairs(self, split: Split) -> tuple[Pair, ...]:
+        """Return the pairs of a split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[split]
 
 
 def read_splits(files: SplitFiles) -> TextSplits:
@@ -80,11 +98,11 @@ def read_splits(files: SplitFiles) -> TextSplits:
     Raises:
         UserError: where a file is not what it should be.
     """
-    read: dict[Split, PairsRead] = {"train": read_pairs(files.train)}
+    read: dict[Split, PairsRead] = {"train": files.train.read()}
     if files.validation:
-        read["validation"] = read_pairs(files.validation)
+        read["validation"] = files.validation.read()
     if files.test:
-        read["test"] = read_pairs(files.test)
+        read["test"] = files.test.read()
     found = _divide(read, files)
     train = tuple(filter(files.allow, found["train"]))
     validation = tuple(filter(files.allow, found["validation"]))
@@ -99,6 +117,7 @@ def read_splits(files: SplitFiles) -> TextSplits:
             "validation": len(found["validation"]) - len(validation),
         },
         repeated={split: _count_repeated(found[split], train) for split in read if split != "train"},
+        aligned=frozenset(split for split in found if read.get(split, read["train"]).is_aligned),
     )
 
 

@@ -3,11 +3,16 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import torch
 import yaml
 
+from attnbench.batch import Batch
+from attnbench.tasks.base import LengthRange, Split
 from attnbench.tasks.text_pairs import TextPairs
+from attnbench.tasks.text_task import TextTask
 
 CONFIG = Path(__file__).parents[2] / "conf" / "task" / "text_pairs.yaml"
+ALL = LengthRange(1, 60)
 
 
 def text_pairs(**changed: object) -> TextPairs:
@@ -31,3 +36,25 @@ def numbered_pairs(count: int, first: int = 0) -> list[tuple[str, str]]:
         (" ".join([name] * (1 + i * 7 % 9)), " ".join([name[::-1]] * (1 + i * 5 % 9)))
         for i, name in enumerate(names)
     ]
+
+
+def held_out(
+    task: TextTask, split: Split, lengths: LengthRange = ALL, seed: int = 0, examples: int = 99
+) -> list[Batch]:
+    return list(task.evaluation_batches(split, seed, lengths, examples, batch_size=8))
+
+
+def sources(task: TextTask, batches: list[Batch]) -> list[str]:
+    return [task.source_vocabulary.decode(row) for batch in batches for row in batch.source.tolist()]
+
+
+def training_sources(task: TextTask) -> list[str]:
+    return sources(task, [task.training_batch(0, 0, 9999, ALL)])
+
+
+def same(left: Batch, right: Batch) -> bool:
+    return (
+        torch.equal(left.source, right.source)
+        and torch.equal(left.target, right.target)
+        and left.references == right.references
+    )
