@@ -1,0 +1,125 @@
+"""Translation of English sentences into French, both made by one grammar."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from attnbench.batch import Batch
+from attnbench.ranges import Count
+from attnbench.tasks.base import LengthRange, Split, SyntheticTask, refuse_length
+from attnbench.tasks.examples import Example, batch_of, draws_from
+from attnbench.tasks.french_grammar import french_grammar
+from attnbench.tasks.french_oracle import Oracle
+from attnbench.tasks.phrases import PhraseGrammar, Sentence
+from attnbench.vocabulary import EOS, PAD, SPECIAL_TOKENS, WordVocabulary
+
+SHORTEST = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation(SyntheticTask):
+    """Say an English sentence in French. The length counts English words, exactly; French may have more or fewer.
+
+    Most French adjectives stand behind the noun, all agree with its gender, and a negation is wrapped around the verb:
+
+        source   the big red mouse does not see Paul
+        target   la grande souris rouge ne voit pas Paul
+
+    An adjective behind a verb agrees with a subject that may stand far ahead of it, and some words become two:
+
+        source   this queen who follows a dog seems happy because my brother never sleeps
+        target   cette reine qui suit un chien semble contente parce que mon frère ne dort jamais
+
+    Every French word is surely aligned with the English word that it translates, and possibly with those that it
+    depends on: an article with its noun, an adjective with the noun that it agrees with, `ne … pas` with `does`.
+
+    Sentences grow by subordinate and coordinate clauses. They are drawn from a probabilistic grammar, given their
+    number of English words. The words of a sentence can be told from its French, so that its information is known
+    exactly; where the decoder is told how many words to write (no end mark), what that tells is left out of it.
+
+    Attributes:
+        vocabulary_size: how many words there are of each open kind (names, nouns for the living, nouns for things,
+            kinds of verbs and of adjectives, adverbs); a kind that has fewer uses all of them.
+        eos: whether the target closes with an end mark, so that the model must know where to stop.
+    """
+
+    length_unit = "words"
+
+    vocabulary_size: Count
+    eos: bool
+
+    @cached_property
+    def source_vocabulary(self) -> WordVocabulary:
+        phrases = self._grammar.every_phrase()
+        return WordVocabulary(sorted({word for each in phrases for words in each.source for word in words}))
+
+    @cached_property
+    def target_vocabulary(self) -> WordVocabulary:
+        phrases = self._grammar.every_phrase()
+        return WordVocabulary(
+            sorted({form for each in phrases for word in each.target for form in word.forms})
+        )
+
+    @property
+    def ends_with_mark(self) -> bool:
+        return self.eos
+
+    @property
+    def answers(self) -> Sequence[int]:
+        words = range(len(SPECIAL_TOKENS), len(self.target_vocabulary.tokens))
+        return [*words, EOS] if self.eos else words
+
+    @property
+    def _grammar(self) -> PhraseGrammar:
+        return french_grammar(self.vocabulary_size)
+
+    def check_length(self, length: int) -> None:
+        if length < SHORTEST:
+            reason = "a sentence has a subject and a verb."
+            raise refuse_length(self, length, reason, f"Use lengths from {SHORTEST}.")
+
+    def sample(self, split: Split, length: int, count: int, generator: Generator) -> Batch:
+        random = draws_from(generator)
+        sentences = [self._grammar.draw(length, random) for _ in range(count)]
+        references = tuple(" ".join(sentence.target) for sentence in sentences)
+        return replace(batch_of([self._example(each) for each in sentences]), references=references)
+
+    def _example(self, sentence: Sentence) -> Example:
+        target = self._target(" ".join(sentence.target))
+        return Example(
+            source=self.source_vocabulary.encode(" ".join(sentence.source)),
+            target=target,
+            scored=[True] * len(target),
+            sure=sentence.sure,
+            possible=sentence.possible,
+        )
+
+    def _target(self, french: str) -> list[int]:
+        return self.target_vocabulary.encode(french) + [EOS] * self.eos
+
+    def solve(self, batch: Batch) -> Tensor:
+        english = [self.source_vocabulary.decode(row) for row in batch.source.tolist()]
+        rows = [torch.tensor(self._target(Oracle(words.split()).translate())) for words in english]
+        return pad_sequence(rows, batch_first=True, padding_value=PAD)
+
+    def chance_accuracy(self, lengths: LengthRange) -> float:
+        """Return the better of a guesser among all words and one who always says the commonest word, exactly."""
+        expected = self._grammar.target_words(lengths.maximum)
+        ends = [1.0] if self.eos else []
+        return max(1 / len(self.answers), max(*expected.values(), *ends) / sum([*expected.values(), *ends]))
+
+    def information_bits(self, lengths: LengthRange) -> float:
+        """Return the entropy of the French sentence, given its number of words where the decoder is told that.
+
+        No two ways through the grammar lead to the same French, so this is the entropy of the way.
+        """
+        bits = self._grammar.derivation_bits(lengths.maximum)
+        if self.eos:
+            return bits
+        shares = self._grammar.target_lengths(lengths.maximum).values()
+        return bits + sum(share * math.log2(share) for share in shares)
