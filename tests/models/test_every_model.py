@@ -61,6 +61,11 @@ class TestShapes:
             is_padding = torch.arange(5) >= batch.source_lengths.unsqueeze(1)
             assert (weights.transpose(1, 2)[is_padding] == 0).all()
 
+    def test_the_answer_is_the_same_whether_weights_are_wanted_or_not(self, arm: Arm) -> None:
+        model, batch = model_of(arm), uneven_batch()
+        with torch.no_grad():
+            assert_same(model(batch, wants_weights=False).logits, answer(model, batch).logits)
+
 
 @every
 class TestPadding:

@@ -92,9 +92,19 @@ def test_nothing_at_all_reaches_a_blind_decoder(arm: RecurrentArm) -> None:
     assert all(parameter.grad is None for parameter in model.encoder.parameters())
 
 
-@arms_named("uniform", "bahdanau", "luong_dot", "luong_general")
+@arms_named(
+    "uniform",
+    "bahdanau",
+    "luong_dot",
+    "luong_general",
+    "luong_concat",
+    "luong_local_m",
+    "multihead",
+    "slots",
+    "linear",
+)
 def test_every_real_state_reaches_an_attending_decoder(arm: RecurrentArm) -> None:
-    model, batch = recurrent(arm), uneven_batch()
+    model, batch = recurrent(arm), uneven_batch(target_lengths=(5, 6, 1))
     encoded = encode(model, batch)
     states = encoded.states.clone().requires_grad_()
     hand_over(model, batch, states=states).square().sum().backward()
@@ -140,7 +150,25 @@ def test_attention_with_all_weight_on_the_last_state_is_fixed(wiring: dict[str, 
         ("bahdanau", [8, 16, 72]),
         ("luong_dot", [8, 16, 72]),
         ("luong_general", [8, 16, 72]),
+        ("luong_concat", [8, 16, 72]),
+        ("luong_local_m", [8, 16, 72]),
+        ("luong_local_p", [8, 16, 72]),
+        ("multihead", [8, 16, 72]),
+        ("slots", [40, 40, 40]),  # four and the first state
+        ("linear", [80, 80, 80]),  # 8 · 8 and a normaliser of 8, and the first state
+        ("transformer", [8, 16, 72]),
+        ("transformer_fixed", [8, 8, 8]),
     ],
 )
 def test_the_context_size_counts_every_number_that_crosses(name: str, sizes: list[int]) -> None:
     assert [arm(name).context_size(tokens) for tokens in (1, 2, 9)] == sizes
+
+
+def test_heads_share_what_linear_attention_keeps() -> None:
+    # Two matrices of 4 · 4, each with a normaliser of 4, and the first state.
+    assert arm("linear", heads=2).context_size(9) == 48
+
+
+def test_states_beyond_the_positions_of_location_do_not_cross_but_for_the_first_state() -> None:
+    three = arm("luong_location", positions=3)
+    assert [three.context_size(tokens) for tokens in (1, 3, 4, 9)] == [8, 24, 32, 32]

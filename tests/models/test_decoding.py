@@ -1,0 +1,87 @@
+"""Running freely, where each step takes up the state that the last one left, against beginning anew at each step."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from attnbench.batch import NOT_GIVEN, Batch
+from attnbench.models.arm import Arm
+from attnbench.models.seq2seq import Seq2SeqModel
+from attnbench.vocabulary import EOS, PAD
+from tests.models.arms import build, every_arm, row_alone, uneven_batch
+
+every = pytest.mark.parametrize("arm", every_arm())
+ANY_TOKEN = 4
+STEPS = 7
+
+
+@torch.no_grad()
+def write_anew(
+    model: Seq2SeqModel, row: Batch, given: list[int], ends_with_mark: bool
+) -> tuple[list[int], Tensor | None]:
+    """Return what one example comes to, each token from a call over the source and all tokens before it."""
+    written: list[int] = []
+    attention = None
+    for step in range(STEPS):
+        # The last token of a target is never an input.
+        target = torch.tensor([[*written, ANY_TOKEN]])
+        output = model(Batch(row.source, row.source_lengths, target, target > 0))
+        token = int(output.logits[0, step].argmax())
+        if step < len(given) and given[step] != NOT_GIVEN:
+            token = given[step]
+        if ends_with_mark and EOS in written:
+            token = PAD
+        written.append(token)
+        attention = output.attention
+    return written, attention
+
+
+def assert_generates_what_is_written_anew(model: Seq2SeqModel, batch: Batch, ends_with_mark: bool) -> None:
+    found = model.generate(batch.source, batch.source_lengths, batch.given, STEPS, ends_with_mark)
+    steps = found.tokens.shape[1]
+    for row, given in enumerate(batch.given.tolist()):
+        alone = row_alone(batch, row)
+        tokens, attention = write_anew(model, alone, given, ends_with_mark)
+        assert found.tokens[row].tolist() == tokens[:steps]
+        assert tokens[steps:] == [PAD] * (STEPS - steps)
+        assert (found.attention is None) == (attention is None)
+        if found.attention is not None and attention is not None:
+            source_len = alone.source.shape[1]
+            ended = tokens.index(PAD) if PAD in tokens else steps
+            expected = attention[0, :ended]
+            torch.testing.assert_close(
+                found.attention[row, :ended, :source_len], expected, rtol=1e-9, atol=1e-9
+            )
+
+
+@every
+def test_what_is_remembered_between_steps_is_what_beginning_anew_would_find(arm: Arm) -> None:
+    batch = uneven_batch(target_lengths=(5, 5, 5))
+    assert (batch.given != NOT_GIVEN).any()
+    assert_generates_what_is_written_anew(build(arm), batch, ends_with_mark=False)
+
+
+def with_a_mark(model: Seq2SeqModel, batch: Batch) -> Seq2SeqModel:
+    """Return the model with EOS made likelier until it is written."""
+    bias = model.get_parameter("decoder.output.bias")
+    while not (model.generate(batch.source, batch.source_lengths, batch.given, STEPS).tokens == EOS).any():
+        with torch.no_grad():
+            bias[EOS] += 0.1
+    return model
+
+
+@every
+def test_the_same_holds_up_to_a_mark(arm: Arm) -> None:
+    batch = uneven_batch(source_lengths=(5, 1, 3, 2), target_lengths=(1, 1, 1, 1))
+    assert_generates_what_is_written_anew(with_a_mark(build(arm), batch), batch, ends_with_mark=True)
+
+
+@every
+@torch.no_grad()
+def test_a_state_can_be_taken_up_twice(arm: Arm) -> None:
+    model, batch = build(arm), uneven_batch()
+    first, second, other = batch.target.split(2, dim=1)
+    _, _, state = model.advance(first, model.start(batch.source, batch.source_lengths))
+    expected, _, _ = model.advance(second, state)
+    model.advance(other, state)
+    assert torch.equal(model.advance(second, state)[0], expected)
