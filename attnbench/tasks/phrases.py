@@ -125,7 +125,7 @@ class PhraseGrammar:
     def __init__(
         self, start: State, phrases: Mapping[State, Sequence[Phrase]], ends: Mapping[State, float]
     ) -> None:
-        self.start, self.phrases = start, phrases
+        self.start, self.phrases, self.ends = start, phrases, ends
         self._ending = [{state: ends.get(state, 0.0) for state in phrases}]
         self._choices: dict[tuple[State, int], Choices] = {}
 
