@@ -5,6 +5,7 @@ import pytest
 from attnbench.config.composition import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.errors import UserError
+from attnbench.models.seq2seq import Seq2SeqModel
 
 CONFIGURATION = Configuration()
 AT_LEAST_1 = "model.{}: expected greater than or equal to 1, got {}."
@@ -62,4 +63,4 @@ def test_an_option_that_cannot_work_is_refused(words: list[str], message: str) -
     ids=" ".join,
 )
 def test_the_edge_of_what_works_is_accepted(words: list[str]) -> None:
-    request_run(CONFIGURATION, words).spec.model.build(5, 5, 0)
+    assert isinstance(request_run(CONFIGURATION, words).spec.model.build(5, 5, 0), Seq2SeqModel)

@@ -9,9 +9,9 @@ from torch.func import functional_call
 from attnbench.batch import Batch
 from attnbench.models.arm import Arm
 from attnbench.models.contexts.base import Context
-from attnbench.models.memory import EncoderOutput
+from attnbench.models.memory import EncoderOutput, Memory
 from attnbench.models.recurrent_arm import RecurrentArm
-from attnbench.models.seq2seq import Seq2SeqModel
+from attnbench.models.seq2seq import RecurrentSeq2Seq, Seq2SeqModel
 from tests.models.arms import WIRINGS, arms_wired, build, every_arm, uneven_batch
 from tests.models.reading import random
 
@@ -57,7 +57,9 @@ def assert_reading_is_differentiated(context: Context, wants_weights: bool) -> N
 def test_a_context_is_differentiated_by_states_query_and_weights(
     arm: RecurrentArm, wants_weights: bool
 ) -> None:
-    assert_reading_is_differentiated(build(arm).decoder.context, wants_weights)
+    model = build(arm)
+    assert isinstance(model, RecurrentSeq2Seq)
+    assert_reading_is_differentiated(model.decoder.context, wants_weights)
 
 
 def loss_nats(model: Seq2SeqModel, values: dict[str, Tensor], batch: Batch) -> Tensor:
@@ -83,11 +85,13 @@ class Leaky(Context):
 
     size, reads_before, reads_after, follows_state = HIDDEN, False, True, True
 
-    def prepare(self, encoded: EncoderOutput) -> EncoderOutput:
-        return encoded
+    def prepare(self, encoded: EncoderOutput) -> Memory:
+        return Memory(values=encoded.states.detach(), mask=encoded.mask)
 
-    def read(self, query, memory, first_position=0, wants_weights=True):
-        return query + memory.states.detach().mean(dim=1, keepdim=True), None
+    def read(
+        self, query: Tensor, memory: Memory, first_position: int = 0, wants_weights: bool = True
+    ) -> tuple[Tensor, None]:
+        return query + memory.values.mean(dim=1, keepdim=True), None
 
 
 def test_a_wrong_gradient_is_noticed() -> None:

@@ -1,5 +1,6 @@
 """Attention that sees a part of the source: within a window, or as far as its positions go."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -24,7 +25,9 @@ def predictive(whole: LuongDot, window: int) -> LuongLocalPredictive:
 @scores
 @pytest.mark.parametrize("window", [4, 5, 50])
 @pytest.mark.parametrize("form", [LuongLocalMonotonic, predictive])
-def test_a_window_over_the_whole_source_is_global(score: Score, window: int, form: type[LuongLocal]) -> None:
+def test_a_window_over_the_whole_source_is_global(
+    score: Score, window: int, form: Callable[[LuongDot, int], LuongLocal]
+) -> None:
     whole, source = drawn(SCORES[score](HIDDEN)), encoded()
     expected, weights = read(whole, source)
     found, found_weights = read(form(whole, window), source)

@@ -112,13 +112,14 @@ class TransformerReference:
         """Return the logits (target_len, vocab) given the right tokens, and every weight."""
         maps = Maps()
         states = self.encode(source, maps)
-        crossing = [sum(states) / len(states)] if self.arm.name == "transformer_fixed" else states
+        if self.arm.name == "transformer_fixed":
+            states = [weighted_sum([1 / len(states)] * len(states), states)]
         x = self.embed("decoder", [BOS, *target[:-1]])
         for number in range(self.arm.layers):
-            x = self.decode_layer(f"decoder.layers.{number}", x, crossing, maps)
+            x = self.decode_layer(f"decoder.layers.{number}", x, states, maps)
         return np.stack([self.linear("decoder.output", self.norm("decoder.norm", each)) for each in x]), maps
 
-    def decode_layer(self, name: str, states: list[Array], crossing: list[Array], maps: Maps) -> list[Array]:
+    def decode_layer(self, name: str, states: list[Array], source: list[Array], maps: Maps) -> list[Array]:
         """Let each position read those up to itself, then the source; then the feed-forward network."""
         normed = [self.norm(f"{name}.self_norm", x) for x in states]
         over_target, over_source, after = [], [], []
@@ -127,7 +128,7 @@ class TransformerReference:
             over_target.append(weights)
             x = x + update
             update, weights = self.attend(
-                f"{name}.source_attention", self.norm(f"{name}.source_norm", x), crossing
+                f"{name}.source_attention", self.norm(f"{name}.source_norm", x), source
             )
             over_source.append(weights)
             after.append(self.feed_forward(name, x + update))
