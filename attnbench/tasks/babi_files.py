@@ -18,6 +18,7 @@ from attnbench.tasks.text_files import content_hash, read_lines, shortened
 from attnbench.tasks.text_pair import Block, Pair, PairsRead, one_line, word_count
 
 NUMBERED = re.compile(r"\s*([0-9]{1,9})\s+(.*\S)\s*")
+SUPPORT = re.compile(r"[0-9]{1,9}")
 CLOSING_MARK = re.compile(r"([.?!])(?=\s|$)")
 EXPECTED = "expected a number, a blank and a sentence, such as '1 Mary moved to the bathroom.'"
 EXPECTED_QUESTION = "expected a question, a tab, its answer, a tab and supporting line numbers"
@@ -52,7 +53,7 @@ class BabiFile:
             if number == 1:
                 story = _Story()
             story.check_number(number, place)
-            if "\t" in text or "\t" in line:
+            if "\t" in line:
                 yield story.ask(number, line, place)
             else:
                 story.tell(number, text)
@@ -66,6 +67,7 @@ class _Story:
         sentences: what was told, by its number.
         spans: from which word to before which word each of them stands.
         questions: the numbers that were questions.
+        words: how many were told.
         last_number: of the line before; 0 at the beginning.
     """
 
@@ -106,9 +108,10 @@ class _Story:
         )
 
     def _span(self, support: str, number: int, place: str) -> tuple[int, int]:
-        found = self.spans.get(int(support)) if re.fullmatch("[0-9]{1,9}", support) else None
+        named = int(support) if SUPPORT.fullmatch(support) else None
+        found = None if named is None else self.spans.get(named)
         if found is None:
-            what = " (a question)" if support.isdecimal() and int(support) in self.questions else ""
+            what = " (a question)" if named in self.questions else ""
             raise UserError(
                 f"{place}: expected supporting lines that are sentences of this story before line number {number}, "
                 f"got {shortened(support)}{what}."

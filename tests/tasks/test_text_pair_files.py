@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.tasks.text_pair import Pair
+from attnbench.tasks.text_pair import Block, Pair
 from attnbench.tasks.text_pair_files import PairFiles
 
 TWO_LINES = b"eins zwei\ndrei\n"
@@ -132,3 +133,70 @@ def test_a_string_that_a_list_does_not_hold_is_refused(tmp_path: Path, value: st
     path = write(tmp_path / "a.jsonl", f'{{"source": "one", "target": {value}}}\n')
     message = refusal(one_file(path, target_field="target.1"))
     assert f"{path}, line 1: expected at least 2 strings in 'target', got {got}" in message
+
+
+GOLD = '{"source": ["a b.", " ", "c d e.", "f."], "target": "x y", "gold": %s}\n'
+
+
+def test_marked_sentences_hold_the_whole_target(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", GOLD % "[0, 0, 1, 1]" + "\n" + GOLD % "[0, 1, 0, 0]")
+    read = replace(one_file(path), gold_field="gold").read()
+    assert [pair.sure for pair in read.pairs] == [(Block(0, 2, 2, 5), Block(0, 2, 5, 6)), ()]
+    assert [pair.possible for pair in read.pairs] == [pair.sure for pair in read.pairs]
+    assert read.is_aligned
+    assert (read.empty, read.joined) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            GOLD % "[0, 1, 0]",
+            "expected 4 marks in the field 'gold', one for each sentence of 'source', got 3.",
+        ),
+        (GOLD % "[0, 1, 0, 2]", "expected a list of 0 and 1 in the field 'gold', got [0, 1, 0, 2]"),
+        (GOLD % "[0, 1, 0, true]", "expected a list of 0 and 1 in the field 'gold'"),
+        (GOLD % "[0, 1, 0, 0.0]", "expected a list of 0 and 1 in the field 'gold'"),
+        (GOLD % "2", "expected a list of 0 and 1 in the field 'gold', got 2"),
+        (
+            '{"source": "a b.", "target": "x", "gold": [1]}\n',
+            "expected a list of sentences in the field 'source'",
+        ),
+        (
+            '{"source": ["a"], "target": "x", "golds": [1]}\n',
+            "Unknown field 'gold'. Known: golds, source, target.",
+        ),
+    ],
+)
+def test_marks_that_fit_no_sentences_are_refused_with_their_place(
+    tmp_path: Path, line: str, expected: str
+) -> None:
+    path = write(tmp_path / "a.jsonl", GOLD % "[0, 0, 1, 1]" + line)
+    message = refusal(replace(one_file(path), gold_field="gold"))
+    assert message.startswith(f"{path}, line 2: ")
+    assert expected in message
+
+
+def test_links_stay_with_their_pair_where_others_are_left_out(tmp_path: Path) -> None:
+    pairs = write(tmp_path / "a.tsv", "one two\teins zwei\n\tdrei\nvier fünf\tfour five\n")
+    links = write(tmp_path / "a.links", "0-1\n\n1p0\n")
+    read = replace(one_file(pairs), alignment=links).read()
+    assert [(pair.sure, pair.possible) for pair in read.pairs] == [
+        ((Block(1, 2, 0, 1),), (Block(1, 2, 0, 1),)),
+        ((), (Block(0, 1, 1, 2),)),
+    ]
+    assert read.is_aligned
+
+
+def test_a_link_out_of_range_is_refused_with_the_line_of_the_links(tmp_path: Path) -> None:
+    pairs = write(tmp_path / "a.tsv", "one two\teins zwei\none\teins\n")
+    links = write(tmp_path / "a.links", "0-1\n0-0 1-0\n")
+    assert f"{links}, line 2: the link 1-0 points at source word 1" in refusal(
+        replace(one_file(pairs), alignment=links)
+    )
+
+
+def test_without_links_or_marks_nothing_is_known(tmp_path: Path) -> None:
+    read = one_file(write(tmp_path / "a.tsv", "one\teins\n")).read()
+    assert not read.is_aligned
+    assert read.pairs[0].possible == ()

@@ -1,12 +1,22 @@
+import hashlib
 import itertools
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
+import torch
 
 from attnbench.errors import UserError
 from attnbench.tasks.text_pairs import TextPairs
-from tests.tasks.text_examples import held_out, numbered_pairs, text_pairs, training_sources, write_tsv
+from tests.tasks.text_examples import (
+    ALL,
+    held_out,
+    numbered_pairs,
+    text_pairs,
+    training_sources,
+    write_links,
+    write_tsv,
+)
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "bible_en_eo"
 
@@ -102,6 +112,99 @@ class TestIdentity:
         roles, sides = ("", "validation_", "test_"), ("source", "target", "alignment")
         expected = {role + side for role, side in itertools.product(roles, sides)}
         assert {field.name for field in fields(TextPairs) if field.metadata.get("path")} == expected
+
+
+class TestAlignment:
+    def test_links_lie_between_the_pieces_of_their_words(self, tmp_path: Path) -> None:
+        path = write_tsv(tmp_path / "a.tsv", [("abc de", "fg hij")])
+        links = write_links(tmp_path / "a.links", "0-1 1p0")
+        task = text_pairs(
+            source=path,
+            validation_source=path,
+            test_source=path,
+            alignment=links,
+            source_vocabulary_size=260,
+            target_vocabulary_size=260,
+        )
+        batch = task.training_batch(0, 0, 1, ALL)
+        # One token a byte, the blank before each word included: source _abc_de, target _fg_hij and the end mark.
+        assert batch.source.shape == (1, 7)
+        assert batch.target.shape == (1, 8)
+        assert batch.alignment_sure is not None
+        assert batch.alignment_possible is not None
+        sure = torch.zeros(8, 7, dtype=torch.bool)
+        sure[3:7, 0:4] = True
+        assert torch.equal(batch.alignment_sure[0], sure)
+        sure[0:3, 4:7] = True
+        assert torch.equal(batch.alignment_possible[0], sure)
+        assert held_out(task, "test")[0].alignment_sure is None
+
+    def test_a_marked_sentence_holds_every_word_but_not_the_end_mark(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.jsonl"
+        path.write_text('{"source": ["a b", "c", "d"], "target": "x y", "labels": [0, 1, 1]}\n')
+        files = dict.fromkeys(("source", "validation_source", "test_source"), str(path))
+        task = text_pairs(**files, units="word", gold_field="labels")
+        (batch,) = held_out(task, "test")
+        assert batch.alignment_sure is not None
+        assert batch.alignment_sure[0].int().tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0]]
+        assert not any("list of several strings" in note for note in task.notes())
+
+    def test_splits_that_are_split_off_keep_their_links(self, tmp_path: Path) -> None:
+        pairs = [(f"w{i} b", f"c w{i}") for i in range(100)]
+        links = write_links(tmp_path / "a.links", *["0-1"] * 100)
+        task = text_pairs(
+            source=write_tsv(tmp_path / "a.tsv", pairs), alignment=links, test_share=0.3, units="word"
+        )
+        for batch in held_out(task, "test"):
+            assert batch.alignment_sure is not None
+            assert batch.alignment_sure.int().tolist() == [[[0, 0], [1, 0], [0, 0]]] * len(batch)
+
+    @pytest.mark.parametrize(
+        ("changed", "expected"),
+        [
+            (
+                {"source": "a.tsv", "gold_field": "gold"},
+                "names a field of a .jsonl, and task.source=a.tsv is none",
+            ),
+            (
+                {"source": "a.jsonl", "gold_field": "gold", "alignment": "a.links"},
+                "task.gold_field=gold and task.alignment=a.links both say where",
+            ),
+            ({"source": "a.tsv", "test_alignment": "a.links"}, "needs task.test_source=FILE"),
+        ],
+    )
+    def test_what_does_not_fit_together_is_refused(self, changed: dict[str, object], expected: str) -> None:
+        with pytest.raises(UserError) as error:
+            text_pairs(**changed).check_ready()
+        assert expected in str(error.value)
+
+    def test_another_number_of_links_is_refused(self, tmp_path: Path) -> None:
+        path = write_tsv(tmp_path / "a.tsv", numbered_pairs(3))
+        links = write_links(tmp_path / "a.links", "0-0", "0-0")
+        with pytest.raises(UserError, match=r"a\.links has 2 lines and .*a\.tsv has 3"):
+            text_pairs(source=path, alignment=links).check_ready()
+
+    def test_the_fingerprint_follows_the_links_and_their_role(self, tmp_path: Path) -> None:
+        path = write_tsv(tmp_path / "a.tsv", numbered_pairs(3))
+        links = [write_links(tmp_path / f"{i}.links", "0-0", "0-0", f"{i}-0") for i in range(2)]
+        files = {"source": path, "test_source": path}
+        tasks = [
+            text_pairs(**files),
+            text_pairs(**files, alignment=links[0]),
+            text_pairs(**files, alignment=links[1]),
+            text_pairs(**files, test_alignment=links[0]),
+        ]
+        assert len({task.data_fingerprint() for task in tasks}) == 4
+
+    def test_runs_made_before_there_were_links_keep_their_names(self, tmp_path: Path) -> None:
+        later = {"alignment", "validation_alignment", "test_alignment", "gold_field"}
+        defaults = {field.name: field.default for field in fields(TextPairs) if field.default is not MISSING}
+        assert defaults == dict.fromkeys(later)
+        assert all(getattr(text_pairs(), name) is None for name in later)
+        path = write_tsv(tmp_path / "a.tsv", [("a", "b")])
+        content, nothing = hashlib.sha256(b"a\tb\n").hexdigest(), "none none"
+        expected = hashlib.sha256(f"{content} none {nothing} {nothing}".encode()).hexdigest()
+        assert text_pairs(source=path).data_fingerprint() == expected
 
 
 @pytest.mark.parametrize("units", ["subword", "word"])

@@ -29,6 +29,11 @@ def write_tsv(path: Path, pairs: Iterable[tuple[str, str]]) -> str:
     return str(path)
 
 
+def write_links(path: Path, *lines: str) -> str:
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return str(path)
+
+
 def numbered_pairs(count: int, first: int = 0) -> list[tuple[str, str]]:
     """Return different pairs whose sources have 1 to 9 words, and whose targets say so backwards."""
     names = [f"w{first + i}" for i in range(count)]
