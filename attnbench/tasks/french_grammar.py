@@ -46,9 +46,9 @@ class Template(NamedTuple):
 
 
 def noun_phrases(
-    weight: float, determiner: str, noun: str, following: str, opening: str = ""
+    weight: float, determiner: str, noun: str, following: str, opening: tuple[str, str] = ("", "")
 ) -> list[Template]:
-    """Return a noun with and without adjectives; what opens the phrase is the same word or slot in both languages."""
+    """Return a noun with and without adjectives; `opening` is what stands ahead of it in English and in French."""
     of = f"~{noun}"
     shapes = [
         (0.45, f"{determiner} {noun}", f"{determiner}{of} {noun}"),
@@ -57,7 +57,7 @@ def noun_phrases(
         (0.10, f"{determiner} BIG RED {noun}", f"{determiner}{of} BIG{of} {noun} RED{of}"),
     ]
     return [
-        Template(weight * share, f"{opening} {english}", f"{opening} {french}", following)
+        Template(weight * share, f"{opening[0]} {english}", f"{opening[1]} {french}", following)
         for share, english, french in shapes
     ]
 
@@ -84,13 +84,13 @@ def denied(weight: float, kind: str, following: str, english: str = "", french: 
     ]
 
 
-def predicates(after: str, objects: str, definite_objects: str) -> list[Template]:
+def predicates(after: str, any_object: str, definite_object: str) -> list[Template]:
     """Return what can be said of a subject, but for speech."""
     return [
         *affirmed(2.4, "ACTS", after),
         *denied(1.2, "ACTS", after),
-        *affirmed(2.4, "DOES", objects),
-        *denied(1.2, "DOES", definite_objects),
+        *affirmed(2.4, "DOES", any_object),
+        *denied(1.2, "DOES", definite_object),
         *affirmed(1.0, "SEEMS", after, "HAPPY", "HAPPY~SUBJECT"),
         *denied(0.6, "SEEMS", after, "HAPPY", "HAPPY~SUBJECT"),
     ]
@@ -107,18 +107,10 @@ def objects(determiner: str, after_living: str, after: str) -> list[Template]:
 
 def where(weight: float, following: str) -> list[Template]:
     """Return places at which something is done."""
-    in_front = Template(1, "in front of", "devant<front~in~of", following)
     return [
-        *noun_phrases(0.9 * weight, "A", "HOUSE", following, opening="IN"),
-        *(
-            Template(0.1 * weight * each.weight, *_joined(in_front, each), following)
-            for each in noun_phrases(1, "A", "HOUSE", following)
-        ),
+        *noun_phrases(0.9 * weight, "A", "HOUSE", following, opening=("IN", "IN")),
+        *noun_phrases(0.1 * weight, "A", "HOUSE", following, opening=("in front of", "devant<front~in~of")),
     ]
-
-
-def _joined(first: Template, second: Template) -> tuple[str, str]:
-    return f"{first.english} {second.english}", f"{first.french} {second.french}"
 
 
 CLAUSE_ENDS = [
