@@ -1,9 +1,10 @@
 """Which source tokens hold which target tokens, kept flat, and the masks cut from them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Self
 
 import numpy as np
@@ -22,7 +23,7 @@ class EncodedBlocks:
     """The blocks of many pairs in one array: pair i has blocks[starts[i]:starts[i + 1]].
 
     Attributes:
-        blocks: starts and stops counted in tokens, (blocks, 4), in the order of `Block`.
+        blocks: starts and stops, (blocks, 4), in the order of `Block`.
         starts: (pairs + 1,).
     """
 
@@ -33,17 +34,25 @@ class EncodedBlocks:
     def of(cls, lists: Sequence[Sequence[Block]]) -> Self:
         """Lay the blocks of each pair end to end."""
         starts = np.cumsum([0, *map(len, lists)], dtype=np.int64)
-        blocks = np.array([block for each in lists for block in each], dtype=np.int32)
-        return cls(blocks.reshape(-1, 4), starts)
+        numbers = chain.from_iterable(chain.from_iterable(lists))
+        return cls(np.fromiter(numbers, dtype=np.int32, count=4 * starts[-1]).reshape(-1, 4), starts)
 
     def mask(self, indexes: Indexes, shape: tuple[int, int, int]) -> Tensor:
         """Return True inside the blocks of the chosen pairs; (batch, target_len, source_len)."""
+        counts = self.starts[indexes + 1] - self.starts[indexes]
+        chosen = self.blocks[_runs(self.starts[indexes], counts)].astype(np.int64)
+        heights, widths = chosen[:, 1] - chosen[:, 0], chosen[:, 3] - chosen[:, 2]
+        cells = heights * widths
+        rows = np.repeat(np.repeat(np.arange(len(indexes)), counts), cells)
+        down, across = np.divmod(_runs(np.zeros_like(cells), cells), np.repeat(widths, cells))
         mask = np.zeros(shape, dtype=np.bool_)
-        for row, index in enumerate(indexes):
-            own = self.blocks[self.starts[index] : self.starts[index + 1]]
-            for target_start, target_stop, source_start, source_stop in own.tolist():
-                mask[row, target_start:target_stop, source_start:source_stop] = True
+        mask[rows, np.repeat(chosen[:, 0], cells) + down, np.repeat(chosen[:, 2], cells) + across] = True
         return torch.from_numpy(mask)
+
+
+def _runs(starts: Indexes, counts: Indexes) -> Indexes:
+    """Return starts[i], starts[i] + 1, … for each i as many as counts[i], end to end."""
+    return np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
 
 
 class BlockEncoder:
@@ -59,29 +68,46 @@ class BlockEncoder:
 
     def encode(self, pairs: Sequence[Pair]) -> tuple[EncodedBlocks, EncodedBlocks]:
         """Return the sure blocks of all pairs, and the possible ones."""
-        encoded = list(map(self._encode_pair, pairs))
-        return EncodedBlocks.of([sure for sure, _ in encoded]), EncodedBlocks.of(
-            [every for _, every in encoded]
+        source = _WordStarts.of((0, map(self._source_pieces, pair.source.split())) for pair in pairs)
+        target = _WordStarts.of(
+            (self.given_tokens(pair), map(self._target_pieces, pair.target.split())) for pair in pairs
         )
-
-    def _encode_pair(self, pair: Pair) -> tuple[list[Block], list[Block]]:
-        if not pair.possible:
-            return [], []
-        source = list(accumulate(map(self._source_pieces, pair.source.split()), initial=0))
-        given = self.given_tokens(pair)
-        target = list(accumulate(map(self._target_pieces, pair.target.split()), initial=given))
-        return list(_in_tokens(pair.sure, source, target)), list(_in_tokens(pair.possible, source, target))
+        sure, possible = ([pair.sure for pair in pairs], [pair.possible for pair in pairs])
+        return _in_tokens(sure, source, target), _in_tokens(possible, source, target)
 
 
-def _in_tokens(blocks: Sequence[Block], source: list[int], target: list[int]) -> Iterator[Block]:
-    """Move blocks from words to tokens; `source` and `target` say at which token each word starts."""
-    for block in blocks:
-        yield Block(
-            target[block.target_start],
-            target[block.target_stop],
-            source[block.source_start],
-            source[block.source_stop],
-        )
+@dataclass(frozen=True, eq=False)
+class _WordStarts:
+    """At which token each word starts, and at which the last one stops, pair after pair.
+
+    Attributes:
+        tokens: (words + pairs,).
+        first: where in `tokens` each pair begins, (pairs,).
+    """
+
+    tokens: NDArray[np.int32]
+    first: Indexes
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[int, Iterable[int]]]) -> Self:
+        """Count through the pairs: the token at which the first word starts, and how many each word has."""
+        tokens, first = array("i"), array("q")
+        for start, counts in pairs:
+            first.append(len(tokens))
+            tokens.extend(accumulate(counts, initial=start))
+        return cls(np.array(tokens, dtype=np.int32), np.array(first, dtype=np.int64))
+
+    def __call__(self, pair: Indexes, word: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return at which token a word of a pair starts; elementwise."""
+        return self.tokens[self.first[pair] + word]
+
+
+def _in_tokens(lists: Sequence[Sequence[Block]], source: _WordStarts, target: _WordStarts) -> EncodedBlocks:
+    words = EncodedBlocks.of(lists)
+    pair = np.repeat(np.arange(len(lists)), np.diff(words.starts))
+    sides = (target, target, source, source)
+    columns = [side(pair, column) for side, column in zip(sides, words.blocks.T, strict=True)]
+    return EncodedBlocks(np.stack(columns, axis=1), words.starts)
 
 
 def _piece_counter(vocabulary: Vocabulary) -> Callable[[str], int]:

@@ -37,6 +37,7 @@ class PairFiles:
     gold_field: str | None = None
 
     def read(self) -> PairsRead:
+        """Read all pairs; where a file is not what it should be, a UserError says file, line and what was expected."""
         records = list(self._records())
         pairs = list(map(_pair, records, self._linked_lines(len(records))))
         whole = tuple(pair for pair in pairs if pair.source and pair.target)

@@ -17,6 +17,7 @@ from tests.test_every_yaml import check_contract
 ALL = LengthRange(1, 320)
 CONFIGURATION = Configuration()
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "babi"
+PINNED = {"validation": [22, 32], "test": [2, 4, 11, 14, 15, 19, 34, 35]}
 REAL = {  # test questions, those that stand word for word in the training file, longest story of the training
     "qa1_single-supporting-fact": (1000, 16, 10),
     "qa2_two-supporting-facts": (1000, 0, 68),
@@ -127,6 +128,16 @@ class TestSplits:
         assert not train & test
         assert not validation & test
         assert len(train | validation | test) == 120
+
+    def test_the_hash_of_story_and_question_never_changes(self, tmp_path: Path) -> None:
+        """Pinned: another hash would move questions between the splits of published results."""
+        story = "1 Ann went.\n" + "".join(f"{i} Is it {i}?\tno\t1\n" for i in range(2, 42))
+        task = babi(source=str(write_stories(tmp_path / "qa.txt", story)))
+        found = {
+            split: [int(pair.question.split()[2]) for pair in task._splits.pairs(split)]
+            for split in ("validation", "test")
+        }
+        assert found == PINNED
 
     def test_what_is_said(self, many_stories: Babi) -> None:
         notes = many_stories.notes()

@@ -24,6 +24,23 @@ def test_masks_are_true_inside_the_blocks_of_the_chosen_pairs() -> None:
     ]
 
 
+def test_masks_are_those_of_a_slow_loop() -> None:
+    generator = np.random.default_rng(0)
+    starts = generator.integers(0, 5, (9, 4, 2))
+    stops = starts + generator.integers(0, 4, (9, 4, 2))
+    lists = [
+        [Block(int(t), int(u), int(s), int(r)) for (t, s), (u, r) in zip(*each, strict=True)][: i % 5]
+        for i, each in enumerate(zip(starts, stops, strict=True))
+    ]
+    chosen = np.array([7, 0, 8, 4, 5])
+    expected = np.zeros((5, 9, 10), dtype=bool)
+    for row, index in enumerate(chosen):
+        for target_start, target_stop, source_start, source_stop in lists[index]:
+            expected[row, target_start:target_stop, source_start:source_stop] = True
+    assert expected.any()
+    assert (EncodedBlocks.of(lists).mask(chosen, (5, 9, 10)).numpy() == expected).all()
+
+
 def test_no_pair_with_a_block_gives_empty_masks() -> None:
     assert not EncodedBlocks.of([[], []]).mask(np.array([1]), (1, 2, 3)).any()
 

@@ -18,7 +18,9 @@ from tests.tasks.text_examples import (
     write_tsv,
 )
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data" / "bible_en_eo"
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+DATA = SHARED / "bible_en_eo"
+SUMMARIES = SHARED / "scitldr"
 
 
 class TestReadiness:
@@ -225,3 +227,14 @@ def test_real_text(units: str) -> None:
     ]
     assert counts == [25, 386, 502, 297, 191]
     assert task.count_outside([10, 60]) == 11
+
+
+def test_real_summaries_have_one_marked_sentence_each() -> None:
+    if not SUMMARIES.is_dir():
+        pytest.skip("needs ../shared/data/scitldr")
+    files = {"source": "train", "validation_source": "dev", "test_source": "test"}
+    fields_used = {"source_field": "source_sents", "target_field": "targets.0", "gold_field": "source_labels"}
+    task = text_pairs(**{key: str(SUMMARIES / f"{name}.jsonl") for key, name in files.items()}, **fields_used)
+    test = task._splits.pairs("test")
+    assert len(test) == 618
+    assert all(len(pair.sure) == 1 and pair.sure[0].source_stop <= pair.length for pair in test)
