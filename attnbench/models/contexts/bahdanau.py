@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from attnbench.models.contexts.base import Context, weigh
+from attnbench.models.contexts.additive import SteppedMemory, read_step, stepped_memory
+from attnbench.models.contexts.base import Context
 from attnbench.models.memory import EncoderOutput, Memory
 from attnbench.models.recurrent_arm import RecurrentArm
 
@@ -30,15 +30,13 @@ class Bahdanau(Context):
         self.score = nn.Linear(hidden_size, 1, bias=False)
 
     def prepare(self, encoded: EncoderOutput) -> Memory:
-        keys = self.key_projection(encoded.states)
-        return Memory(values=encoded.states, mask=encoded.mask, keys=keys)
+        return stepped_memory(self.key_projection(encoded.states), encoded.states, encoded.mask)
 
     def read(
         self, query: Tensor, memory: Memory, first_position: int = 0, wants_weights: bool = True
     ) -> tuple[Tensor, Tensor]:
-        assert memory.keys is not None
-        match = torch.tanh(self.query_projection(query).unsqueeze(2) + memory.keys.unsqueeze(1))
-        return weigh(self.score(match).squeeze(-1), memory)
+        assert isinstance(memory, SteppedMemory)
+        return read_step(self.query_projection(query), self.score.weight[0], memory)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from attnbench.models.contexts.additive import additive_scores
 from attnbench.models.contexts.base import Context, weigh
 from attnbench.models.memory import EncoderOutput, Memory
 from attnbench.models.recurrent_arm import RecurrentArm
@@ -74,8 +75,7 @@ class LuongConcat(LuongDot):
 
     def scores(self, query: Tensor, memory: Memory) -> Tensor:
         assert memory.keys is not None
-        match = torch.tanh(self.query_projection(query).unsqueeze(2) + memory.keys.unsqueeze(1))
-        return self.score(match).squeeze(-1)
+        return additive_scores(self.query_projection(query), memory.keys, self.score.weight[0])
 
 
 Score = Literal["dot", "general", "concat"]
