@@ -113,6 +113,7 @@ def _lengths_of_one_run(task: Task, length: Any, root: Root) -> tuple[LengthRang
         if each < 1:
             raise UserError(f"test_lengths: a length is at least 1, got {each}.")
         task.check_length(each)
+    task.check_length(lengths.minimum)
     task.check_length(lengths.maximum)
     if lengths.minimum == lengths.maximum and tested == [lengths.maximum]:
         return lengths, tested, "per_length"

@@ -244,5 +244,6 @@ def _ranges(
             f"--protocol mixed tests inside the range that it trains on, {trained.minimum}:{trained.maximum}; "
             f"the lengths go from {lengths[0]} to {lengths[-1]}. Widen the range, or use --protocol extrapolation."
         )
+    task.check_length(trained.minimum)
     task.check_length(trained.maximum)
     return [(trained, lengths)]

@@ -123,7 +123,7 @@ def test_several_values_are_refused_where_one_is_wanted():
 @pytest.mark.parametrize(
     ("group", "name", "message"),
     [
-        ("task", "copi", "Unknown task 'copi'. Known: copy, .*Did you mean copy?"),
+        ("task", "copi", "Unknown task 'copi'. Known: .*copy, .*Did you mean copy?"),
         ("model", "", "Unknown model ''. Known: "),
         ("model", "_recurrent", "Unknown model '_recurrent'"),
         ("sweep", "quik", "Unknown preset 'quik'.*Did you mean quick?"),

@@ -112,6 +112,7 @@ def test_a_home_folder_is_found(source, monkeypatch):
         (["task.length=0"], "task.length=0: lengths are whole numbers of at least 1"),
         (["task.length=abc"], "task.length=abc"),
         (["task.length=null"], "task.length=None"),
+        (["task=translation", "train_range=[1,5]"], "translation cannot make length 1"),
         (["train_range=[4,2]"], r"train_range=\[4, 2\]"),
         (["train_range=[2]"], r"train_range=\[2\]"),
         (["train_range=2:4"], "^train_range: expected a list"),

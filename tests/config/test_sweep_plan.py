@@ -188,6 +188,11 @@ def test_overrides_of_a_preset_count_until_somebody_says_otherwise(tmp_path, mon
         ([], {"train_range": "2:4"}, "--train-range is for the protocols mixed and extrapolation"),
         ([], {"protocol": "mixed", "lengths": "4,9", "train_range": "4:8"}, "tests inside the range"),
         ([], {"task": "recall", "lengths": "8,65"}, "every pair needs a key"),
+        (
+            [],
+            {"task": "summary", "lengths": "8", "train_range": "2:9", "protocol": "mixed"},
+            "summary cannot make length 2",
+        ),
         ([], {"task": "recall", "lengths": "8", "train_range": "2:65", "protocol": "mixed"}, "every pair"),
         (["task.length=3"], {}, "task.length: a sweep takes --lengths"),
         (["train_range=[2,3]"], {}, "train_range: a sweep takes --train-range"),
