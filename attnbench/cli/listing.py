@@ -1,12 +1,18 @@
 """`attnbench list`: the tasks and models there are, a line each."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
-from attnbench.cli.options import AsJson, ConfigDir, Debug, explained_errors, print_json
+from attnbench.cli.options import AsJson, ConfigDir, Debug, explained_errors, print_json, print_text
+
+if TYPE_CHECKING:
+    from attnbench.config.composition import Configuration
 
 KINDS = {"tasks": "task", "models": "model"}
+MOST_CHARACTERS = 100
 
 
 def list_choices(
@@ -15,17 +21,41 @@ def list_choices(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """List the tasks or the models, with what each is."""
+    """List the tasks, each with an example, or the models, with what each is."""
     with explained_errors(debug):
         from attnbench.config.composition import Configuration
         from attnbench.errors import unknown
 
         if kind not in KINDS:
             raise unknown("list", kind, KINDS)
-        described = Configuration(config_dir).described(KINDS[kind])
+        configuration = Configuration(config_dir)
         if as_json:
-            print_json([{"name": name, "description": text} for name, text in described.items()])
-            return
-        width = max(map(len, described))
-        for name, text in described.items():
-            print(f"{name:{width}}  {text}")
+            print_json(_as_json(kind, configuration))
+        else:
+            _print_lines(kind, configuration)
+
+
+def _print_lines(kind: str, configuration: "Configuration") -> None:
+    described = configuration.described(KINDS[kind])
+    width = max(map(len, described))
+    for name, text in described.items():
+        print(f"{name:{width}}  {text}")
+        if kind == "tasks":
+            for line in _lines_of_task(name, configuration):
+                line.truncate(MOST_CHARACTERS, overflow="ellipsis")
+                print_text(Text(" " * (width + 2)) + line)
+
+
+def _lines_of_task(name: str, configuration: "Configuration") -> "Iterator[Text]":
+    from attnbench.cli.samples import task_lines
+    from attnbench.config.run_request import plain_task
+
+    return task_lines(*plain_task(name, configuration))
+
+
+def _as_json(kind: str, configuration: "Configuration") -> list[dict[str, Any]]:
+    listed = []
+    for name, text in configuration.described(KINDS[kind]).items():
+        lines = [line.plain for line in _lines_of_task(name, configuration)] if kind == "tasks" else []
+        listed.append({"name": name, "description": text} | ({"details": lines} if lines else {}))
+    return listed

@@ -6,11 +6,14 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attnbench.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 Overrides = Annotated[
     list[str] | None,
@@ -48,3 +51,10 @@ def say(text: str) -> None:
 def print_json(value: Any) -> None:
     """Print the one JSON document of a command; what is not defined is null."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_text(text: "Text") -> None:
+    """Print a line to standard output: in colour on a terminal, plain elsewhere, never broken by us."""
+    from rich.console import Console
+
+    Console().print(text, soft_wrap=True)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import ConfigDir, Debug, Overrides, explained_errors, say
+from attnbench.cli.options import ConfigDir, Debug, Overrides, explained_errors, print_text, say
 
 
 def preview(
@@ -21,6 +21,6 @@ def preview(
 
         request = request_run(Configuration(config_dir), overrides or [])
         for line in describe_samples(request.spec, examples):
-            print(line)
+            print_text(line)
         for note in request.spec.task.notes():
             say(note)

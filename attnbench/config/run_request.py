@@ -98,6 +98,13 @@ def build_task(task_values: dict[str, Any], name: str, configuration: Configurat
     return task
 
 
+def plain_task(name: str, configuration: Configuration) -> tuple[Task, Any]:
+    """Build a task with nothing but the values of its yaml, and return its length there; its files are not read."""
+    values, length = without_length(configuration.compose({"task": name})["task"])
+    task: Task = build_named({**values, "name": name}, Task, "task", configuration.trusted_folder)
+    return task, length
+
+
 def build_arm(values: dict[str, Any], names: dict[str, str], configuration: Configuration) -> Arm:
     """Build the arm of a composed configuration."""
     arm_values = {**values["model"], "name": names["model"]}

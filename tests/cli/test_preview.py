@@ -1,5 +1,8 @@
 import pytest
 
+from attnbench.cli.samples import sample_lines
+from attnbench.config.composition import Configuration
+from attnbench.config.run_request import request_run
 from tests.commands import attnbench
 
 
@@ -25,6 +28,29 @@ def test_samples_of_reverse_are_backwards():
     targets = [line.split()[1:] for line in lines if line.startswith("target")]
     assert len(sources) == 3
     assert [source[::-1] for source in sources] == targets
+
+
+def test_the_places_that_hold_the_answers_are_named():
+    lines = attnbench("preview", "task=recall", "task.length=3", "--examples", "1").out.splitlines()
+    source, target, gold = (line.split()[1:] for line in lines if line[:4] in ("sour", "targ", "gold"))
+    answers = " ".join(gold).split(", ")
+    assert len(answers) == 3
+    for (key, value), answer in zip(zip(target[::2], target[1::2], strict=True), answers, strict=True):
+        word, _, place = answer.split()
+        assert word == value == source[int(place) - 1]
+        assert source[int(place) - 2] == key.strip("[]")
+
+
+def test_an_answer_and_its_place_share_a_colour():
+    spec = request_run(Configuration(), ["task=copy", "task.length=2"]).spec
+    batch = spec.task.training_batch(0, 0, 1, spec.lengths)
+    source, target, gold = sample_lines(spec.task, batch, 0)
+    colours = [
+        [str(span.style) for span in line.spans if "bold" in str(span.style)]
+        for line in (source, target, gold)
+    ]
+    assert colours == [["bold red", "bold blue"]] * 3
+    assert [str(span.style) for span in source.spans].count("underline") == 2
 
 
 def test_samples_of_text_come_with_what_was_counted(tmp_path):
