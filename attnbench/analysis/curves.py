@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from attnbench.analysis.arms import Arm, arm_table, narrowest_buckets, number_arms
-from attnbench.analysis.intervals import student_margins
+from attnbench.analysis.grouped_intervals import grouped_intervals
 from attnbench.runs.columns import ARM_COLUMNS
 
 SCORES = (
@@ -59,17 +59,12 @@ def seed_scores(metrics: pd.DataFrame, arm_numbers: np.ndarray, score: str) -> p
 
 def _points(rows: pd.DataFrame, score: str) -> pd.DataFrame:
     groups = rows.groupby(["arm", "length"])
-    points = groups["value"].agg(["mean", "std", "count", "min", "max"])
+    points = grouped_intervals(groups["value"]).rename(columns={"count": "seeds"})
     points["chance"] = groups["chance"].mean() if score in TOKEN_SCORES else np.nan
     points = points.reset_index()
-    all_equal = points["min"] == points["max"]
-    # The mean of equal values is that value; adding and dividing would round it and make up a spread.
-    points["mean"] = points["mean"].where(~all_equal, points["min"])
-    margin = student_margins(points["std"].where(~all_equal, 0.0), points["count"])
-    points["low"], points["high"] = points["mean"] - margin, points["mean"] + margin
     if score in _ACCURACIES:
         points[["low", "high"]] = points[["low", "high"]].clip(0, 1)
-    return points.assign(score=score, score_number=SCORES.index(score), seeds=points["count"])
+    return points.assign(score=score, score_number=SCORES.index(score))
 
 
 def _with_arm_columns(points: pd.DataFrame, arms: Sequence[Arm]) -> pd.DataFrame:

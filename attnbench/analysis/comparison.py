@@ -1,0 +1,148 @@
+"""Every arm against the baseline, paired by seed: the contrast fixed in advance, and gaps, as in comparison.csv."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import integrate
+
+from attnbench.analysis.arms import Arm, arm_table, narrowest_buckets, number_arms
+from attnbench.analysis.curves import TOKEN_SCORES, seed_scores
+from attnbench.analysis.grouped_intervals import grouped_intervals
+from attnbench.analysis.pairing import DEFAULT_BASELINE, pair_with_baseline
+from attnbench.analysis.sign_flip import sign_flip_floor, sign_flip_p
+from attnbench.runs.columns import ARM_COLUMNS
+
+# An arm is equivalent where the interval of its gap lies within so much of 0.
+EQUIVALENT = 0.02
+# A length is short where the baseline comes so far from chance to perfect.
+SHORT = 0.9
+COMPARISON_COLUMNS = (
+    *ARM_COLUMNS,
+    "score",
+    "baseline",
+    "baseline_variant",
+    "baseline_hidden_size",
+    "kind",
+    "length",
+    "gap",
+    "low",
+    "high",
+    "pairs",
+    "p_one_sided",
+    "p_floor",
+    "equivalent",
+    "shared_min",
+    "shared_max",
+    "shared_lengths",
+)
+
+
+def comparison_table(metrics: pd.DataFrame, baseline: str = DEFAULT_BASELINE) -> pd.DataFrame:
+    """Return the gaps of all arms that have a baseline, for both scores of single tokens.
+
+    A gap is the arm's accuracy minus its baseline's, of the same seed. One row of the kind "contrast" has the gap
+    averaged over log length on the lengths that all pairs share (`shared_min` to `shared_max`), and the exact
+    one-sided sign-flip test of it; a row of the kind "length" describes each length that some pair has. `low`
+    and `high` are Student t intervals over pairs. `equivalent` is known at short lengths that have an interval.
+    """
+    metrics = narrowest_buckets(metrics)
+    arms, numbers = number_arms(metrics)
+    pairs = pair_with_baseline(arms, _parameters(metrics, arms, numbers), baseline)
+    places = {arms.index(arm): arms.index(other) for arm, other in pairs.items()}
+    parts = []
+    for score in TOKEN_SCORES:
+        rows = seed_scores(metrics, numbers, score)
+        gaps = _gaps(rows, places)
+        parts += [part.assign(score=score) for part in (_contrasts(gaps), _by_length(gaps, rows))]
+    table = pd.concat(parts, ignore_index=True)
+    table["order"] = table["score"].map(TOKEN_SCORES.index)
+    table = table.sort_values(["arm", "order", "kind", "length"], kind="stable", ignore_index=True)
+    return _with_arms(table, arms, places)
+
+
+def average_over_log_length(lengths: np.ndarray, values: np.ndarray) -> float:
+    """Return the mean of a curve over log2 length by the trapezoid rule; with one length, its value.
+
+    Args:
+        lengths: increasing.
+        values: one for each length.
+    """
+    if len(lengths) == 1:
+        return float(values[0])
+    places = np.log2(lengths)
+    return float(integrate.trapezoid(values, places) / (places[-1] - places[0]))
+
+
+def _parameters(metrics: pd.DataFrame, arms: list[Arm], numbers: np.ndarray) -> dict[Arm, float]:
+    means = metrics["parameters"].astype(float).groupby(numbers).mean()
+    return {arm: float(means[number]) for number, arm in enumerate(arms)}
+
+
+def _gaps(rows: pd.DataFrame, places: Mapping[int, int]) -> pd.DataFrame:
+    """Return columns arm, baseline, seed, length, gap: one row for each pair that has both scores."""
+    own = rows[rows["arm"].isin(list(places))]
+    own = own.assign(baseline=own["arm"].map(places).astype(int))
+    both = own.merge(
+        rows,
+        left_on=["baseline", "seed", "length"],
+        right_on=["arm", "seed", "length"],
+        suffixes=("", "_baseline"),
+    )
+    # Rounded, for differences of equal size that differ in their last bit would make up a spread.
+    gap = (both["value"] - both["value_baseline"]).round(12)
+    return both.assign(gap=gap)[["arm", "baseline", "seed", "length", "gap"]]
+
+
+def _contrasts(gaps: pd.DataFrame) -> pd.DataFrame:
+    """Return for each arm the gap averaged over log length, with its interval and its test."""
+    seeds = gaps.groupby("arm")["seed"].transform("nunique")
+    at_length = gaps.groupby(["arm", "length"])["seed"].transform("nunique")
+    shared = gaps[seeds == at_length].sort_values(["arm", "seed", "length"])
+    averages = pd.DataFrame(
+        [
+            (arm, average_over_log_length(own["length"].to_numpy(float), own["gap"].to_numpy()))
+            for (arm, _), own in shared.groupby(["arm", "seed"])
+        ],
+        columns=["arm", "gap"],
+    ).astype({"arm": int, "gap": float})
+    by_arm = averages.groupby("arm")["gap"]
+    table = _bounded(grouped_intervals(by_arm))
+    lengths = shared.groupby("arm")["length"].agg(["min", "max", "nunique"])
+    table[["shared_min", "shared_max", "shared_lengths"]] = lengths
+    tested = [(sign_flip_p(own.tolist()), sign_flip_floor(len(own))) for _, own in by_arm]
+    table[["p_one_sided", "p_floor"]] = np.array(tested, dtype=float).reshape(-1, 2)
+    return table.reset_index().assign(kind="contrast")
+
+
+def _by_length(gaps: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the gap of each arm at each length, and at short lengths whether the two are equivalent."""
+    table = _bounded(grouped_intervals(gaps.groupby(["arm", "baseline", "length"])["gap"])).reset_index()
+    means = rows.groupby(["arm", "length"])[["value", "chance"]].mean()
+    of_baseline = means.reindex(pd.MultiIndex.from_frame(table[["baseline", "length"]]))
+    chance, value = of_baseline["chance"].to_numpy(float), of_baseline["value"].to_numpy(float)
+    is_short = value >= chance + SHORT * (1 - chance)
+    is_within = (table["low"] >= -EQUIVALENT) & (table["high"] <= EQUIVALENT)
+    is_known = is_short & table["low"].notna()
+    table["equivalent"] = is_within.astype("boolean").where(is_known)
+    return table.drop(columns="baseline").assign(kind="length")
+
+
+def _bounded(found: pd.DataFrame) -> pd.DataFrame:
+    """Name the columns of intervals as those of gaps, which never leave -1 to 1."""
+    found[["low", "high"]] = found[["low", "high"]].clip(-1, 1)
+    return found.rename(columns={"mean": "gap", "count": "pairs"})
+
+
+def _with_arms(table: pd.DataFrame, arms: list[Arm], places: Mapping[int, int]) -> pd.DataFrame:
+    baselines = [arms[places[number]] for number in table["arm"]]
+    table = table.assign(
+        baseline=[arm.model for arm in baselines],
+        baseline_variant=[arm.variant for arm in baselines],
+        baseline_hidden_size=[arm.hidden_size for arm in baselines],
+    )
+    whole = ["length", "pairs", "baseline_hidden_size", "shared_min", "shared_max", "shared_lengths"]
+    table[whole] = table.reindex(columns=whole).astype("Int64")
+    identity = arm_table(arms[number] for number in table["arm"])
+    named = pd.concat([identity, table.drop(columns="arm")], axis="columns")
+    return named.reindex(columns=list(COMPARISON_COLUMNS))
