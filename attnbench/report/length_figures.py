@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from attnbench.analysis.arms import Arm
 from attnbench.analysis.crossing import on_scale
 from attnbench.report.breakdown_marks import mark_breakdowns
 from attnbench.report.breakdown_words import breakdown_note
@@ -40,11 +41,17 @@ def draw_accuracy(ax: Axes, panel: Panel, score: str = "token_accuracy") -> Axes
     return add_legend(ax, handles)
 
 
-def draw_bits(ax: Axes, panel: Panel) -> Axes:
-    """Draw bits recovered against length, under the bits that the task makes available."""
+def draw_bits(ax: Axes, panel: Panel, notes: Mapping[Arm, str] | None = None) -> Axes:
+    """Draw bits recovered against length, under the bits that the task makes available.
+
+    Args:
+        ax: empty axes; they keep their size, and the legend stands beside them.
+        panel: the arms to draw.
+        notes: what the legend says below the name of an arm.
+    """
     arms = panel.arms_with("bits_recovered")
     _draw_frame(ax, panel, "bits_recovered")
-    handles = [_draw_arm(ax, rows, "bits_recovered") for rows in arms]
+    handles = [_draw_arm(ax, rows, "bits_recovered", (notes or {}).get(rows.arm, "")) for rows in arms]
     for bits in _merge(_by_length(rows.metrics, "bits_available") for rows in arms):
         # Over the arms, since one that recovers all bits lies on this line.
         (line,) = ax.plot(*_sorted(bits), color="black", linestyle="--", linewidth=1, zorder=3.5)

@@ -46,12 +46,13 @@ def test_what_recovers_everything_has_no_plateau():
 
 
 def test_one_length_beyond_the_ceiling_is_too_few():
-    assert plateau_of([16, 32, 64, 127, 130], [16, 32, 64, 128, 131]).status == "too_few"
+    assert plateau_of(*[[16, 32, 64, 127, 130], [16, 32, 64, 128, 131]] * 2).status == "too_few"
 
 
-def test_one_seed_is_too_few():
-    assert plateau_of([16, 31, 60, 60, 60]).status == "too_few"
-    assert plateau_of([16, 31, 60, 60, 60], [16, 31, 60, math.nan, math.nan]).status == "too_few"
+def test_two_seeds_are_too_few():
+    seeds = [16, 31, 50, 50.5, 50.2], [16, 31, 52, 51.5, 52], [16, 31, 54, math.nan, math.nan]
+    assert plateau_of(*seeds[:2]).status == "too_few"
+    assert plateau_of(*seeds).status == "too_few"
 
 
 def test_what_knows_nothing_levels_off_at_about_zero_unclipped():
@@ -61,5 +62,10 @@ def test_what_knows_nothing_levels_off_at_about_zero_unclipped():
 
 
 def test_under_a_ceiling_that_does_not_rise_nothing_can_level_off():
-    seeds = [4, 4.1, 4, 4.1, 4], [4.1, 4, 4.1, 4, 4.1]
+    seeds = [4, 4.1, 4, 4.1, 4], [4.1, 4, 4.1, 4, 4.1], [4, 4, 4.1, 4, 4]
     assert plateau_of(*seeds, ceiling=[8] * 5).status == "none"
+
+
+def test_what_was_held_before_and_is_held_no_more_is_no_capacity():
+    seeds = [16, 30, 0.1, 0.2, 0.1], [16, 31, 0.2, 0.1, 0.1], [16, 30, 0.1, 0, 0.1]
+    assert plateau_of(*seeds).status == "none"
