@@ -44,6 +44,18 @@ def sweep(
     name: Annotated[
         str | None, typer.Option(help="Folder under the results.", show_default="preset-task")
     ] = None,
+    tune_rates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATES", help="Choose each arm's learning rate from these, by validation: 1e-3,3e-3,1e-2."
+        ),
+    ] = None,
+    longer: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K", help="Then train the lengths around each breakdown with K times the budget."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and estimate the work.")] = False,
     no_plot: Annotated[bool, typer.Option("--no-plot", help="Write the tables, draw nothing.")] = False,
     retry_failed: Annotated[
@@ -75,6 +87,8 @@ def sweep(
             executor=executor,
             workers=workers,
             name=name,
+            tune_rates=tune_rates,
+            longer=longer,
             overrides=tuple(overrides or ()),
         )
         choices = SweepChoices(results, dry_run, not no_plot, retry_failed, as_json)

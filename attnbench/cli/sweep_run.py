@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,23 +12,21 @@ from rich.console import Console
 
 import attnbench
 from attnbench.cli.arm_table import arm_table
-from attnbench.cli.interruption import StopRequest, stop_on_signals
+from attnbench.cli.interruption import stop_on_signals
 from attnbench.cli.options import print_json, say
 from attnbench.cli.places import named_store
-from attnbench.cli.progress import SweepProgress
+from attnbench.cli.sweep_stages import Stages, work_of
 from attnbench.config.sweep_plan import SweepPlan
-from attnbench.runs.folder import RunFolder
+from attnbench.runs.checks import check_comparison
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
+from attnbench.sweeps.planned import PlannedRun
 from attnbench.sweeps.sweep import (
-    PlannedRun,
     SweepResult,
     find_damage,
-    missing,
-    prepare,
     result_of,
-    run_to_the_end,
 )
+from attnbench.sweeps.tuning import tuning_runs
 from attnbench.training.device import check_precision, resolve_device
 
 FAILED = 1
@@ -55,35 +53,15 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
     if choices.is_dry_run:
         _describe(plan, store, trusted_folder, choices)
         return 0
+    check_comparison([run.spec for run in plan.runs])
     _announce(plan, store, str(device))
-    folders, stop = _execute(plan, store, WorkOrder(str(device), trusted_folder), choices)
+    store.record_invocation(_invocation(plan))
+    with stop_on_signals() as stop:
+        order = WorkOrder(str(device), trusted_folder)
+        folders = Stages(plan, store, order, choices.retries_failed, stop).execute_all()
     result = result_of(folders)
     is_whole = _report(plan, store, result, choices)
     return stop.exit_status or (0 if is_whole else FAILED)
-
-
-def _execute(
-    plan: SweepPlan, store: RunStore, order: WorkOrder, choices: SweepChoices
-) -> tuple[list[RunFolder], StopRequest]:
-    store.record_invocation(_invocation(plan))
-    with stop_on_signals() as stop:
-        folders = prepare(store, plan.runs, _say_note, order.trusted_folder)
-        left = missing(folders, choices.retries_failed)
-        weights = {run.spec.run_id: _work(run) for run in plan.runs}
-        left_weights = {folder.run_id: weights[folder.run_id] for folder in left}
-        with SweepProgress(left_weights, len(folders)) as progress:
-            run_to_the_end(left, plan.executor, order, progress.listen, stop)
-    return folders, stop
-
-
-def _say_note(event: Any) -> None:
-    say(event.text)
-
-
-def _work(run: PlannedRun) -> float:
-    """Return target tokens, about: the budget times the batch times the middle of the lengths."""
-    lengths, training = run.spec.lengths, run.spec.training
-    return training.steps * training.batch_size * (lengths.minimum + lengths.maximum) / 2
 
 
 def _invocation(plan: SweepPlan) -> dict[str, Any]:
@@ -97,6 +75,8 @@ def _invocation(plan: SweepPlan) -> dict[str, Any]:
         "lengths": plan.lengths,
         "seeds": plan.seeds,
         "protocol": plan.protocol,
+        "tune_rates": list(plan.rates),
+        "longer": plan.longer,
         "runs": len(plan.runs),
     }
 
@@ -128,29 +108,45 @@ def _joined(numbers: Sequence[int]) -> str:
 
 def _describe(plan: SweepPlan, store: RunStore, trusted_folder: Path | None, choices: SweepChoices) -> None:
     """List the runs of a plan with their state, and how much work is left."""
-    states = {run.spec.run_id: _state(run, store, trusted_folder) for run in plan.runs}
+    runs = tuning_runs(plan.runs, plan.rates) if plan.rates else plan.runs
+    states = {run.spec.run_id: _state(run, store, trusted_folder) for run in runs}
     finished = ("done",) if choices.retries_failed else ("done", "failed")
-    left = [run for run in plan.runs if states[run.spec.run_id] not in finished]
+    left = [run for run in runs if states[run.spec.run_id] not in finished]
     steps = sum(run.spec.training.steps for run in left)
-    tokens = sum(_work(run) for run in left)
+    tokens = sum(work_of(run) for run in left)
     seconds = _seconds_by_experience(store, left)
     if choices.as_json:
-        runs = [{"run_id": run_id, "state": state} for run_id, state in states.items()]
+        listed = [{"run_id": run_id, "state": state} for run_id, state in states.items()]
         print_json(
-            {"folder": str(store.path), "runs": runs, "steps": steps, "seconds_on_one_worker": seconds}
+            {"folder": str(store.path), "runs": listed, "steps": steps, "seconds_on_one_worker": seconds}
         )
         return
     _show_arms(plan)
-    for run in plan.runs:
-        tested = _joined(run.lengths)
+    for run in runs:
+        tested = f"tested at {_joined(run.lengths)}" if run.lengths else "to choose a rate by validation"
         budget = f"up to {run.spec.training.steps} steps"
-        print(f"{states[run.spec.run_id]:11}  {run.spec.run_id}  {budget}, tested at {tested}")
+        print(f"{states[run.spec.run_id]:11}  {run.spec.run_id}  {budget}, {tested}")
     print(
-        f"{len(plan.runs)} runs, {len(left)} to do: at most {steps:,} steps and about {tokens:.3g} target tokens."
+        f"{len(runs)} runs, {len(left)} to do: at most {steps:,} steps and about {tokens:.3g} target tokens."
     )
+    for line in _later_stages(plan, len(runs)):
+        print(line)
     if seconds is not None:
         print(f"Going by the finished runs here, about {seconds / 60:.1f} minutes of one worker at most.")
     say("Nothing was started and nothing written (--dry-run).")
+
+
+def _later_stages(plan: SweepPlan, tuned: int) -> Iterator[str]:
+    """Say what will follow on the listed runs, and depends on what they come to."""
+    if plan.rates:
+        others = [run for run in plan.runs if run.spec.seed != plan.seeds[0]]
+        steps = sum(run.spec.training.steps for run in others)
+        yield (
+            f"Then the chosen rates with the other seeds: {len(others)} runs, at most {steps:,} steps. "
+            f"({tuned // len(plan.rates)} of the runs above, those of the chosen rates, are tested as well.)"
+        )
+    if plan.longer:
+        yield f"Then the lengths around each breakdown once more with {plan.longer} times the budget."
 
 
 def _state(run: PlannedRun, store: RunStore, trusted_folder: Path | None) -> str:
@@ -170,7 +166,7 @@ def _seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float
             speeds.setdefault(row["model"], []).append(float(row["tokens_per_second"]))
     if any(run.spec.model.name not in speeds for run in left):
         return None
-    return sum(_work(run) * len(each) / sum(each) for run in left for each in [speeds[run.spec.model.name]])
+    return sum(work_of(run) * len(each) / sum(each) for run in left for each in [speeds[run.spec.model.name]])
 
 
 def _report(plan: SweepPlan, store: RunStore, result: SweepResult, choices: SweepChoices) -> bool:

@@ -12,7 +12,8 @@ from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.executors.inline import Inline
-from attnbench.sweeps.sweep import PlannedRun, missing, prepare, result_of, run_to_the_end
+from attnbench.sweeps.planned import PlannedRun
+from attnbench.sweeps.sweep import missing, prepare, result_of, run_to_the_end
 from attnbench.training.device import check_precision, resolve_device
 
 SHOWN = (

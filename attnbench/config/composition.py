@@ -33,6 +33,8 @@ class Preset:
     protocol: Protocol
     train_range: str | None
     overrides: list[str]
+    tune_rates: str | None = None
+    longer: int | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from attnbench.errors import UserError, unknown
 from attnbench.runs.spec import Protocol
 from attnbench.sweeps.executors.base import Executor
 from attnbench.sweeps.grid import parse_lengths, parse_seeds, parse_train_range
-from attnbench.sweeps.sweep import PlannedRun
+from attnbench.sweeps.planned import PlannedRun
+from attnbench.sweeps.tuning import RATE_KEY, parse_rates
 from attnbench.tasks.base import LengthRange, Task
 
 DEFAULT_PRESET = "quick"
@@ -46,6 +47,8 @@ class SweepWords:
     executor: str | None = None
     workers: int | None = None
     name: str | None = None
+    tune_rates: str | None = None
+    longer: int | None = None
     overrides: tuple[str, ...] = ()
 
 
@@ -56,6 +59,8 @@ class SweepPlan:
     Attributes:
         name: of the folder under the results.
         runs: in the order in which they are started: the longest first, so that none drags at the end.
+        rates: the grid from which each arm and length gets its learning rate first; empty where none is tuned.
+        longer: how many times the budget the lengths around each breakdown get once more; None where they do not.
     """
 
     name: str
@@ -68,6 +73,8 @@ class SweepPlan:
     runs: list[PlannedRun]
     executor: Executor
     device: str
+    rates: tuple[float, ...] = ()
+    longer: int | None = None
 
 
 def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
@@ -103,14 +110,30 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
         runs=sorted(dict.fromkeys(runs), key=lambda run: (-run.spec.lengths.maximum, run.spec.seed)),
         executor=_executor(configuration, words, axes),
         device=device,
+        rates=_rates(preset, axes),
+        longer=_longer(preset),
     )
+
+
+def _rates(preset: Preset, axes: "_Axes") -> tuple[float, ...]:
+    if preset.tune_rates is None:
+        return ()
+    if any(each.key == RATE_KEY for each in axes.keys):
+        raise UserError(f"--tune-rates and {RATE_KEY}= say the same thing twice: leave one of them out.")
+    return tuple(parse_rates(preset.tune_rates))
+
+
+def _longer(preset: Preset) -> int | None:
+    if preset.longer is not None and preset.longer < 2:
+        raise UserError(f"--longer {preset.longer}: expected how many times the budget, 2 or more.")
+    return preset.longer
 
 
 def _merge(preset: Preset, words: SweepWords) -> Preset:
     """Replace what the preset says by what the person said."""
     said = {
         name: value
-        for name in ("task", "lengths", "seeds", "protocol", "train_range")
+        for name in ("task", "lengths", "seeds", "protocol", "train_range", "tune_rates", "longer")
         if (value := getattr(words, name)) is not None
     }
     if words.models is not None:

@@ -35,6 +35,18 @@ def initialise(model: nn.Module, seed: int) -> None:
             raise TypeError(f"no rule says how to draw the parameter {name}")
 
 
+def named_blocks(model: nn.Module) -> dict[str, tuple[Tensor, float | None]]:
+    """Return every part that is drawn by itself with the bound of its draw, by its name.
+
+    Two arms share the parts of one name, shape and bound.
+    """
+    return {
+        f"{module_name}.{name}": (block.detach(), bound)
+        for module_name, module in model.named_modules()
+        for name, block, bound in _blocks(module)
+    }
+
+
 def _blocks(module: nn.Module) -> Iterator[tuple[str, Tensor, float | None]]:
     """Yield the name, the numbers and the bound of each part to draw; no bound means normal(0, 1)."""
     if isinstance(module, nn.Embedding):

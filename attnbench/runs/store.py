@@ -21,6 +21,7 @@ class RunStore:
         self.runs_path = path / "runs"
         self.sweep_file = path / "sweep.yaml"
         self.metrics_file = path / "metrics.csv"
+        self.tuning_file = path / "tuning.csv"
 
     def check_ours(self) -> None:
         """Refuse a folder that holds something else, or that cannot be written.

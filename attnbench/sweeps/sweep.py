@@ -12,16 +12,9 @@ from attnbench.runs.spec import RunSpec
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.events import Listener, Note
 from attnbench.sweeps.executors.base import Executor, WorkOrder
+from attnbench.sweeps.planned import PlannedRun
 
 POLL_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class PlannedRun:
-    """A run that a sweep wants, and the lengths at which it is to be evaluated."""
-
-    spec: RunSpec
-    lengths: tuple[int, ...]
 
 
 @dataclass

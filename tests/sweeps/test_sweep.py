@@ -7,7 +7,8 @@ from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.events import Note
 from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
-from attnbench.sweeps.sweep import PlannedRun, missing, prepare, result_of, run_to_the_end
+from attnbench.sweeps.planned import PlannedRun
+from attnbench.sweeps.sweep import missing, prepare, result_of, run_to_the_end
 from tests.runs.tiny_runs import executed, finish, tiny_spec
 
 SPECS = [tiny_spec(), tiny_spec("seed=1")]

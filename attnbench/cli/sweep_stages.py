@@ -1,0 +1,127 @@
+"""The stages of a sweep: learning rates are chosen, the runs are made, and breakdowns get a longer look."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attnbench.cli.interruption import StopRequest
+from attnbench.cli.options import say
+from attnbench.cli.progress import SweepProgress
+from attnbench.config.sweep_plan import SweepPlan
+from attnbench.errors import UserError
+from attnbench.runs.columns import write_rows
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.store import RunStore
+from attnbench.sweeps.executors.base import WorkOrder
+from attnbench.sweeps.longer import FoundBreakdown, longer_runs
+from attnbench.sweeps.planned import PlannedRun
+from attnbench.sweeps.sweep import missing, prepare, run_to_the_end
+from attnbench.sweeps.tuning import (
+    TUNING_COLUMNS,
+    choose_rates,
+    read_tuning,
+    tuning_rows,
+    tuning_runs,
+    with_rates,
+)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What all stages of one sweep work with."""
+
+    plan: SweepPlan
+    store: RunStore
+    order: WorkOrder
+    retries_failed: bool
+    stop: StopRequest
+
+    def execute_all(self) -> list[RunFolder]:
+        """Go through the stages; after an interruption the folders of what would have come are there, unfinished."""
+        runs = self.tune() if self.plan.rates else self.plan.runs
+        folders = self.execute(runs) if runs else []
+        if self.plan.longer and folders and not self.stop():
+            folders += self.execute(self.longer(runs, self.plan.longer))
+        return folders
+
+    def execute(self, runs: Sequence[PlannedRun]) -> list[RunFolder]:
+        """Bring runs to their end, as far as nobody says stop."""
+        folders = prepare(self.store, runs, _say_note, self.order.trusted_folder)
+        left = missing(folders, self.retries_failed)
+        weights = {run.spec.run_id: work_of(run) for run in runs}
+        left_weights = {folder.run_id: weights[folder.run_id] for folder in left}
+        with SweepProgress(left_weights, len(folders)) as progress:
+            run_to_the_end(left, self.plan.executor, self.order, progress.listen, self.stop)
+        return folders
+
+    def tune(self) -> list[PlannedRun]:
+        """Choose a learning rate for each arm and length, and return the runs with it; none after an interruption."""
+        runs = tuning_runs(self.plan.runs, self.plan.rates)
+        say(f"Choosing learning rates: {len(runs)} runs, judged on validation data alone.")
+        self.execute(runs)
+        if self.stop():
+            return []
+        tuned = read_tuning(self.store, runs)
+        chosen = choose_rates(tuned)
+        rows = tuning_rows(tuned, chosen)
+        write_rows(self.store.tuning_file, rows, TUNING_COLUMNS)
+        self._say_chosen(rows)
+        return self._unmixed(with_rates(self.plan.runs, chosen))
+
+    def _say_chosen(self, rows: Sequence[dict[str, Any]]) -> None:
+        counts: dict[str, dict[float, int]] = {}
+        for row in rows:
+            if row["chosen"] == "true":
+                of_arm = counts.setdefault(row["model"], {})
+                of_arm[row["learning_rate"]] = of_arm.get(row["learning_rate"], 0) + 1
+        for model, rates in counts.items():
+            said = ", ".join(f"{rate:g} at {count}" for rate, count in sorted(rates.items()))
+            say(f"  {model}: {said} of its trainings")
+        at_edge = sum(row["at_edge"] == "true" for row in rows)
+        if at_edge:
+            say(
+                f"  {at_edge} of the chosen rates lie at the edge of the grid: a better one may lie beyond. "
+                f"Which: {self.store.tuning_file}"
+            )
+
+    def _unmixed(self, runs: list[PlannedRun]) -> list[PlannedRun]:
+        """Refuse to go on in a folder where the same runs stand as arms of a rate that a person had named."""
+        for run in runs:
+            folder = self.store.folder(run.spec.run_id)
+            if folder.spec_file.exists() and folder.read_spec().get("variant") != run.spec.variant:
+                raise UserError(
+                    f"{folder.path} was made with a learning rate named by hand, so its row counts as another arm. "
+                    "Use another --name for the tuned sweep."
+                )
+        return runs
+
+    def longer(self, runs: Sequence[PlannedRun], factor: int) -> list[PlannedRun]:
+        """Return the runs next to each breakdown with a larger budget."""
+        longer = longer_runs(runs, self._breakdowns(runs), factor)
+        say(f"With {factor} times the budget around each breakdown: {len(longer)} runs.")
+        return longer
+
+    def _breakdowns(self, runs: Sequence[PlannedRun]) -> list[FoundBreakdown]:
+        from attnbench.analysis.breakdown import breakdown_table
+        from attnbench.runs.tables import join_metrics
+
+        own = {run.spec.run_id for run in runs}
+        rows = [row for row in self.store.collect(on_damage=lambda _: None) if row["run_id"] in own]
+        if not rows:
+            return []
+        table = breakdown_table(join_metrics(rows))
+        table = table[(table["score"] == "token_accuracy") & (table["threshold"] == "L50")]
+        names = ("task", "model", "variant", "protocol", "hidden_size", "length", "censored")
+        return [
+            FoundBreakdown(**{name: row[name] for name in names}) for row in table.to_dict(orient="records")
+        ]
+
+
+def work_of(run: PlannedRun) -> float:
+    """Return target tokens, about: the budget times the batch times the middle of the lengths."""
+    lengths, training = run.spec.lengths, run.spec.training
+    return training.steps * training.batch_size * (lengths.minimum + lengths.maximum) / 2
+
+
+def _say_note(event: Any) -> None:
+    say(event.text)

@@ -1,0 +1,106 @@
+"""Tuned and longer sweeps, from the command to their tables."""
+
+import pytest
+
+from attnbench.cli import sweep_run
+from attnbench.errors import UserError
+from tests.commands import TINY_SWEEP, attnbench, rows_of, run_folders
+
+TUNED = (*TINY_SWEEP, "--models", "fixed", "--seeds", "2", "--tune-rates", "1e-3,1e-2")
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    results = tmp_path_factory.mktemp("tuned")
+    finished = attnbench(*TUNED, "--results", results, "--longer", "2")
+    assert finished.status == 0
+    return results / "quick-reverse", finished
+
+
+def test_the_grid_is_kept_with_what_was_chosen(tuned):
+    folder, finished = tuned
+    grid = rows_of(folder / "tuning.csv")
+    assert len(grid) == 2 * 2
+    assert [row["chosen"] for row in grid].count("true") == 2
+    assert all(float(row["validation_nats"]) > 0 for row in grid)
+    assert "2 of the chosen rates lie at the edge of the grid" in finished.err
+
+
+def test_no_test_of_an_unchosen_rate_is_in_any_table(tuned):
+    folder, _ = tuned
+    chosen = {
+        (row["train_max_length"], float(row["learning_rate"]))
+        for row in rows_of(folder / "tuning.csv")
+        if row["chosen"] == "true"
+    }
+    rows = rows_of(folder / "metrics.csv")
+    assert {(row["length"], float(row["learning_rate"])) for row in rows} == chosen
+    unchosen = {row["run_id"] for row in rows_of(folder / "tuning.csv") if row["chosen"] == "false"}
+    for run_id in unchosen:
+        assert rows_of(folder / "runs" / run_id / "metrics.csv") == []
+
+
+def test_the_rate_is_no_part_of_a_tuned_variant(tuned):
+    folder, _ = tuned
+    assert all("learning_rate" not in row["variant"] for row in rows_of(folder / "metrics.csv"))
+
+
+def test_the_lengths_around_the_breakdown_have_rows_of_the_larger_budget(tuned):
+    folder, finished = tuned
+    steps = {
+        (row["length"], part)
+        for row in rows_of(folder / "metrics.csv")
+        for part in row["variant"].split(";")
+        if part.startswith("training.steps=")
+    }
+    assert steps == {(length, f"training.steps={budget}") for length in "23" for budget in (4, 8)}
+    assert "With 2 times the budget around each breakdown: 4 runs." in finished.err
+
+
+def test_the_same_command_again_trains_nothing(tuned):
+    folder, _ = tuned
+    before = {path: (path / "status.json").stat().st_mtime_ns for path in run_folders(folder)}
+    assert attnbench(*TUNED, "--results", folder.parent, "--longer", "2").status == 0
+    assert {path: (path / "status.json").stat().st_mtime_ns for path in run_folders(folder)} == before
+
+
+def test_a_dry_run_counts_the_grid_and_says_what_follows(tmp_path):
+    finished = attnbench(*TUNED, "--results", tmp_path, "--dry-run", "--longer", "3")
+    assert (finished.status, list(tmp_path.iterdir())) == (0, [])
+    assert "to choose a rate by validation" in finished.out
+    assert "4 runs, 4 to do: at most 16 steps" in finished.out
+    assert "Then the chosen rates with the other seeds: 2 runs, at most 8 steps." in finished.out
+    assert "with 3 times the budget" in finished.out
+
+
+def test_rates_named_by_hand_and_tuned_ones_do_not_share_a_folder(tmp_path):
+    by_hand = [word for word in TUNED if word not in ("--tune-rates", "1e-3,1e-2")]
+    rates = "training.learning_rate=1e-3,1e-2"
+    assert attnbench(*by_hand, rates, "--results", tmp_path).status == 0
+    finished = attnbench(*TUNED, "--results", tmp_path)
+    assert finished.status == 2
+    assert "Use another --name for the tuned sweep." in finished.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--tune-rates", "1e-3"), "at least two different learning rates"),
+        (("--tune-rates", "1e-3,1e-2", "training.learning_rate=1e-3"), "say the same thing twice"),
+        (("--longer", "1"), "2 or more"),
+    ],
+)
+def test_bad_words_exit_2_and_leave_nothing(tmp_path, words, message):
+    finished = attnbench(*TINY_SWEEP, "--results", tmp_path, *words)
+    assert (finished.status, list(tmp_path.iterdir())) == (2, [])
+    assert message in finished.err
+
+
+def test_an_unfair_comparison_is_stopped_before_anything_is_written(tmp_path, monkeypatch):
+    def refuse(specs):
+        raise UserError("unfair")
+
+    monkeypatch.setattr(sweep_run, "check_comparison", refuse)
+    finished = attnbench(*TINY_SWEEP, "--results", tmp_path)
+    assert (finished.status, list(tmp_path.iterdir())) == (2, [])
+    assert "unfair" in finished.err
