@@ -31,6 +31,7 @@ COMPARISON_COLUMNS = (
     "pairs",
     "p_one_sided",
     "p_floor",
+    "short",
     "equivalent",
     "shared_min",
     "shared_max",
@@ -44,7 +45,8 @@ def comparison_table(metrics: pd.DataFrame, baseline: str = DEFAULT_BASELINE) ->
     A gap is the arm's accuracy minus its baseline's, of the same seed. One row of the kind "contrast" has the gap
     averaged over log length on the lengths that all pairs share (`shared_min` to `shared_max`), and the exact
     one-sided sign-flip test of it; a row of the kind "length" describes each length that some pair has. `low`
-    and `high` are Student t intervals over pairs. `equivalent` is known at short lengths that have an interval.
+    and `high` are Student t intervals over pairs. At `short` lengths the baseline's mean comes 0.9 of the way from
+    chance to perfect; there `equivalent` says whether the interval, if any, lies within 0.02 of 0.
     """
     metrics = narrowest_buckets(metrics)
     arms, numbers = number_arms(metrics)
@@ -121,9 +123,9 @@ def _by_length(gaps: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     means = rows.groupby(["arm", "length"])[["value", "chance"]].mean()
     of_baseline = means.reindex(pd.MultiIndex.from_frame(table[["baseline", "length"]]))
     chance, value = of_baseline["chance"].to_numpy(float), of_baseline["value"].to_numpy(float)
-    is_short = value >= chance + SHORT * (1 - chance)
+    table["short"] = pd.array(value >= chance + SHORT * (1 - chance), dtype="boolean")
     is_within = (table["low"] >= -EQUIVALENT) & (table["high"] <= EQUIVALENT)
-    is_known = is_short & table["low"].notna()
+    is_known = table["short"] & table["low"].notna()
     table["equivalent"] = is_within.astype("boolean").where(is_known)
     return table.drop(columns="baseline").assign(kind="length")
 

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnbench.cli.places import find_store
-from attnbench.errors import DamagedFileError, UserError
+from attnbench.errors import DamagedFileError, UserError, unknown
 from attnbench.runs.store import RunStore
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from attnbench.report.verdict_tables import VerdictTables
 
 
 def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
@@ -56,14 +58,19 @@ def _check_merged(store: RunStore) -> None:
 
 
 def draw_folder(
-    store: RunStore, is_drawn: bool, is_table_shown: bool, on_damage: Callable[[str], None]
+    store: RunStore,
+    is_drawn: bool,
+    is_table_shown: bool,
+    on_damage: Callable[[str], None],
+    baseline: str | None = None,
 ) -> list[Path]:
-    """Merge the runs of a folder, then write its tables and figures; return what was written."""
+    """Merge the runs of a folder, then write its tables, verdict and figures; return what was written."""
     from attnbench.runs.tables import join_metrics
 
     rows = store.collect(on_damage)
     store.write_metrics(rows)
-    return [store.metrics_file, *draw_metrics([join_metrics(rows)], store.path, is_drawn, is_table_shown)]
+    drawn = draw_metrics([join_metrics(rows)], store.path, is_drawn, is_table_shown, baseline=baseline)
+    return [store.metrics_file, *drawn]
 
 
 def join_sweeps(metrics: "Sequence[pd.DataFrame]") -> "pd.DataFrame":
@@ -73,39 +80,98 @@ def join_sweeps(metrics: "Sequence[pd.DataFrame]") -> "pd.DataFrame":
     return pd.concat(metrics, ignore_index=True).drop_duplicates(["run_id", "length_min", "length"])
 
 
+def check_baseline(metrics: "Sequence[pd.DataFrame]", baseline: str) -> None:
+    """Refuse a baseline that is no model of these sweeps.
+
+    Raises:
+        UserError: naming those there are.
+    """
+    models = sorted({model for table in metrics for model in table["model"]})
+    if baseline not in models:
+        raise unknown("baseline", baseline, models)
+
+
 def draw_metrics(
     metrics: "Sequence[pd.DataFrame]",
     out: Path,
     is_drawn: bool,
     is_table_shown: bool,
     is_copied: bool = False,
+    baseline: str | None = None,
 ) -> list[Path]:
-    """Write curve.csv, breakdown.csv and the figures into a folder, and print the table.
+    """Write the tables, the verdict and the figures into a folder, and print table and verdict.
 
-    Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself.
+    Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself. Arms are
+    compared with the `baseline`, by default with `fixed` where it is there.
     """
-    from attnbench.analysis.breakdown import breakdown_table
-    from attnbench.analysis.curves import curve_table
+    from attnbench.report.verdict import verdict_text
+    from attnbench.runs.files import write_atomically
     from attnbench.runs.tables import write_table
 
     joined = join_sweeps(metrics)
-    curve, breakdown = curve_table(joined), breakdown_table(joined)
+    tables = _analyse(joined, baseline)
+    verdict = verdict_text(tables)
     out.mkdir(parents=True, exist_ok=True)
-    files = [out / "curve.csv", out / "breakdown.csv"]
-    write_table(files[0], curve)
-    write_table(files[1], breakdown)
-    if is_copied:
-        files.insert(0, out / "metrics.csv")
-        write_table(files[0], joined)
+    files = []
+    for name, table in _files_of(tables, is_copied).items():
+        files.append(out / name)
+        write_table(files[-1], table)
+    files.append(out / "verdict.md")
+    write_atomically(files[-1], verdict.encode())
     if is_table_shown:
-        from rich.console import Console
-
-        from attnbench.report.summary import summary_table
-
-        Console().print(summary_table(joined, curve, breakdown))
+        _print(tables, verdict)
     if is_drawn:
         from attnbench.report.figure import draw_sweep_figures, save_figure
 
-        for name, figure in draw_sweep_figures(joined, curve, breakdown).items():
+        for name, figure in draw_sweep_figures(joined, tables.curve, tables.breakdown).items():
             files += save_figure(figure, out / name)
     return files
+
+
+def _analyse(metrics: "pd.DataFrame", baseline: str | None) -> "VerdictTables":
+    """Compute all tables of joined metrics."""
+    from attnbench.analysis.breakdown import breakdown_table
+    from attnbench.analysis.capacity import capacity_table
+    from attnbench.analysis.comparison import comparison_table
+    from attnbench.analysis.curves import curve_table
+    from attnbench.analysis.longer import longer_table
+    from attnbench.analysis.pairing import DEFAULT_BASELINE
+    from attnbench.report.verdict_tables import VerdictTables
+
+    wanted = baseline or DEFAULT_BASELINE
+    return VerdictTables(
+        metrics=metrics,
+        curve=curve_table(metrics),
+        breakdown=breakdown_table(metrics),
+        comparison=comparison_table(metrics, wanted),
+        capacity=capacity_table(metrics),
+        longer=longer_table(metrics),
+        baseline=wanted if (metrics["model"] == wanted).any() else None,
+    )
+
+
+def _files_of(tables: "VerdictTables", is_copied: bool) -> "dict[str, pd.DataFrame]":
+    """Return the tables to write by the names of their files; bits and longer budgets only where there are any."""
+    from attnbench.analysis.price import price_table
+
+    files = {"metrics.csv": tables.metrics} if is_copied else {}
+    files |= {
+        "curve.csv": tables.curve,
+        "breakdown.csv": tables.breakdown,
+        "comparison.csv": tables.comparison,
+    }
+    where_any = {"capacity.csv": tables.capacity, "longer.csv": tables.longer}
+    files |= {name: table for name, table in where_any.items() if not table.empty}
+    return files | {"price.csv": price_table(tables.metrics)}
+
+
+def _print(tables: "VerdictTables", verdict: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from attnbench.report.summary import summary_table
+
+    console = Console()
+    console.print(summary_table(tables.metrics, tables.curve, tables.breakdown))
+    # Not as markup: intervals stand in brackets.
+    console.print(Text(verdict.rstrip()))

@@ -9,6 +9,7 @@ from attnbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 def check_figure(name: str) -> None:
@@ -41,9 +42,7 @@ def draw_figure(name: str, metrics: "Sequence[pd.DataFrame]", out: Path, is_copi
 
 def _draw_memory(metrics: "pd.DataFrame", out: Path) -> list[Path]:
     from attnbench.analysis.memory import memory_table
-    from attnbench.report.figure import save_figure
     from attnbench.report.memory_figure import draw_memory_figure
-    from attnbench.runs.tables import write_table
 
     memory = memory_table(metrics)
     if memory.empty:
@@ -51,10 +50,51 @@ def _draw_memory(metrics: "pd.DataFrame", out: Path) -> list[Path]:
             "--figure memory: expected rows with token_accuracy and chance_accuracy, from which L50 is found; "
             "no row has both. Without --figure, what there is is drawn."
         )
+    return _write("memory", memory, draw_memory_figure(memory), out)
+
+
+def _draw_capacity(metrics: "pd.DataFrame", out: Path) -> list[Path]:
+    from attnbench.analysis.breakdown import breakdown_table
+    from attnbench.analysis.capacity import capacity_table
+    from attnbench.analysis.curves import curve_table
+    from attnbench.report.capacity_figure import draw_capacity_figure
+    from attnbench.report.panels import split_panels
+
+    capacity = capacity_table(metrics)
+    if capacity.empty:
+        raise UserError(
+            "--figure capacity: expected rows with bits_recovered and bits_available; no row has both, as with "
+            "real text, whose entropy nobody knows. Without --figure, what there is is drawn."
+        )
+    panels = split_panels(metrics, curve_table(metrics), breakdown_table(metrics))
+    return _write("capacity", capacity, draw_capacity_figure(panels, capacity), out)
+
+
+def _draw_price(metrics: "pd.DataFrame", out: Path) -> list[Path]:
+    from attnbench.analysis.price import price_table, seed_prices
+    from attnbench.report.price_figure import draw_price_figure
+
+    price = price_table(metrics)
+    if price["length"].isna().all():
+        raise UserError(
+            "--figure price: expected runs of their own for each length (protocol per_length) with steps and "
+            "chance_accuracy; there are none. Without --figure, what there is is drawn."
+        )
+    return _write("price", price, draw_price_figure(price, seed_prices(metrics)), out)
+
+
+def _write(name: str, table: "pd.DataFrame", figure: "Figure", out: Path) -> list[Path]:
+    from attnbench.report.figure import save_figure
+    from attnbench.runs.tables import write_table
+
     out.mkdir(parents=True, exist_ok=True)
-    write_table(out / "memory.csv", memory)
-    return [out / "memory.csv", *save_figure(draw_memory_figure(memory), out / "memory")]
+    write_table(out / f"{name}.csv", table)
+    return [out / f"{name}.csv", *save_figure(figure, out / name)]
 
 
 # What a person may ask for; each function takes the joined metrics and the folder to write to.
-FIGURES: "Mapping[str, Callable[[pd.DataFrame, Path], list[Path]]]" = {"memory": _draw_memory}
+FIGURES: "Mapping[str, Callable[[pd.DataFrame, Path], list[Path]]]" = {
+    "memory": _draw_memory,
+    "capacity": _draw_capacity,
+    "price": _draw_price,
+}

@@ -7,13 +7,13 @@ from attnbench.report.captions import figure_caption
 from attnbench.report.panels import Panel
 
 _PLATEAU = (
-    "Bands: a plateau, the longest run of at least two lengths up to the longest tested, all beyond the last with "
+    "A plateau is the longest run of at least two lengths up to the longest tested, all beyond the last with "
     "95 % of the bits available, over which the slope of the bits in log2 length has a 95 % t interval over seeds "
-    "that includes 0 and ends below half the slope of the bits available; the interval of its level, the band, does "
-    "not end below what was held at a shorter length."
+    "that includes 0 and ends below half the slope of the bits available; the interval of its level, drawn as a "
+    "band, does not end below what was held at a shorter length."
 )
 _CUT = "Bars of few seeds that differ may leave the panel."
-_NO_PLATEAU = "No arm levels off in this sense."
+_NO_PLATEAU = "No arm has one."
 _LEARNT = "A plateau is the capacity learned at this size and budget, not what the numbers could hold."
 _SIZES = (
     "Below: the level of the plateau against the size of the context, with its interval; an arrow marks an arm "
@@ -30,7 +30,8 @@ def capacity_caption(panels: Sequence[Panel], found: Sequence[Capacity], has_siz
     sentences = [
         figure_caption(panels, ["bits_recovered"]),
         _CUT,
-        f"{_PLATEAU} {_LEARNT}" if has_plateau else _NO_PLATEAU,
+        _PLATEAU,
+        _LEARNT if has_plateau else _NO_PLATEAU,
         _SIZES if has_sizes else "",
         f"Not drawn below, since no number crosses: {', '.join(without_context)}."
         if has_sizes and without_context

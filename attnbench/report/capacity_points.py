@@ -58,12 +58,15 @@ def capacity_note(capacity: Capacity) -> str:
 
 def level_words(capacity: Capacity) -> str:
     """Return the level of a plateau with its interval, if any, and per number of the context."""
-    interval = "" if pd.isna(capacity.low) else f" [{_bits(capacity.low)}, {_bits(capacity.high)}]"
+    interval = "" if pd.isna(capacity.low) else f" [{bits_text(capacity.low)}, {bits_text(capacity.high)}]"
     per = capacity.bits / capacity.context_size if capacity.context_size > 0 else math.nan
-    return f"{_bits(capacity.bits)} bits{interval}" + ("" if math.isnan(per) else f", {per:.2f} per number")
+    return f"{bits_text(capacity.bits)} bits{interval}" + (
+        "" if math.isnan(per) else f", {per:.2f} per number"
+    )
 
 
-def _bits(number: float) -> str:
+def bits_text(number: float) -> str:
+    """Return bits with one digit behind the point."""
     return f"{round(number, 1) + 0.0:.1f}"  # never "-0.0"
 
 

@@ -50,7 +50,10 @@ def test_without_the_option_the_figures_against_length_are_drawn(sweep):
 def test_an_unknown_figure_is_wrong_use_and_names_the_nearest(sweep):
     done = attnbench("plot", sweep, "--figure", "memry")
     assert done.status == 2
-    assert done.err == "attnbench: Unknown figure 'memry'. Known: memory. Did you mean memory?\n"
+    assert (
+        done.err
+        == "attnbench: Unknown figure 'memry'. Known: capacity, memory, price. Did you mean memory?\n"
+    )
     assert names_in(sweep) == ["metrics.csv"]
     # The name is looked at before the sweep.
     assert "Unknown figure" in attnbench("plot", sweep / "absent", "--figure", "nothing").err
@@ -61,4 +64,35 @@ def test_a_sweep_without_accuracies_has_no_memory_figure_and_says_why(sweep, tmp
     done = attnbench("plot", sweep, "--figure", "memory", "--out", tmp_path / "out")
     assert done.status == 2
     assert "token_accuracy" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_price_figure_is_written_with_its_table(sweep):
+    done = attnbench("plot", sweep, "--figure", "price")
+    assert (done.status, done.out) == (0, "")
+    assert names_in(sweep) == ["metrics.csv", "price.csv", "price.png", "price.svg"]
+    assert [row["seeds_censored"] for row in rows_of(sweep / "price.csv")] == ["1"] * 4
+
+
+def test_the_capacity_figure_is_written_with_its_table(sweep):
+    assert attnbench("plot", sweep, "--figure", "capacity").status == 0
+    assert names_in(sweep) == ["capacity.csv", "capacity.png", "capacity.svg", "metrics.csv"]
+    assert [row["kind"] for row in rows_of(sweep / "capacity.csv")] == ["length", "length", "plateau"] * 2
+
+
+@pytest.mark.parametrize(
+    ("figure", "values", "reason"),
+    [
+        ("capacity", {"bits_recovered": None}, "expected rows with bits_recovered and bits_available"),
+        ("price", {"protocol": "mixed"}, "expected runs of their own for each length"),
+        ("price", {"steps": None}, "expected runs of their own for each length"),
+    ],
+)
+def test_a_sweep_that_a_figure_cannot_show_is_refused_with_the_reason(
+    sweep, tmp_path, figure, values, reason
+):
+    write_rows(sweep / "metrics.csv", curve_rows({4: [1.0]}, **values))
+    done = attnbench("plot", sweep, "--figure", figure, "--out", tmp_path / "out")
+    assert done.status == 2
+    assert f"--figure {figure}: {reason}" in done.err
     assert not (tmp_path / "out").exists()

@@ -4,11 +4,16 @@ import sys
 
 import pytest
 
+from attnbench.runs.columns import write_rows
 from tests.commands import attnbench, contents, rows_of, run_folders
 
 DRAWN = {f"{name}.{kind}" for name in ("accuracy_vs_length", "bits_vs_length") for kind in ("png", "svg")} | {
     "curve.csv",
     "breakdown.csv",
+    "comparison.csv",
+    "capacity.csv",
+    "price.csv",
+    "verdict.md",
 }
 
 
@@ -161,3 +166,85 @@ def test_a_place_that_cannot_be_written_is_found_before_drawing(swept, tmp_path)
         swept, "--out", tmp_path / "file"
     )
     assert "is a file" in refused(swept, "--out", tmp_path / "file" / "below")
+
+
+def test_the_verdict_is_printed_after_the_table_and_saved(swept):
+    finished = attnbench("plot", swept)
+    verdict = (swept / "verdict.md").read_text()
+    assert verdict.startswith("reverse: one model per length; 2 to 3 tokens; hidden size 8, ")
+    assert "No verdict on the comparison of luong general with fixed: 1 pair of seeds" in verdict
+    assert " ".join(finished.out.split()).endswith(" ".join(verdict.split()))
+
+
+def test_another_baseline_turns_the_comparison_round(swept):
+    def gap():
+        rows = rows_of(swept / "comparison.csv")
+        (row,) = [row for row in rows if row["kind"] == "contrast" and row["score"] == "token_accuracy"]
+        return row["baseline"], row["model"], float(row["gap"])
+
+    assert attnbench("plot", swept).status == 0
+    there = gap()
+    assert attnbench("plot", swept, "--baseline", "luong_general").status == 0
+    assert gap() == ("luong_general", "fixed", pytest.approx(-there[2]))
+    assert there[:2] == ("fixed", "luong_general")
+
+
+def test_an_unknown_baseline_is_wrong_use_and_draws_nothing(swept):
+    before = contents(swept)
+    assert "Unknown baseline 'fixt'. Known: fixed, luong_general. Did you mean fixed?" in refused(
+        swept, "--baseline", "fixt"
+    )
+    assert "--baseline belongs to the comparison" in refused(
+        swept, "--figure", "price", "--baseline", "fixed"
+    )
+    assert contents(swept) == before
+
+
+def test_without_the_default_baseline_nothing_is_compared_and_the_verdict_says_so(swept, tmp_path):
+    rows = [row for row in rows_of(swept / "metrics.csv") if row["model"] != "fixed"]
+    write_rows(tmp_path / "metrics.csv", rows)
+    finished = attnbench("plot", tmp_path / "metrics.csv")
+    assert finished.status == 0
+    assert "there is no baseline arm" in (tmp_path / "verdict.md").read_text()
+    assert rows_of(tmp_path / "comparison.csv") == []
+
+
+def damaged_table(swept, line, column, cell):
+    """Put a cell into the table by the number of its line, and return the path."""
+    table = swept / "metrics.csv"
+    rows = rows_of(table)
+    rows[line - 2][column] = cell
+    write_rows(table, rows)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "expected"),
+    [
+        ("token_accuracy", "1.2", "expected a number from 0 to 1, found '1.2'"),
+        ("teacher_forced_accuracy", "-0.1", "expected a number from 0 to 1, found '-0.1'"),
+        ("bits_recovered", "many", "expected a number, found 'many'"),
+        ("steps_to_90", "1.5", "expected a whole number of 0 or more, found '1.5'"),
+        ("seed", "", "expected a whole number of 0 or more, found an empty cell"),
+    ],
+)
+def test_a_cell_that_cannot_be_is_named_with_file_row_and_column(swept, column, cell, expected):
+    table = damaged_table(swept, 3, column, cell)
+    assert f"{table}, line 3, column '{column}': {expected}" in refused(table)
+
+
+def test_a_row_that_is_there_twice_is_named(swept):
+    table = swept / "metrics.csv"
+    rows = rows_of(table)
+    write_rows(table, [*rows, rows[1]])
+    found = refused(table)
+    assert f"{table}, line {len(rows) + 2}, column 'run_id'" in found
+    assert f"{rows[1]['run_id']} at length {rows[1]['length']} is there already (line 3)" in found
+
+
+def test_missing_columns_are_named(swept):
+    table = swept / "metrics.csv"
+    lines = [line.split(",") for line in table.read_text().splitlines()]
+    places = [i for i, name in enumerate(lines[0]) if name not in ("seed", "steps")]
+    table.write_text("".join(",".join(cells[i] for i in places) + "\n" for cells in lines))
+    assert f"{table}, line 1: lacks the columns seed, steps" in refused(table)
