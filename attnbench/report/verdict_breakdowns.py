@@ -8,9 +8,8 @@ import pandas as pd
 from attnbench.analysis.breakdown import Breakdown
 from attnbench.report.breakdown_words import breakdown_cell, breakdown_note, length_text
 from attnbench.report.panels import ArmRows
-from attnbench.report.verdict_tables import Setting, joined
+from attnbench.report.verdict_tables import FREE_RUNNING, TEACHER_FORCED, Setting, joined
 
-SCORE = "token_accuracy"
 # Only a budget so many times larger says whether memory is the limit.
 SEVERAL = 3
 _HALF = "half of the way from perfect to chance"
@@ -18,8 +17,8 @@ _HALF = "half of the way from perfect to chance"
 
 def breakdown_sentences(setting: Setting) -> list[str]:
     """Say of every arm where its free-running accuracy fell, or that it did not."""
-    found = [(rows, rows.breakdown(SCORE)) for rows in setting.arms]
-    known = [(rows, each) for rows, each in found if each is not None]
+    own = setting.breakdowns[FREE_RUNNING]
+    known = [(rows, own[rows.arm]) for rows in setting.arms if rows.arm in own]
     fallen = [(rows, each) for rows, each in known if not each.censored]
     sentences = [_fallen(setting, rows, each) for rows, each in fallen]
     for censored, words in (
@@ -38,14 +37,12 @@ def breakdown_sentences(setting: Setting) -> list[str]:
 
 def is_memory_shown(setting: Setting, rows: ArmRows) -> bool:
     """Whether a rerun with several times the budget left the breakdown where it was."""
-    return any(
-        arm == rows.arm and row.factor >= SEVERAL and pd.notna(row.moved) and not row.moved
-        for arm, row in setting.rows_of(setting.tables.longer)
-    )
+    row = setting.longer.get(rows.arm)
+    return row is not None and row.factor >= SEVERAL and pd.notna(row.moved) and not row.moved
 
 
 def _fallen(setting: Setting, rows: ArmRows, found: Breakdown) -> str:
-    tested = sorted(rows.points(SCORE)["length"])
+    tested = sorted(rows.points(FREE_RUNNING)["length"])
     note = breakdown_note(found, tested[0], tested[-1]).removeprefix(f"{found.threshold} ")
     where = note.replace(breakdown_cell(found), _length(found, setting.unit))
     return (
@@ -72,10 +69,9 @@ def _ended(setting: Setting, rows: ArmRows, found: Breakdown, tested: Sequence[i
 
 def _longer(setting: Setting, rows: ArmRows) -> str:
     """Say what a longer budget did to the breakdown; without one it is the breakdown at this budget."""
-    own = [row for arm, row in setting.rows_of(setting.tables.longer) if arm == rows.arm]
-    if not own:
+    row = setting.longer.get(rows.arm)
+    if row is None:
         return "; this holds at this budget"
-    row = own[0]
     sign = {"above": "> ", "below": "< "}.get(row.censored_after, "")
     after = "not learnt" if math.isnan(row.length_after) else f"{sign}{length_text(row.length_after)}"
     rerun = f"; with {row.factor:.3g} times the budget ({row.budget_after:,} steps) it stood at {after}"
@@ -91,21 +87,14 @@ def _longer(setting: Setting, rows: ArmRows) -> str:
 
 
 def _teacher_forced(setting: Setting) -> list[str]:
-    found = [(rows, rows.breakdown("teacher_forced_accuracy")) for rows in setting.arms]
+    own = setting.breakdowns[TEACHER_FORCED]
+    found = [(arm, own[arm]) for arm in setting.labels if arm in own and own[arm].censored != "not_learnt"]
     cells = [
-        f"{setting.labels[rows.arm]} {breakdown_cell(each)}"
-        for rows, each in found
-        if each is not None and each.censored not in ("above", "not_learnt")
+        f"{setting.labels[arm]} {breakdown_cell(each)}" for arm, each in found if each.censored != "above"
     ]
     if cells:
         return [f"Teacher-forced, where errors do not compound: {', '.join(cells)}."]
-    return (
-        [f"Teacher-forced, where errors do not compound, none fell through {_HALF}."] if _any(found) else []
-    )
-
-
-def _any(found: Sequence[tuple[ArmRows, Breakdown | None]]) -> bool:
-    return any(each is not None and each.censored != "not_learnt" for _, each in found)
+    return [f"Teacher-forced, where errors do not compound, none fell through {_HALF}."] if found else []
 
 
 def _with_context(setting: Setting, rows: ArmRows) -> str:

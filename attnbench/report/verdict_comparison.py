@@ -6,11 +6,10 @@ from typing import Any
 import pandas as pd
 
 from attnbench.analysis.arms import Arm
-from attnbench.report.capacity_points import Capacity, bits_text, capacities, level_words
+from attnbench.report.capacity_points import Capacity, bits_text, level_words
 from attnbench.report.style import model_style
 from attnbench.report.verdict_tables import Setting, joined
 
-SCORE = "token_accuracy"
 # No verdict on fewer pairs, whatever their gap.
 LEAST_PAIRS = 3
 
@@ -19,12 +18,12 @@ Rows = Sequence[tuple[Arm, Any]]
 
 def contrasts(setting: Setting) -> Rows:
     """Return the rows of the contrast fixed in advance, of the free-running accuracy."""
-    return [(arm, row) for arm, row in _comparison(setting) if row.kind == "contrast"]
+    return [(arm, row) for arm, row in _in_order(setting) if row.kind == "contrast"]
 
 
 def comparison_sentences(setting: Setting) -> list[str]:
     """Say what the contrast shows; where it shows nothing, why."""
-    baseline, rows = setting.tables.baseline, contrasts(setting)
+    baseline, rows = setting.baseline, contrasts(setting)
     if baseline is None:
         return ["Nothing was compared: there is no baseline arm (fixed, unless --baseline names another)."]
     name = model_style(baseline).name
@@ -46,8 +45,7 @@ def comparison_sentences(setting: Setting) -> list[str]:
 
 def bits_sentences(setting: Setting) -> list[str]:
     """Say how many bits each arm was seen to hold, and whether they level off."""
-    found = capacities(setting.tables.capacity)
-    own = [found[arm] for arm in setting.labels if arm in found]
+    own = setting.capacities
     parts = [_held(setting, each) for each in own if each.is_plateau]
     full = [setting.labels[each.arm] for each in own if each.status == "all_recovered"]
     parts += [f"at least 95 % at the longest length, {setting.longest}: {joined(full)}"] if full else []
@@ -68,10 +66,10 @@ def _held(setting: Setting, each: Capacity) -> str:
     )
 
 
-def _comparison(setting: Setting) -> Rows:
-    table = setting.tables.comparison
-    order = list(setting.labels)
-    return sorted(setting.rows_of(table[table["score"] == SCORE]), key=lambda entry: order.index(entry[0]))
+def _in_order(setting: Setting) -> Rows:
+    """Return the gaps in the order of legends."""
+    places = {arm: place for place, arm in enumerate(setting.labels)}
+    return sorted(setting.gaps, key=lambda entry: places[entry[0]])
 
 
 def _contrast_sentences(setting: Setting, rows: Rows, baseline: str) -> list[str]:
@@ -108,7 +106,7 @@ def _gap(setting: Setting, arm: Arm, row: Any) -> str:
 def _short_sentences(setting: Setting, baseline: str) -> list[str]:
     """Say at which short lengths an arm keeps what the baseline has."""
     parts: dict[Arm, dict[str, list[str]]] = {}
-    for arm, row in _comparison(setting):
+    for arm, row in _in_order(setting):
         if row.kind == "length" and row.short and row.pairs >= LEAST_PAIRS:
             verdict = "undecided" if pd.isna(row.equivalent) else "within" if row.equivalent else "not within"
             parts.setdefault(arm, {}).setdefault(verdict, []).append(str(row.length))

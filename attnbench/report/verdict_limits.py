@@ -1,11 +1,9 @@
 """The last sentences of a verdict: what was not shown, and how far its intervals can be trusted."""
 
-from typing import Any
-
 from attnbench.analysis.interval_caveats import FEW_SEEDS, may_cover_less
-from attnbench.report.verdict_breakdowns import SCORE, is_memory_shown
+from attnbench.report.verdict_breakdowns import is_memory_shown
 from attnbench.report.verdict_comparison import LEAST_PAIRS, contrasts
-from attnbench.report.verdict_tables import Setting, joined
+from attnbench.report.verdict_tables import FREE_RUNNING, Setting, joined
 
 # The usual level of a test; we only say where so few pairs cannot reach it.
 _USUAL_LEVEL = 0.05
@@ -19,10 +17,11 @@ def limit_sentences(setting: Setting) -> list[str]:
 
 
 def _breakdown_limits(setting: Setting) -> list[str]:
-    found = [(rows, rows.breakdown(SCORE)) for rows in setting.arms]
-    fallen = [(rows, each) for rows, each in found if each is not None and not each.censored]
-    untested = [rows for rows, _ in fallen if not is_memory_shown(setting, rows)]
-    beyond = [rows for rows, each in found if each is not None and each.censored == "above"]
+    own = setting.breakdowns[FREE_RUNNING]
+    known = [rows for rows in setting.arms if rows.arm in own]
+    fallen = [rows for rows in known if not own[rows.arm].censored]
+    untested = [rows for rows in fallen if not is_memory_shown(setting, rows)]
+    beyond = [rows for rows in known if own[rows.arm].censored == "above"]
     limits = []
     if untested:
         arms = joined(setting.labels[rows.arm] for rows in untested)
@@ -50,27 +49,24 @@ def _protocol_limits(setting: Setting) -> list[str]:
     limits = []
     if setting.panel.protocol == "extrapolation":
         limits.append("capacity apart from length generalisation, which this protocol mixes")
-    if any(not rows.points("bleu").empty for rows in setting.arms):
+    if setting.has_bleu:
         limits.append("a verdict on BLEU, which curve.csv describes")
     return limits
 
 
 def _coverage(setting: Setting) -> list[str]:
     """Say where intervals may hold less often than their name says."""
-    few = min(rows.metrics["seed"].nunique() for rows in setting.arms)
-    points: list[Any] = [
-        point for rows in setting.arms for point in rows.points(SCORE).itertuples(index=False)
-    ]
-    if few > 1 and may_cover_less(few):
+    numbers = [rows.metrics["seed"].nunique() for rows in setting.arms]
+    if max(numbers) == 1:
+        return ["One seed gives no interval."]
+    if may_cover_less(min(numbers)):
         return [
             f"Brackets are 95 % Student t intervals by name; fewer than {FEW_SEEDS} seeds cannot show whether they "
             "spread normally, and where they do not, intervals hold less often (docs/coverage.md)."
         ]
-    if any(may_cover_less(point.seeds, point.mean, point.low < point.high) for point in points):
+    if any(may_cover_less(point.seeds, point.mean, point.low < point.high) for _, point in setting.points):
         return [
             "Brackets are 95 % Student t intervals by name; of accuracies within 0.02 of perfect they hold less "
             "often (docs/coverage.md)."
         ]
-    return (
-        ["Brackets are 95 % Student t intervals over seeds."] if few > 1 else ["One seed gives no interval."]
-    )
+    return ["Brackets are 95 % Student t intervals over seeds."]

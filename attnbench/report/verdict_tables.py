@@ -1,16 +1,20 @@
 """What a verdict is made of: the tables of a sweep, cut into the arms that may be compared."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.arms import Arm
+from attnbench.analysis.arms import Arm, arms_of
+from attnbench.analysis.breakdown import Breakdown
 from attnbench.analysis.pairing import setting_of
+from attnbench.report.capacity_points import Capacity, capacities
 from attnbench.report.memory_points import arm_rows
 from attnbench.report.panels import ArmRows, Panel, split_panels
 from attnbench.report.style import arm_labels
+
+FREE_RUNNING, TEACHER_FORCED = "token_accuracy", "teacher_forced_accuracy"
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,22 @@ class VerdictTables:
 
 @dataclass(frozen=True)
 class Setting:
-    """The arms of one paragraph: one task, protocol, train range and training, with what is known of them."""
+    """The arms of one paragraph: one task, protocol, train range and training, with what is known of them.
+
+    Rows of tables stand beside their arm, with columns as attributes: `points` of curve.csv for the free-running
+    accuracy, `gaps` of comparison.csv for the same, `longer` of longer.csv. `breakdowns` are L50 by score.
+    """
 
     panel: Panel
     arms: Sequence[ArmRows]
     labels: dict[Arm, str]
-    tables: VerdictTables
+    baseline: str | None
+    points: Sequence[tuple[Arm, Any]]
+    gaps: Sequence[tuple[Arm, Any]]
+    longer: Mapping[Arm, Any]
+    breakdowns: Mapping[str, Mapping[Arm, Breakdown]]
+    capacities: Sequence[Capacity]
+    has_bleu: bool
 
     @property
     def unit(self) -> str:
@@ -45,31 +59,56 @@ class Setting:
         return self.panel.length_unit or "long"
 
     @property
-    def longest(self) -> int:
-        """The longest tested length."""
-        return max(int(rows.metrics["length"].max()) for rows in self.arms)
-
-    @property
     def shortest(self) -> int:
         """The shortest tested length."""
         return min(int(rows.metrics["length"].min()) for rows in self.arms)
 
-    def rows_of(self, table: pd.DataFrame) -> Iterator[tuple[Arm, Any]]:
-        """Yield the rows of a table that belong to these arms, each with its arm."""
-        arms = set(self.labels)
-        return ((arm, row) for arm, row in arm_rows(table) if arm in arms)
+    @property
+    def longest(self) -> int:
+        """The longest tested length."""
+        return max(int(rows.metrics["length"].max()) for rows in self.arms)
 
 
 def split_settings(tables: VerdictTables) -> list[Setting]:
     """Cut the tables into settings, in the order of the panels of figures."""
+    free = [table[table["score"] == FREE_RUNNING] for table in (tables.curve, tables.comparison)]
+    points, gaps = ([*arm_rows(table)] for table in free)
+    breakdowns = {score: _breakdowns(tables.breakdown, score) for score in (FREE_RUNNING, TEACHER_FORCED)}
+    longer, held = dict(arm_rows(tables.longer)), capacities(tables.capacity)
+    with_bleu = set(arms_of(tables.curve[tables.curve["score"] == "bleu"]))
     settings = []
-    for panel in split_panels(tables.metrics, tables.curve, tables.breakdown):
+    for panel, arms in _groups(split_panels(tables.metrics, tables.curve, tables.breakdown)):
+        labels = arm_labels([rows.arm for rows in arms])
+        settings.append(
+            Setting(
+                panel,
+                arms,
+                labels,
+                tables.baseline,
+                points=[entry for entry in points if entry[0] in labels],
+                gaps=[entry for entry in gaps if entry[0] in labels],
+                longer=longer,
+                breakdowns=breakdowns,
+                capacities=[held[arm] for arm in labels if arm in held],
+                has_bleu=not with_bleu.isdisjoint(labels),
+            )
+        )
+    return settings
+
+
+def _groups(panels: Iterable[Panel]) -> Iterator[tuple[Panel, list[ArmRows]]]:
+    for panel in panels:
         groups: dict[Arm, list[ArmRows]] = {}
         for rows in panel.arms:
             groups.setdefault(setting_of(rows.arm), []).append(rows)
-        for own in groups.values():
-            settings.append(Setting(panel, own, arm_labels([rows.arm for rows in own]), tables))
-    return settings
+        yield from ((panel, own) for own in groups.values())
+
+
+def _breakdowns(table: pd.DataFrame, score: str) -> dict[Arm, Breakdown]:
+    """Return the L50 of each arm that has the score."""
+    rows = table[(table["score"] == score) & (table["threshold"] == "L50")]
+    names = [field.name for field in fields(Breakdown)]
+    return {arm: Breakdown(**{name: getattr(row, name) for name in names}) for arm, row in arm_rows(rows)}
 
 
 def joined(words: Iterable[str]) -> str:

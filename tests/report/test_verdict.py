@@ -1,0 +1,190 @@
+import pytest
+
+from attnbench.analysis.capacity import capacity_table
+from attnbench.analysis.comparison import comparison_table
+from attnbench.analysis.longer import longer_table
+from attnbench.report.verdict import verdict_text
+from attnbench.report.verdict_tables import VerdictTables
+from tests.metrics_rows import curve_rows
+from tests.report.sweeps import FALLING, STAYING, sweep_of, text_rows, two_arms
+
+LONG = {"variant": "training.steps=6000", "steps": 6000}
+
+
+def verdict_of(rows, baseline="fixed"):
+    sweep = sweep_of(rows)
+    tables = VerdictTables(
+        *sweep,
+        comparison=comparison_table(sweep.metrics, baseline or "none"),
+        capacity=capacity_table(sweep.metrics),
+        longer=longer_table(sweep.metrics),
+        baseline=baseline,
+    )
+    return verdict_text(tables)
+
+
+def test_what_was_done_stands_first():
+    assert verdict_of(two_arms()).startswith(
+        "reverse: one model per length; 4 to 32 symbols; hidden size 64, 3 seeds, at most 1,500 training steps. "
+    )
+    text = verdict_of(two_arms(variant="model.cell=gru;training.steps=1000", steps=1000))
+    assert "hidden size 64, model.cell=gru, 3 seeds, at most 1,000 training steps." in text
+
+
+def test_breakdowns_have_their_length_interval_context_and_ends():
+    rows = two_arms()
+    for row in rows:
+        if row["model"] == "fixed" and row["length"] == 32:
+            row["stop_reason"] = "budget"
+    text = verdict_of(rows)
+    assert (
+        "fixed (context of 64 numbers) fell through half of the way from perfect to chance at 18.8 symbols ["
+        in text
+    )
+    assert "; at 16 and 32 symbols 3 of 6 runs were ended by their budget; this holds at this budget." in text
+    assert "luong general (context of 64 numbers) did not fall" in text
+    assert "up to 32 symbols." in text
+
+
+def test_without_an_interval_the_sentence_says_why():
+    text = verdict_of(curve_rows({4: [1.0], 32: [0.0]}))
+    assert "symbols (one seed);" in text
+    assert "One seed gives no interval." in text
+
+
+def test_arms_that_did_not_learn_or_lay_below_are_told_apart():
+    rows = curve_rows({4: [0.4], 8: [0.3]}) + curve_rows(
+        {4: [0.06], 8: [0.06]}, model="blind", context_size=0
+    )
+    text = verdict_of(rows)
+    assert (
+        "fixed (context of 64 numbers) lay below half of the way from perfect to chance already at the"
+        in text
+    )
+    assert (
+        "blind (context of 0 numbers) came nowhere 0.05 of the way from chance to perfect: not learnt" in text
+    )
+
+
+def test_the_contrast_has_gap_interval_p_pairs_and_floor():
+    # Gaps over log length: the trapezoid over 4, 8, 16, 32 of .01/3, .29/3, .39667, .69.
+    text = verdict_of(two_arms())
+    assert (
+        "Averaged over log length (4 to 32 symbols, 4 lengths), the free-running accuracy against fixed's was "
+        in text
+    )
+    assert "0.280 higher for luong general [" in text
+    assert (
+        "p = 0.125 (n = 3 pairs of seeds, exact one-sided sign-flip test, whose smallest p is 1/2^3 = 0.125)"
+        in text
+    )
+    assert "a p below 0.05, which 3 pairs cannot reach" in text
+
+
+def test_five_pairs_can_reach_the_usual_level():
+    rows = curve_rows({4: [0.5, 0.51, 0.52, 0.53, 0.54]}) + curve_rows({4: [0.9] * 5}, model="bahdanau")
+    text = verdict_of(rows)
+    assert "whose smallest p is 1/2^5 = 0.0312" in text
+    assert "cannot reach" not in text
+    assert "Brackets are 95 % Student t intervals over seeds." in text
+
+
+def test_below_three_pairs_there_is_no_verdict_and_the_sentence_says_so():
+    rows = curve_rows({4: [0.5, 0.6]}) + curve_rows({4: [0.9, 0.9]}, model="bahdanau")
+    text = verdict_of(rows)
+    assert (
+        "No verdict on the comparison of bahdanau with fixed: 2 pairs of seeds, and 3 are the least." in text
+    )
+    assert "p =" not in text
+    assert "higher" not in text
+
+
+def test_short_lengths_are_equivalent_not_or_undecided():
+    fixed = {4: [1.0] * 3, 8: [0.99, 0.991, 0.99], 16: [0.95, 0.93, 0.96], 32: [0.2] * 3}
+    rows = curve_rows(fixed) + curve_rows({length: [1.0] * 3 for length in fixed}, model="bahdanau")
+    assert (
+        "Where fixed is within a tenth of perfect, intervals of the gap in symbols: bahdanau within ±0.02 at 8, "
+        "not within ±0.02 at 16, without an interval at 4, all pairs being equal."
+    ) in verdict_of(rows)
+
+
+def test_without_a_baseline_nothing_is_compared():
+    assert "Nothing was compared: there is no baseline arm" in verdict_of(two_arms(), baseline=None)
+    assert "no other arm shares this setting" in verdict_of(curve_rows(FALLING))
+
+
+def test_memory_is_spoken_of_only_after_a_longer_budget_that_changed_nothing():
+    alone = verdict_of(two_arms())
+    assert "that memory, and not training, limits fixed" in alone
+    assert "the limit is one of memory" not in alone
+    stays = verdict_of(two_arms() + two_arms(**LONG)).split("\n\n")
+    assert (
+        "with 4 times the budget (6,000 steps) it stood at 18.8, within that interval: the limit is one of"
+        in stays[0]
+    )
+    assert "limits fixed" not in stays[0]
+    # The longer runs themselves have no longer ones.
+    assert "limits fixed" in stays[1]
+
+
+def test_a_breakdown_that_moved_was_limited_by_training():
+    text = verdict_of(two_arms() + curve_rows(STAYING, **LONG)).split("\n\n")[0]
+    assert (
+        "with 4 times the budget (6,000 steps) it stood at > 32, outside that interval: it was limited by training"
+        in text
+    )
+    assert "one of memory" not in text
+
+
+def test_a_little_more_budget_decides_nothing():
+    rows = two_arms() + two_arms(variant="training.steps=2000", steps=2000)
+    assert "so small a factor decides nothing" in verdict_of(rows)
+    assert "one of memory" not in verdict_of(rows)
+
+
+def test_a_rerun_without_an_interval_leaves_it_open():
+    rows = curve_rows({4: [1.0], 32: [0.0]}) + curve_rows({4: [1.0], 32: [0.0]}, **LONG)
+    text = verdict_of(rows)
+    assert "leaves open whether it moved" in text
+    assert "one of memory" not in text
+
+
+def test_bits_have_their_plateau_or_say_that_none_was_shown():
+    level = {4: [16] * 3, 8: [29, 30, 31], 16: [40, 42.2, 44], 32: [40.2, 42, 44]}
+    rows = two_arms()
+    for row in rows:
+        row["bits_available"] = 4.0 * row["length"]
+        bits = row["bits_available"] if row["model"] == "luong_general" else level[row["length"]][row["seed"]]
+        row["bits_recovered"] = bits
+    text = verdict_of(rows)
+    assert "42.1 bits [37." in text
+    assert (
+        "0.66 per number, levelling off from 16 symbols on, the capacity learnt at this size and budget (fixed)"
+        in text
+    )
+    assert "at least 95 % at the longest length, 32: luong general" in text
+    assert "at most, without a plateau shown: fixed 20.0" in verdict_of(curve_rows(FALLING))
+
+
+def test_extrapolation_and_bleu_are_limits():
+    ranges = {"protocol": "extrapolation", "train_min_length": 4, "train_max_length": 8}
+    assert "length generalisation, which this protocol mixes" in verdict_of(two_arms(**ranges))
+    assert "a verdict on BLEU" in verdict_of(text_rows(seeds=3))
+
+
+def test_several_comparisons_are_not_corrected():
+    assert "a correction for 2 comparisons" in verdict_of(two_arms() + curve_rows(STAYING, model="bahdanau"))
+
+
+@pytest.mark.parametrize(("seeds", "caveat"), [(3, "fewer than 5 seeds"), (6, "within 0.02 of perfect")])
+def test_intervals_that_may_cover_less_are_named(seeds, caveat):
+    accuracies = {4: [0.99 + 0.001 * seed for seed in range(seeds)]}
+    text = verdict_of(curve_rows(accuracies))
+    assert caveat in text
+    assert "(docs/coverage.md)" in text
+
+
+def test_settings_have_paragraphs_of_their_own():
+    rows = two_arms() + two_arms(task="copy") + two_arms(**LONG)
+    paragraphs = verdict_of(rows).strip().split("\n\n")
+    assert [text.partition(":")[0] for text in paragraphs] == ["copy", "reverse", "reverse"]
