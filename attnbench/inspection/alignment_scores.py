@@ -1,0 +1,130 @@
+"""Scores of weights against where the answers stand, and of the weights by themselves. Counts first, ratios last."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attnbench.batch import Batch
+from attnbench.inspection.distributions import as_shares, entropy_bits, jensen_shannon_bits
+
+
+@dataclass
+class AlignmentCounts:
+    """What was counted over scored words.
+
+    A word looks at the source position with the most weight; where several have as much, at each of them in part, so
+    that equal weights score what a guesser would. `gold` is the sure positions, `possible` the possible ones, which
+    include them. Words without a possible position, such as an end mark, are left out of every comparison with gold.
+
+    Attributes:
+        words: scored words.
+        with_gold: of these, those with a sure position: |A| against sure links.
+        with_possible: those with a possible one: |A|.
+        on_gold: |A ∩ S|.
+        on_possible: |A ∩ P|.
+        gold_links: |S|.
+        mass_on_gold: summed share of the weight on sure positions.
+        mass_on_possible: the same on possible ones, over `with_possible`.
+        entropy: summed, in bits.
+        change: summed over pairs of consecutive scored words, in bits.
+        pairs: how many such pairs there are.
+    """
+
+    words: int = 0
+    with_gold: int = 0
+    with_possible: int = 0
+    on_gold: float = 0.0
+    on_possible: float = 0.0
+    gold_links: int = 0
+    mass_on_gold: float = 0.0
+    mass_on_possible: float = 0.0
+    entropy: float = 0.0
+    change: float = 0.0
+    pairs: int = 0
+
+    def add(self, weights: Tensor, batch: Batch) -> None:
+        """Count the weights (batch, target_len, source_len) of a batch, 0 at padding."""
+        shares = as_shares(weights.float())
+        self.words += int(batch.scored.sum())
+        self.entropy += _sum(entropy_bits(shares), batch.scored)
+        change, is_pair = _changes(shares, batch.scored)
+        self.change += _sum(change, is_pair)
+        self.pairs += int(is_pair.sum())
+        if batch.alignment_sure is not None:
+            possible = batch.alignment_sure if batch.alignment_possible is None else batch.alignment_possible
+            self._compare(shares, batch.scored, batch.alignment_sure, possible)
+
+    def _compare(self, shares: Tensor, scored: Tensor, sure: Tensor, possible: Tensor) -> None:
+        looked_at = as_shares((shares == shares.amax(dim=2, keepdim=True)).float())
+        has_gold, has_possible = sure.any(dim=2) & scored, possible.any(dim=2) & scored
+        self.with_gold += int(has_gold.sum())
+        self.with_possible += int(has_possible.sum())
+        self.gold_links += int((sure & scored.unsqueeze(2)).sum())
+        self.on_gold += _sum((looked_at * sure).sum(dim=2), has_gold)
+        self.on_possible += _sum((looked_at * possible).sum(dim=2), has_possible)
+        self.mass_on_gold += _sum((shares * sure).sum(dim=2), has_gold)
+        self.mass_on_possible += _sum((shares * possible).sum(dim=2), has_possible)
+
+    @property
+    def alignment_accuracy(self) -> float | None:
+        """Share of words that look at a sure position: the `alignment_accuracy` of metrics.csv."""
+        return ratio(self.on_gold, self.with_gold)
+
+    @property
+    def possible_accuracy(self) -> float | None:
+        """Share of words that look at a possible position."""
+        return ratio(self.on_possible, self.with_possible)
+
+    @property
+    def gold_mass(self) -> float | None:
+        """Mean share of the weight on sure positions."""
+        return ratio(self.mass_on_gold, self.with_gold)
+
+    @property
+    def possible_mass(self) -> float | None:
+        """Mean share of the weight on possible positions."""
+        return ratio(self.mass_on_possible, self.with_possible)
+
+    @property
+    def alignment_error_rate(self) -> float | None:
+        """1 − (|A ∩ S| + |A ∩ P|) / (|A| + |S|). A word with several sure links cannot come to 0: it has one look.
+
+        Source: Och & Ney 2003, section 4.
+        """
+        error = ratio(self.on_gold + self.on_possible, self.with_possible + self.gold_links)
+        return None if error is None else 1 - error
+
+    @property
+    def alignment_error_rate_sure(self) -> float | None:
+        """The same where only the sure links are held to be right: P = S."""
+        error = ratio(2 * self.on_gold, self.with_gold + self.gold_links)
+        return None if error is None else 1 - error
+
+    @property
+    def entropy_bits(self) -> float | None:
+        """Mean entropy of a word's weights: 0 where all is on one position, log2 S where it is spread evenly."""
+        return ratio(self.entropy, self.words)
+
+    @property
+    def change_bits(self) -> float | None:
+        """Mean Jensen–Shannon divergence of a word's weights from those of the scored word before: 0 to 1."""
+        return ratio(self.change, self.pairs)
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """Return part / whole; None where there is nothing to divide by."""
+    return part / whole if whole else None
+
+
+def _changes(shares: Tensor, scored: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how far each row is from that of the scored word before, and where there is one; (batch, target_len)."""
+    steps = torch.arange(scored.shape[1], device=scored.device)
+    last_scored = torch.where(scored, steps, -1).cummax(dim=1).values
+    before = torch.nn.functional.pad(last_scored, (1, 0), value=-1)[:, :-1]
+    rows = before.clamp_min(0).unsqueeze(2).expand_as(shares)
+    return jensen_shannon_bits(shares, shares.gather(1, rows)), scored & (before >= 0)
+
+
+def _sum(values: Tensor, mask: Tensor) -> float:
+    return float(values.masked_fill(~mask, 0.0).sum(dtype=torch.float32))
