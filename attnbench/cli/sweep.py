@@ -56,6 +56,10 @@ def sweep(
             metavar="K", help="Then train the lengths around each breakdown with K times the budget."
         ),
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Which arm the others are compared with.", show_default="fixed"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and estimate the work.")] = False,
     no_plot: Annotated[bool, typer.Option("--no-plot", help="Write the tables, draw nothing.")] = False,
     retry_failed: Annotated[
@@ -89,6 +93,7 @@ def sweep(
             name=name,
             tune_rates=tune_rates,
             longer=longer,
+            baseline=baseline,
             overrides=tuple(overrides or ()),
         )
         choices = SweepChoices(results, dry_run, not no_plot, retry_failed, as_json)

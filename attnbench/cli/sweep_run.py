@@ -176,7 +176,7 @@ def _report(plan: SweepPlan, store: RunStore, result: SweepResult, choices: Swee
     files: list[Path] = []
     damages: list[str] = []
     if result.done:
-        files = draw_folder(store, choices.is_drawn, not choices.as_json, damages.append)
+        files = draw_folder(store, choices.is_drawn, not choices.as_json, damages.append, plan.baseline)
     for damage in damages:
         say(f"{damage} Its rows are left out; the sweep that it belongs to repeats it.")
     for run_id, reason in result.failed.items():

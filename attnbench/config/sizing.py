@@ -11,15 +11,18 @@ BASELINE = "fixed"
 
 
 def match_arms(
-    configuration: Configuration, choices: Sequence[tuple[dict[str, str], dict[str, Any]]]
+    configuration: Configuration,
+    choices: Sequence[tuple[dict[str, str], dict[str, Any]]],
+    baseline: str | None = None,
 ) -> None:
     """Set the hidden sizes of combinations that differ in the model alone, where `match` asks for it.
 
-    The baseline, which keeps its own, is `fixed` where it takes part, or else the first model.
+    The baseline keeps its own; where nobody named one it is `fixed` if that takes part, or else the first model.
 
     Args:
         configuration: what the classes come from.
         choices: the chosen names and the values of each combination.
+        baseline: a model among them.
 
     Raises:
         UserError: where the arms cannot be brought near enough.
@@ -29,8 +32,8 @@ def match_arms(
         return
     arms = {names["model"]: build_arm(values, names, configuration) for names, values in choices}
     task = build_task(without_length(first_values["task"])[0], first_names["task"], configuration)
-    baseline = BASELINE if BASELINE in arms else next(iter(arms))
+    kept = baseline or (BASELINE if BASELINE in arms else next(iter(arms)))
     sizes = VocabularySizes(len(task.source_vocabulary.tokens), len(task.target_vocabulary.tokens))
-    matched = match_parameters(arms, baseline, sizes)
+    matched = match_parameters(arms, kept, sizes)
     for names, values in choices:
         values["model"]["hidden_size"] = matched[names["model"]]

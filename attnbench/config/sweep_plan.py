@@ -49,6 +49,7 @@ class SweepWords:
     name: str | None = None
     tune_rates: str | None = None
     longer: int | None = None
+    baseline: str | None = None
     overrides: tuple[str, ...] = ()
 
 
@@ -61,6 +62,7 @@ class SweepPlan:
         runs: in the order in which they are started: the longest first, so that none drags at the end.
         rates: the grid from which each arm and length gets its learning rate first; empty where none is tuned.
         longer: how many times the budget the lengths around each breakdown get once more; None where they do not.
+        baseline: the model that the others are compared with, and matched to; None where nobody named one.
     """
 
     name: str
@@ -75,6 +77,7 @@ class SweepPlan:
     device: str
     rates: tuple[float, ...] = ()
     longer: int | None = None
+    baseline: str | None = None
 
 
 def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
@@ -90,7 +93,9 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
     runs: list[PlannedRun] = []
     tasks: dict[Task, None] = {}
     device = "auto"
-    for names, values in axes.matched_combinations():
+    if words.baseline is not None and words.baseline not in axes.models:
+        raise unknown("baseline", words.baseline, axes.models)
+    for names, values in axes.matched_combinations(words.baseline):
         task_values, _ = without_length(values["task"])
         task = build_task(task_values, names["task"], configuration)
         tasks[task] = None
@@ -112,6 +117,7 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
         device=device,
         rates=_rates(preset, axes),
         longer=_longer(preset),
+        baseline=words.baseline,
     )
 
 
@@ -203,13 +209,13 @@ class _Axes:
         self.keys = [each for key, each in said.items() if key not in GROUPS]
         self._builders: dict[tuple[tuple[str, str], ...], RunBuilder] = {}
 
-    def matched_combinations(self) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+    def matched_combinations(self, baseline: str | None) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
         """Yield the chosen names and the values of every combination, seeds included, the arms sized."""
         for setting in itertools.product(*(each.values for each in self.keys)):
             for others in itertools.product(*(self.groups[group] for group in self._other_groups)):
                 chosen = dict(zip(self._other_groups, others, strict=True))
                 choices = [self._combination({**chosen, "model": model}, setting) for model in self.models]
-                match_arms(self.configuration, choices)
+                match_arms(self.configuration, choices, baseline)
                 for names, values in choices:
                     yield from ((names, {**values, "seed": seed}) for seed in self.seeds)
 

@@ -204,6 +204,7 @@ def test_overrides_of_a_preset_count_until_somebody_says_otherwise(tmp_path, mon
         (["model=fixed,blnd"], {}, "Unknown model 'blnd'"),
         (["model=[fixed]"], {}, "Unknown model"),
         (["task=copy,copi"], {}, "Unknown task 'copi'"),
+        ([], {"baseline": "fixd"}, "Unknown baseline 'fixd'. Known: fixed"),
         (["match=hidden,parameters"], {}, "match has several values"),
         (["match=paramters"], {}, "match.*hidden.*parameters"),
         (
