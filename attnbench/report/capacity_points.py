@@ -50,7 +50,7 @@ def capacity_note(capacity: Capacity) -> str:
     if capacity.is_plateau:
         return f"levels off at {level_words(capacity)}"
     if capacity.status == "all_recovered":
-        return "holds all bits of the longest"
+        return "holds at least 95 % at the longest"
     if capacity.status == "too_few":
         return "too few lengths or seeds to level off"
     return "does not level off"

@@ -34,7 +34,8 @@ def test_a_sweep_leaves_the_files_of_the_contract(results):
     figures = {
         f"{name}.{kind}" for name in ("accuracy_vs_length", "bits_vs_length") for kind in ("png", "svg")
     }
-    assert files == tables | figures
+    verdict = {"comparison.csv", "capacity.csv", "price.csv", "verdict.md"}
+    assert files == tables | figures | verdict
     assert "fixed" in finished.out
     assert "luong general" in finished.out
     messages = finished.err.splitlines()

@@ -63,7 +63,7 @@ def test_a_plateau_is_a_band_over_its_lengths_named_in_the_legend():
     fixed, attention, ceiling = legend(ax)
     assert fixed.startswith("fixed\nlevels off at 42.1 bits [37.")
     assert fixed.endswith("0.66 per number")
-    assert attention == "bahdanau\nholds all bits of the longest"
+    assert attention == "bahdanau\nholds at least 95 % at the longest"
     assert ceiling == "bits available"
     (band,) = [each for each in ax.collections if len(each.get_paths()) == 1 and each.get_alpha() == 0.18]
     box = band.get_paths()[0].get_extents()
