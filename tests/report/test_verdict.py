@@ -134,6 +134,7 @@ def test_a_breakdown_that_moved_was_limited_by_training():
         in text
     )
     assert "one of memory" not in text
+    assert "that memory, and not training, limits fixed" in text
 
 
 def test_a_little_more_budget_decides_nothing():
