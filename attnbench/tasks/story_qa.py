@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Annotated, Literal
 
 import torch
@@ -13,7 +14,15 @@ from torch.nn.utils.rnn import pad_sequence
 
 from attnbench.batch import NOT_GIVEN, Batch
 from attnbench.tasks.base import LengthRange, Split, SyntheticTask, refuse_length
-from attnbench.tasks.story_words import CLAUSES, MOST_OBJECTS, OBJECT, PEOPLE, PERSON, RELATIONS, Relation
+from attnbench.tasks.story_words import (
+    MOST_OBJECTS,
+    MOST_WORDINGS,
+    OBJECT,
+    PEOPLE,
+    PERSON,
+    RELATIONS,
+    with_asides,
+)
 from attnbench.vocabulary import PAD, SPECIAL_TOKENS, WordVocabulary
 
 FIRST_PERSON = len(SPECIAL_TOKENS)
@@ -45,13 +54,13 @@ class StoryQA(SyntheticTask):
     With `question: after` the questions come when the story has been read; their words are given, the answers
     scored. All people are asked about, in random order, or with `questions: one` any one of them:
 
-        source   Alice who is tall lives in Paris . the bank pays Bob every month .
+        source   Alice who is tall lives in Paris . Bob works at the bank these days .
         target   Where does Bob work ? bank Where does Alice live ? Paris      (bank and Paris are scored)
 
     With `question: before`, the control, one question stands ahead of the story whatever `questions` says, so
     that one word is all that needs to be remembered:
 
-        source   What does Bob like ? Alice lives in Paris . Bob the baker is fond of tea .
+        source   What does Bob like ? Alice lives in Paris . Bob the baker likes tea .
         target   tea
 
     The word of the answer is the sure place to look, and any word of its sentence a possible one.
@@ -60,6 +69,7 @@ class StoryQA(SyntheticTask):
         vocabulary_size: objects of each relation (cities, instruments …); no two relations share one.
         people: how many names there are; the longest story has as many sentences.
         relations: how many kinds of fact there are.
+        wordings: ways to tell a fact, the plainest first, which are the quickest to learn.
         question: "after" or "before".
         questions: "all" or "one".
     """
@@ -69,13 +79,18 @@ class StoryQA(SyntheticTask):
     vocabulary_size: Annotated[int, Ge(1), Le(MOST_OBJECTS)]
     people: Annotated[int, Ge(1), Le(len(PEOPLE))]
     relations: Annotated[int, Ge(1), Le(len(RELATIONS))]
+    wordings: Annotated[int, Ge(1), Le(MOST_WORDINGS)]
     question: Literal["after", "before"]
     questions: Literal["all", "one"]
 
     @cached_property
     def source_vocabulary(self) -> WordVocabulary:
-        objects = [word for relation in self._told for word in relation.objects[: self.vocabulary_size]]
-        texts = [*CLAUSES, *(text for each in self._told for text in (each.question, *each.statements))]
+        objects = [
+            word
+            for relation in RELATIONS[: self.relations]
+            for word in relation.objects[: self.vocabulary_size]
+        ]
+        texts = [*self._question_texts, *chain.from_iterable(self._statement_texts)]
         words = dict.fromkeys(word for text in texts for word in text.split())
         others = [word for word in words if word not in (PERSON, OBJECT)]
         return WordVocabulary([*PEOPLE[: self.people], *objects, *others])
@@ -89,8 +104,16 @@ class StoryQA(SyntheticTask):
         return range(self._first_object, self._first_object + self.relations * self.vocabulary_size)
 
     @property
-    def _told(self) -> Sequence[Relation]:
-        return RELATIONS[: self.relations]
+    def _question_texts(self) -> list[str]:
+        return [relation.question for relation in RELATIONS[: self.relations]]
+
+    @property
+    def _statement_texts(self) -> list[list[str]]:
+        """Every way to tell each relation, asides included."""
+        return [
+            [text for statement in relation.statements[: self.wordings] for text in with_asides(statement)]
+            for relation in RELATIONS[: self.relations]
+        ]
 
     @property
     def _first_object(self) -> int:
@@ -104,20 +127,14 @@ class StoryQA(SyntheticTask):
 
     @cached_property
     def _statements(self) -> Tensor:
-        """Every wording of each relation with its slots, (relations, wordings, words); half have no clause."""
-        clauses = [*CLAUSES, *[""] * len(CLAUSES)]
-        wordings = [
-            statement.replace(PERSON, f"{PERSON} {clause}")
-            for relation in self._told
-            for statement in relation.statements
-            for clause in clauses
-        ]
-        return self._with_slots(wordings).unflatten(0, (self.relations, -1))
+        """Every way to tell each relation, with its slots, (relations, ways, words)."""
+        texts = list(chain.from_iterable(self._statement_texts))
+        return self._with_slots(texts).unflatten(0, (self.relations, -1))
 
     @cached_property
     def _questions(self) -> Tensor:
         """The question of each relation with its slot, (relations, words)."""
-        return self._with_slots([relation.question for relation in self._told])
+        return self._with_slots(self._question_texts)
 
     def _with_slots(self, texts: Sequence[str]) -> Tensor:
         slots = {PERSON: PERSON_SLOT, OBJECT: OBJECT_SLOT}
@@ -141,8 +158,8 @@ class StoryQA(SyntheticTask):
         order = torch.rand(count, self.people, generator=generator).argsort(dim=1)
         people, relations = FIRST_PERSON + order[:, :length], draw(self.relations)
         objects = self._first_object + relations * self.vocabulary_size + draw(self.vocabulary_size)
-        wordings = self._statements[relations, draw(self._statements.shape[1])]
-        return Story(people, relations, objects, _filled(wordings, people, objects))
+        statements = self._statements[relations, draw(self._statements.shape[1])]
+        return Story(people, relations, objects, _filled(statements, people, objects))
 
     def _asked(self, story: Story, asked: Tensor) -> Tensor:
         """Return the questions about these sentences, (batch, questions, words)."""

@@ -14,12 +14,30 @@ from attnbench.errors import UserError
 from attnbench.randomness import generator_for
 from attnbench.tasks.base import LengthRange
 from attnbench.tasks.story_qa import StoryQA
-from attnbench.tasks.story_words import CLAUSES, MOST_OBJECTS, OBJECT, PEOPLE, PERSON, RELATIONS
+from attnbench.tasks.story_words import (
+    ADJUNCTS,
+    APPOSITIONS,
+    MOST_OBJECTS,
+    OBJECT,
+    PEOPLE,
+    PERSON,
+    RELATIONS,
+    with_asides,
+)
 from attnbench.vocabulary import PAD
+
+ASIDES = (*APPOSITIONS, *ADJUNCTS)
 
 
 def story_qa(**changed: Any) -> StoryQA:
-    values = {"vocabulary_size": 16, "people": 64, "relations": 4, "question": "after", "questions": "all"}
+    values = {
+        "vocabulary_size": 16,
+        "people": 64,
+        "relations": 4,
+        "wordings": 3,
+        "question": "after",
+        "questions": "all",
+    }
     return StoryQA(name="story_qa", **{**values, **changed})
 
 
@@ -43,12 +61,12 @@ STORY = (
 class TestWords:
     def test_there_are_enough_of_them(self) -> None:
         assert len(set(PEOPLE)) == 64
-        assert len(set(CLAUSES)) == 24
+        assert len(set(ASIDES)) == 24
         assert [len(set(relation.objects)) for relation in RELATIONS] == [32] * 6
         assert MOST_OBJECTS == 32
 
     def test_an_object_stands_in_one_relation_and_nowhere_else(self) -> None:
-        texts = [*CLAUSES, *chain.from_iterable((each.question, *each.statements) for each in RELATIONS)]
+        texts = [*ASIDES, *chain.from_iterable((each.question, *each.statements) for each in RELATIONS)]
         seen = Counter([*PEOPLE, *{word for text in texts for word in text.split()}])
         seen.update(chain.from_iterable(each.objects for each in RELATIONS))
         assert set(seen.values()) == {1}
@@ -63,6 +81,13 @@ class TestWords:
             assert (counts[PERSON], counts[OBJECT], counts["?"]) == (1, 0, 1)
             assert question.endswith(" ?")
 
+    def test_an_aside_follows_the_name_or_closes_the_sentence(self) -> None:
+        told = with_asides("{person} likes {object} .")
+        assert told[:24] == ["{person} likes {object} ."] * 24
+        assert told[24] == "{person} who is tall likes {object} ."
+        assert told[-1] == "{person} likes {object} by chance ."
+        assert len(told) == 48
+
     def test_every_relation_has_as_many_wordings(self) -> None:
         assert {len(each.statements) for each in RELATIONS} == {3}
 
@@ -76,6 +101,7 @@ class TestWords:
         task = story_qa(people=2, relations=2, vocabulary_size=3)
         tokens = task.source_vocabulary.tokens[4:12]
         assert tokens == ("Alice", "Bob", "Paris", "London", "Berlin", "bakery", "bank", "hospital")
+        assert "fond" not in story_qa(wordings=1).source_vocabulary.tokens
         assert "plays" not in task.source_vocabulary.tokens
 
 
@@ -123,12 +149,12 @@ class TestStories:
             assert abs(sum(seen[word] for word in relation) - 2000) < 4 * (8000 * 0.25 * 0.75) ** 0.5
 
     def test_half_of_the_people_are_told_something_beside_the_point_of(self) -> None:
-        with_clause = sum(
-            any(f" {clause} " in f" {' '.join(sentence)} " for clause in CLAUSES)
+        with_aside = sum(
+            any(f" {aside} " in f" {' '.join(sentence)} " for aside in ASIDES)
             for story in self.told
             for sentence in story
         )
-        assert abs(with_clause - 4000) < 4 * (8000 / 4) ** 0.5
+        assert abs(with_aside - 4000) < 4 * (8000 / 4) ** 0.5
 
     def test_stories_do_not_repeat(self) -> None:
         assert len(set(words(self.batch.source))) == 2000
@@ -217,7 +243,8 @@ class TestLimits:
             story_qa().check_length(65)
 
     @pytest.mark.parametrize(
-        ("override", "most"), [("vocabulary_size=33", 32), ("people=65", 64), ("relations=7", 6)]
+        ("override", "most"),
+        [("vocabulary_size=33", 32), ("people=65", 64), ("relations=7", 6), ("wordings=4", 3)],
     )
     def test_more_words_than_there_are_are_refused(self, override: str, most: int) -> None:
         with pytest.raises(UserError, match=rf"{override.partition('=')[0]}.*less than or equal to {most}"):
