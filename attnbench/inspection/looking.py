@@ -37,6 +37,11 @@ class Answers:
     chosen: Tensor
     weights: Tensor | None
 
+    def written_at(self, width: int) -> Tensor:
+        """Return the tokens cut or padded to (batch, width), the width of a target to compare with."""
+        missing = max(0, width - self.tokens.shape[1])
+        return torch.nn.functional.pad(self.tokens, (0, missing), value=PAD)[:, :width]
+
     @property
     def replay(self) -> Batch:
         """The batch whose target is what the model wrote: under teacher forcing it comes to the same answers."""

@@ -1,0 +1,124 @@
+"""The test examples of a run, by number, the same that its metrics.csv was counted on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from attnbench.batch import Batch
+from attnbench.errors import UserError
+from attnbench.inspection.loading import TrainedRun
+from attnbench.inspection.looking import answer_freely, example_alone
+from attnbench.tasks.base import LengthRange, Task
+
+
+@dataclass(frozen=True)
+class NumberedExample:
+    """One test example.
+
+    Attributes:
+        index: its number among the test examples of its length, counted from 0.
+        batch: it alone, without padding.
+    """
+
+    index: int
+    batch: Batch
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Test examples of one length or bucket. Runs side by side share one, so that they are asked the same.
+
+    Attributes:
+        lengths: of the sources, in the task's unit.
+        examples: how many at most.
+        batch_size: examples per batch. A task's draws hang on both, so they are those of the run's own evaluation.
+    """
+
+    task: Task
+    seed: int
+    lengths: LengthRange
+    examples: int
+    batch_size: int
+    device: torch.device
+
+    def fewer(self, examples: int) -> "HeldOut":
+        """Return test examples of the same kind, fewer and drawn anew: the numbers stand for others."""
+        return replace(self, examples=min(examples, self.examples))
+
+    def batches(self) -> Iterator[tuple[int, Batch]]:
+        """Yield batches on the device, each with the number of its first example."""
+        start = 0
+        for batch in self.task.evaluation_batches(
+            "test", self.seed, self.lengths, self.examples, self.batch_size
+        ):
+            yield start, batch.to(self.device)
+            start += len(batch)
+
+    def pick(self, indexes: Sequence[int]) -> list[NumberedExample]:
+        """Return the examples of these numbers, in their order.
+
+        Raises:
+            UserError: naming the first number that is out of range.
+        """
+        found: dict[int, NumberedExample] = {}
+        count = 0
+        for start, batch in self.batches():
+            count = start + len(batch)
+            for index in indexes:
+                if start <= index < count:
+                    found[index] = NumberedExample(index, example_alone(batch, index - start))
+        for index in indexes:
+            if index not in found:
+                raise UserError(f"No example {index}: {self._described(count)}")
+        return [found[index] for index in indexes]
+
+    def _described(self, count: int) -> str:
+        low, high, unit = self.lengths.minimum, self.lengths.maximum, self.task.length_unit
+        span = f"{high}" if low == high else f"{low}–{high}"
+        numbers = f"counted from 0 to {count - 1}" if count else "so choose another length"
+        return f"the test at {span} {unit} has {count:,} examples, {numbers}."
+
+
+def held_out(run: TrainedRun, length: int | None = None) -> HeldOut:
+    """Return the test examples of a run at one of its lengths.
+
+    Args:
+        run: opened.
+        length: in the task's unit; by default the longest one that it was evaluated at.
+
+    Raises:
+        UserError: for a length that the task cannot make.
+    """
+    task, known = run.spec.task, evaluated_lengths(run)
+    chosen = known[-1] if length is None else length
+    task.check_length(chosen)
+    if chosen < 1:
+        raise UserError(f"length {chosen}: expected a whole number of at least 1.")
+    return HeldOut(
+        task=task,
+        seed=run.spec.seed,
+        lengths=task.evaluation_range(chosen, [*known, chosen]),
+        examples=run.spec.training.test_examples,
+        batch_size=run.spec.training.evaluation_batch_size,
+        device=run.device,
+    )
+
+
+def evaluated_lengths(run: TrainedRun) -> list[int]:
+    """Return the lengths at which the run was evaluated, ascending; the longest trained on where at none."""
+    outcome = run.folder.read_outcome()
+    return sorted(outcome.lengths if outcome else []) or [run.spec.lengths.maximum]
+
+
+def first_wrong(run: TrainedRun, examples: HeldOut, count: int) -> list[NumberedExample]:
+    """Return the first examples that the model, running freely, does not get right as a whole; fewer if there are."""
+    wrong: list[NumberedExample] = []
+    for start, batch in examples.batches():
+        tokens = answer_freely(run.model, run.spec.task, batch).written_at(batch.target.shape[1])
+        is_wrong = ((tokens != batch.target) & batch.scored).any(dim=1)
+        for row in is_wrong.nonzero().flatten().tolist():
+            if len(wrong) == count:
+                return wrong
+            wrong.append(NumberedExample(start + row, example_alone(batch, row)))
+    return wrong
