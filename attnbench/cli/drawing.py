@@ -121,11 +121,21 @@ def draw_metrics(
     if is_table_shown:
         _print(tables, verdict)
     if is_drawn:
-        from attnbench.report.figure import draw_sweep_figures, save_figure
-
-        for name, figure in draw_sweep_figures(joined, tables.curve, tables.breakdown).items():
-            files += save_figure(figure, out / name)
+        files += _draw(tables, out)
     return files
+
+
+def _draw(tables: "VerdictTables", out: Path) -> list[Path]:
+    """Draw the scores against length and, beside the breakdown that they show, the price of length."""
+    from attnbench.analysis.price import price_table, seed_prices
+    from attnbench.report.figure import draw_sweep_figures, save_figure
+    from attnbench.report.price_figure import draw_price_figure
+
+    figures = draw_sweep_figures(tables.metrics, tables.curve, tables.breakdown)
+    price = price_table(tables.metrics)
+    if price["length"].notna().any():
+        figures["price"] = draw_price_figure(price, seed_prices(tables.metrics))
+    return [path for name, figure in figures.items() for path in save_figure(figure, out / name)]
 
 
 def _analyse(metrics: "pd.DataFrame", baseline: str | None) -> "VerdictTables":

@@ -7,7 +7,9 @@ import pytest
 from attnbench.runs.columns import write_rows
 from tests.commands import attnbench, contents, rows_of, run_folders
 
-DRAWN = {f"{name}.{kind}" for name in ("accuracy_vs_length", "bits_vs_length") for kind in ("png", "svg")} | {
+DRAWN = {
+    f"{name}.{kind}" for name in ("accuracy_vs_length", "bits_vs_length", "price") for kind in ("png", "svg")
+} | {
     "curve.csv",
     "breakdown.csv",
     "comparison.csv",

@@ -32,7 +32,9 @@ def test_a_sweep_leaves_the_files_of_the_contract(results):
     files = {path.name for path in (results / "quick-reverse").iterdir()}
     tables = {"sweep.yaml", "runs", "metrics.csv", "curve.csv", "breakdown.csv"}
     figures = {
-        f"{name}.{kind}" for name in ("accuracy_vs_length", "bits_vs_length") for kind in ("png", "svg")
+        f"{name}.{kind}"
+        for name in ("accuracy_vs_length", "bits_vs_length", "price")
+        for kind in ("png", "svg")
     }
     verdict = {"comparison.csv", "capacity.csv", "price.csv", "verdict.md"}
     assert files == tables | figures | verdict
