@@ -16,12 +16,12 @@ from attnbench.batch import NOT_GIVEN, Batch
 from attnbench.tasks.base import LengthRange, Split, SyntheticTask, refuse_length
 from attnbench.tasks.story_words import (
     MOST_OBJECTS,
-    MOST_WORDINGS,
     OBJECT,
     PEOPLE,
     PERSON,
     RELATIONS,
-    with_asides,
+    plain_tellings,
+    varied_tellings,
 )
 from attnbench.vocabulary import PAD, SPECIAL_TOKENS, WordVocabulary
 
@@ -54,14 +54,20 @@ class StoryQA(SyntheticTask):
     With `question: after` the questions come when the story has been read; their words are given, the answers
     scored. All people are asked about, in random order, or with `questions: one` any one of them:
 
-        source   Alice who is tall lives in Paris . Bob works at the bank these days .
+        source   Alice lives in Paris . Bob works at the bank these days .
         target   Where does Bob work ? bank Where does Alice live ? Paris      (bank and Paris are scored)
 
     With `question: before`, the control, one question stands ahead of the story whatever `questions` says, so
     that one word is all that needs to be remembered:
 
-        source   What does Bob like ? Alice lives in Paris . Bob the baker likes tea .
+        source   What does Bob like ? Alice lives in Paris they say . Bob likes tea .
         target   tea
+
+    With `wording: varied` facts are told in several ways and people described in between, which attention too
+    takes much longer to learn:
+
+        source   Alice who is tall lives in Paris . the bank pays Bob every month .
+        target   Where does Bob work ? bank Where does Alice live ? Paris
 
     The word of the answer is the sure place to look, and any word of its sentence a possible one.
 
@@ -69,7 +75,7 @@ class StoryQA(SyntheticTask):
         vocabulary_size: objects of each relation (cities, instruments …); no two relations share one.
         people: how many names there are; the longest story has as many sentences.
         relations: how many kinds of fact there are.
-        wordings: ways to tell a fact, the plainest first, which are the quickest to learn.
+        wording: "plain" or "varied".
         question: "after" or "before".
         questions: "all" or "one".
     """
@@ -79,7 +85,7 @@ class StoryQA(SyntheticTask):
     vocabulary_size: Annotated[int, Ge(1), Le(MOST_OBJECTS)]
     people: Annotated[int, Ge(1), Le(len(PEOPLE))]
     relations: Annotated[int, Ge(1), Le(len(RELATIONS))]
-    wordings: Annotated[int, Ge(1), Le(MOST_WORDINGS)]
+    wording: Literal["plain", "varied"]
     question: Literal["after", "before"]
     questions: Literal["all", "one"]
 
@@ -109,11 +115,9 @@ class StoryQA(SyntheticTask):
 
     @property
     def _statement_texts(self) -> list[list[str]]:
-        """Every way to tell each relation, asides included."""
-        return [
-            [text for statement in relation.statements[: self.wordings] for text in with_asides(statement)]
-            for relation in RELATIONS[: self.relations]
-        ]
+        """Every way to tell each relation."""
+        tellings = plain_tellings if self.wording == "plain" else varied_tellings
+        return [tellings(relation) for relation in RELATIONS[: self.relations]]
 
     @property
     def _first_object(self) -> int:

@@ -35,7 +35,7 @@ PEOPLE = words_of(
     """
 )
 
-# Said right behind a name. Few, since whatever parts a name from its object makes the story much harder to learn.
+# Said right behind a name, in varied stories.
 APPOSITIONS = (
     "who is tall",
     "who has a dog",
@@ -162,12 +162,29 @@ RELATIONS = (
 )
 
 MOST_OBJECTS = min(len(relation.objects) for relation in RELATIONS)
-MOST_WORDINGS = min(len(relation.statements) for relation in RELATIONS)
 
 
-def with_asides(statement: str) -> list[str]:
-    """Return the statement with each aside in its place, and as often without: half of the sentences have none."""
-    appositions = [statement.replace(PERSON, f"{PERSON} {each}") for each in APPOSITIONS]
-    adjuncts = [f"{statement.removesuffix(' .')} {each} ." for each in ADJUNCTS]
-    asides = appositions + adjuncts
-    return [statement] * len(asides) + asides
+def plain_tellings(relation: Relation) -> list[str]:
+    """Return the plainest statement with each adjunct behind it, and as often alone.
+
+    Nothing parts the name from the object: across a distance their bond is learnt late, or with some seeds never.
+    """
+    plainest = relation.statements[0]
+    return [*_closed_by_adjuncts(plainest), *[plainest] * len(ADJUNCTS)]
+
+
+def varied_tellings(relation: Relation) -> list[str]:
+    """Return every statement with each adjunct behind it and each apposition in it, and as often without either."""
+    return [
+        telling
+        for statement in relation.statements
+        for telling in (
+            *_closed_by_adjuncts(statement),
+            *(statement.replace(PERSON, f"{PERSON} {each}") for each in APPOSITIONS),
+            *[statement] * (len(ADJUNCTS) + len(APPOSITIONS)),
+        )
+    ]
+
+
+def _closed_by_adjuncts(statement: str) -> list[str]:
+    return [f"{statement.removesuffix(' .')} {each} ." for each in ADJUNCTS]

@@ -22,7 +22,8 @@ from attnbench.tasks.story_words import (
     PEOPLE,
     PERSON,
     RELATIONS,
-    with_asides,
+    plain_tellings,
+    varied_tellings,
 )
 from attnbench.vocabulary import PAD
 
@@ -34,7 +35,7 @@ def story_qa(**changed: Any) -> StoryQA:
         "vocabulary_size": 16,
         "people": 64,
         "relations": 4,
-        "wordings": 3,
+        "wording": "varied",
         "question": "after",
         "questions": "all",
     }
@@ -81,12 +82,18 @@ class TestWords:
             assert (counts[PERSON], counts[OBJECT], counts["?"]) == (1, 0, 1)
             assert question.endswith(" ?")
 
-    def test_an_aside_follows_the_name_or_closes_the_sentence(self) -> None:
-        told = with_asides("{person} likes {object} .")
-        assert told[:24] == ["{person} likes {object} ."] * 24
-        assert told[24] == "{person} who is tall likes {object} ."
-        assert told[-1] == "{person} likes {object} by chance ."
-        assert len(told) == 48
+    def test_plain_stories_leave_name_and_object_together(self) -> None:
+        told = plain_tellings(RELATIONS[2])
+        assert told[0] == "{person} likes {object} as everybody knows ."
+        assert told.count("{person} likes {object} .") == 18
+        assert len(set(told)) == 19
+
+    def test_varied_stories_describe_people_and_turn_sentences(self) -> None:
+        told = varied_tellings(RELATIONS[2])
+        assert "{person} who is tall likes {object} ." in told
+        assert "it is {object} that {person} likes most by chance ." in told
+        assert told.count("{person} is fond of {object} .") == 24
+        assert (len(told), len(set(told))) == (3 * 48, 3 * 25)
 
     def test_every_relation_has_as_many_wordings(self) -> None:
         assert {len(each.statements) for each in RELATIONS} == {3}
@@ -101,7 +108,7 @@ class TestWords:
         task = story_qa(people=2, relations=2, vocabulary_size=3)
         tokens = task.source_vocabulary.tokens[4:12]
         assert tokens == ("Alice", "Bob", "Paris", "London", "Berlin", "bakery", "bank", "hospital")
-        assert "fond" not in story_qa(wordings=1).source_vocabulary.tokens
+        assert "fond" not in story_qa(wording="plain").source_vocabulary.tokens
         assert "plays" not in task.source_vocabulary.tokens
 
 
@@ -244,7 +251,7 @@ class TestLimits:
 
     @pytest.mark.parametrize(
         ("override", "most"),
-        [("vocabulary_size=33", 32), ("people=65", 64), ("relations=7", 6), ("wordings=4", 3)],
+        [("vocabulary_size=33", 32), ("people=65", 64), ("relations=7", 6)],
     )
     def test_more_words_than_there_are_are_refused(self, override: str, most: int) -> None:
         with pytest.raises(UserError, match=rf"{override.partition('=')[0]}.*less than or equal to {most}"):
