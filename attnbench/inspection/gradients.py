@@ -33,7 +33,7 @@ def source_gradients(model: Seq2SeqModel, batch: Batch) -> Tensor | None:
         torch.backends.cudnn.flags(enabled=False),
     ):  # its RNNs go backward in training alone
         log_probability, embedded = _chosen_log_probability(model, embedding, batch)
-        norms = torch.zeros(*batch.target.shape, batch.source.shape[1], device=batch.source.device)
+        norms = embedded.new_zeros(*batch.target.shape, batch.source.shape[1])
         for step in batch.scored.any(dim=0).nonzero().flatten().tolist():
             (gradient,) = torch.autograd.grad(
                 log_probability[:, step].sum(), embedded, retain_graph=True, allow_unused=True
@@ -56,8 +56,8 @@ def _chosen_log_probability(model: Seq2SeqModel, embedding: nn.Module, batch: Ba
         logits = model(batch, wants_weights=False).logits
     finally:
         hook.remove()
-    chosen = logits.float().log_softmax(dim=2).gather(2, batch.target.unsqueeze(2)).squeeze(2)
-    return chosen, leaves[0]
+    exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return exact.log_softmax(dim=2).gather(2, batch.target.unsqueeze(2)).squeeze(2), leaves[0]
 
 
 def _in_order(model: Seq2SeqModel, gradient: Tensor, batch: Batch) -> Tensor:

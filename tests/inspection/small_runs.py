@@ -1,0 +1,27 @@
+"""Runs of any arm, small, and models that were not trained at all."""
+
+from pathlib import Path
+
+import torch
+
+from attnbench.config.composition import Configuration
+from attnbench.config.run_request import request_run
+from attnbench.inspection.loading import TrainedRun
+from attnbench.runs.execute import make_trainer
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.spec import RunSpec
+from tests.commands import TINY
+
+CONFIGURATION = Configuration()
+CPU = torch.device("cpu")
+
+
+def small_spec(*overrides: str) -> RunSpec:
+    """Return a run on three of whatever the task counts; Transformers have no embedding of another size."""
+    words = [word for word in TINY if "model=transformer" not in overrides or "embedding" not in word]
+    return request_run(CONFIGURATION, [*words, "task.length=3", *overrides]).spec
+
+
+def untrained(spec: RunSpec) -> TrainedRun:
+    """Return a run at its first step."""
+    return TrainedRun(RunFolder(Path("nowhere")), spec, make_trainer(spec, CPU).model.eval(), CPU)

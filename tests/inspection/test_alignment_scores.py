@@ -1,0 +1,104 @@
+import math
+
+import pytest
+import torch
+
+from attnbench.batch import Batch
+from attnbench.inspection.alignment_scores import AlignmentCounts
+from attnbench.inspection.distributions import shuffled
+from attnbench.randomness import generator_for
+from tests.inspection.hand_built import asked
+
+LENGTH = 5
+
+
+def counted(weights: object, batch: Batch) -> AlignmentCounts:
+    counts = AlignmentCounts()
+    counts.add(torch.tensor(weights) if isinstance(weights, list) else weights, batch)
+    return counts
+
+
+def diagonal(examples: int = 1) -> Batch:
+    """Word i of the target stands at place i of the source."""
+    rows, gold = [[4, 5, 6, 7, 8]] * examples, [torch.eye(LENGTH).tolist()] * examples
+    return asked(rows, rows, gold, gold)
+
+
+def test_a_planted_alignment_has_no_error():
+    counts = counted(torch.eye(LENGTH).unsqueeze(0), diagonal())
+    assert (counts.alignment_accuracy, counts.gold_mass, counts.alignment_error_rate) == (1, 1, 0)
+    assert (counts.possible_accuracy, counts.possible_mass, counts.alignment_error_rate_sure) == (1, 1, 0)
+    assert (counts.entropy_bits, counts.change_bits) == (0, 1)
+
+
+def test_equal_weights_score_what_a_guesser_would():
+    counts = counted(torch.full((1, LENGTH, LENGTH), 1 / LENGTH), diagonal())
+    assert counts.alignment_accuracy == pytest.approx(1 / LENGTH)
+    assert counts.gold_mass == pytest.approx(1 / LENGTH)
+    assert counts.alignment_error_rate == pytest.approx(1 - 1 / LENGTH)
+    assert counts.entropy_bits == pytest.approx(math.log2(LENGTH))
+    assert counts.change_bits == 0
+
+
+def test_shuffled_weights_come_to_the_expected_value():
+    examples = 2000
+    batch = diagonal(examples)
+    mask = torch.ones(examples, LENGTH, dtype=torch.bool)
+    dealt = shuffled(torch.eye(LENGTH).repeat(examples, 1, 1), mask, generator_for("dealt"))
+    counts = counted(dealt, batch)
+    # Five standard errors of a share of 1/5 among 10,000 words.
+    assert counts.alignment_accuracy == pytest.approx(1 / LENGTH, abs=0.02)
+    assert counts.alignment_error_rate == pytest.approx(1 - 1 / LENGTH, abs=0.02)
+    assert counts.change_bits == pytest.approx(1 - 1 / LENGTH, abs=0.02)
+    assert counts.entropy_bits == 0
+
+
+def test_numbers_worked_by_hand():
+    batch = asked(
+        [[4, 5, 6]],
+        [[7, 8]],
+        sure=[[[1, 1, 0], [0, 0, 1]]],
+        possible=[[[1, 1, 0], [0, 1, 1]]],
+    )
+    counts = counted([[[0.5, 0.25, 0.25], [0.0, 0.75, 0.25]]], batch)
+    # A = {(0, 0), (1, 1)}: one of them sure, both possible; |S| = 3.
+    assert counts.alignment_error_rate == pytest.approx(1 - (1 + 2) / (2 + 3))
+    assert counts.alignment_error_rate_sure == pytest.approx(1 - 2 * 1 / (2 + 3))
+    assert (counts.alignment_accuracy, counts.possible_accuracy) == (0.5, 1)
+    assert counts.gold_mass == pytest.approx((0.75 + 0.25) / 2)
+    assert counts.possible_mass == pytest.approx((0.75 + 1) / 2)
+    assert counts.entropy_bits == pytest.approx((1.5 + 0.811278) / 2, abs=1e-6)
+    # The mean (1/4, 1/2, 1/4) has 1.5 bits.
+    assert counts.change_bits == pytest.approx(1.5 - (1.5 + 0.811278) / 2, abs=1e-6)
+
+
+def test_words_without_gold_count_in_no_comparison():
+    batch = asked([[4, 5]], [[4, 5, 2]], sure=[[[1, 0], [0, 1], [0, 0]]], possible=[[[1, 0], [0, 1], [0, 0]]])
+    counts = counted([[[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]], batch)
+    assert (counts.alignment_accuracy, counts.alignment_error_rate) == (1, 0)
+    assert (counts.words, counts.with_gold) == (3, 2)
+
+
+def test_given_words_are_passed_over():
+    batch = asked([[4, 5]], [[6, 4, 7, 5]], sure=[[[0, 0], [1, 0], [0, 0], [0, 1]]])
+    asked_for = torch.tensor([[False, True, False, True]])
+    batch = Batch(batch.source, batch.source_lengths, batch.target, asked_for, batch.alignment_sure)
+    counts = counted([[[0.5, 0.5], [1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]], batch)
+    assert (counts.words, counts.pairs, counts.change_bits, counts.entropy_bits) == (2, 1, 1, 0)
+
+
+def test_a_task_without_gold_has_entropy_and_change_alone():
+    counts = counted([[[1.0, 0.0], [0.0, 1.0]]], asked([[4, 5]], [[4, 5]]))
+    assert (counts.entropy_bits, counts.change_bits) == (0, 1)
+    assert (counts.alignment_accuracy, counts.gold_mass, counts.alignment_error_rate) == (None, None, None)
+
+
+def test_nothing_counted_is_no_number():
+    assert (AlignmentCounts().entropy_bits, AlignmentCounts().change_bits) == (None, None)
+
+
+def test_padding_and_weights_that_sum_to_less_than_one_change_nothing():
+    batch = asked([[4, 5, 0]], [[4, 5, 0]], sure=[[[1, 0, 0], [0, 1, 0], [0, 0, 0]]])
+    padded = counted([[[0.3, 0.1, 0.0], [0.25, 0.25, 0.0], [0.5, 0.5, 0.0]]], batch)
+    alone = counted([[[0.75, 0.25], [0.5, 0.5]]], asked([[4, 5]], [[4, 5]], sure=[[[1, 0], [0, 1]]]))
+    assert vars(padded) == pytest.approx(vars(alone))

@@ -1,0 +1,139 @@
+import pytest
+import torch
+
+from attnbench.batch import Batch
+from attnbench.inspection.error_anatomy import WORST, ErrorCounts
+from attnbench.inspection.looking import Answers, answer_freely
+from attnbench.training.evaluation import evaluate
+from attnbench.vocabulary import EOS
+from tests.inspection.hand_built import asked
+from tests.models.arms import arm
+from tests.tasks.synthetic import synthetic_task
+from tests.training.fitting import CPU
+
+SEQUENCE_KINDS = ("swapped", "repeated", "skipped")
+
+
+def counted(batch: Batch, written: list[list[int]], looked_at: list[list[int]] | None = None) -> ErrorCounts:
+    tokens = torch.tensor(written)
+    weights = None
+    if looked_at is not None:
+        weights = torch.nn.functional.one_hot(torch.tensor(looked_at), batch.source.shape[1]).float()
+    counts = ErrorCounts()
+    counts.add(Answers(batch, tokens, tokens > 0, weights), 0)
+    return counts
+
+
+def in_sequence(expected: list[int], written: list[int]) -> dict[str, list[int]]:
+    """Return the output positions of each kind of error."""
+    counts = counted(asked([[4]], [expected]), [written])
+    return {
+        kind: [place for place in range(counts.positions) if counts.count(kind, place)]
+        for kind in SEQUENCE_KINDS
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "swapped", "repeated", "skipped"),
+    [
+        ([4, 5, 6, 7], [], [], []),
+        ([5, 4, 6, 7], [0, 1], [], []),
+        ([4, 4, 6, 7], [], [1], []),
+        ([4, 6, 7, 9], [], [], [1, 2]),
+        ([4, 6, 6, 7], [], [], [1]),
+        ([4, 9, 9, 7], [], [2], []),
+        ([9, 5, 6, 7], [], [], []),
+        ([4, 5, 7, 6], [2, 3], [], []),
+    ],
+)
+def test_what_is_swapped_repeated_or_skipped(written, swapped, repeated, skipped):
+    found = in_sequence([4, 5, 6, 7], written)
+    assert found == {"swapped": swapped, "repeated": repeated, "skipped": skipped}
+
+
+def test_a_word_that_is_right_is_no_repetition():
+    assert in_sequence([4, 4, 5], [4, 4, 5])["repeated"] == []
+
+
+def test_answers_that_stand_apart_make_no_sequence():
+    batch = asked([[4, 5]], [[4, 5, 6, 7]])
+    apart = Batch(
+        batch.source, batch.source_lengths, batch.target, torch.tensor([[False, True, False, True]])
+    )
+    counts = counted(apart, [[4, 7, 6, 5]])
+    assert [counts.count(kind) for kind in SEQUENCE_KINDS] == [None, None, None]
+    assert (counts.count("words"), counts.count("right"), counts.positions) == (2, 0, 2)
+
+
+def test_every_error_is_looked_wrong_or_said_wrong():
+    batch = asked([[4, 5, 6]], [[4, 5, 6, 7]], sure=[[[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]])
+    counts = counted(batch, [[4, 9, 9, 7]], looked_at=[[0, 1, 0, 2]])
+    assert [counts.count("looked_right", place) for place in range(4)] == [0, 1, 0, 0]
+    assert [counts.count("looked_wrong", place) for place in range(4)] == [0, 0, 1, 0]
+    assert [counts.accuracy(place) for place in range(4)] == [1, 0, 0, 1]
+    assert counts.accuracy() == 0.5
+
+
+def test_what_may_be_looked_at_can_be_the_gold():
+    batch = asked([[4, 5]], [[6]], sure=[[[1, 0]]], possible=[[[1, 1]]])
+    weights = torch.tensor([[[0.0, 1.0]]])
+    for gold, kind in (("sure", "looked_wrong"), ("possible", "looked_right")):
+        counts = ErrorCounts(gold)
+        counts.add(Answers(batch, torch.tensor([[9]]), torch.tensor([[True]]), weights), 0)
+        assert counts.count(kind) == 1
+
+
+def test_an_end_mark_that_is_missed_is_an_error_of_neither_look():
+    batch = asked([[4]], [[4, EOS]], sure=[[[1], [0]]])
+    counts = counted(batch, [[4, 4]], looked_at=[[0, 0]])
+    assert (counts.count("words"), counts.count("right")) == (2, 1)
+    assert (counts.count("looked_wrong"), counts.count("looked_right")) == (0, 0)
+    assert counts.count("looked_wrong", 1) is None
+
+
+@pytest.mark.parametrize("written", [[[4, 5]], [[9, 9]]])
+def test_an_arm_without_weights_looks_neither_right_nor_wrong(written):
+    counts = counted(asked([[4, 5]], [[4, 5]], sure=[[[1, 0], [0, 1]]]), written)
+    assert (counts.count("looked_wrong"), counts.count("looked_right")) == (None, None)
+
+
+def test_what_was_never_written_is_wrong_and_was_looked_at_nowhere():
+    batch = asked([[4, 5]], [[4, 5]], sure=[[[1, 0], [0, 1]]])
+    counts = counted(batch, [[4]], looked_at=[[0]])
+    assert (counts.count("right"), counts.count("looked_wrong")) == (1, 0)
+    assert counts.worst[0].looked_at == (0, -1)
+
+
+def test_batches_of_other_lengths_add_up():
+    counts = counted(asked([[4]], [[4, 5, 6]]), [[4, 5, 9]])
+    counts.add(Answers(asked([[4]], [[4]]), torch.tensor([[4]]), torch.tensor([[True]]), None), 1)
+    assert [counts.count("words", place) for place in range(3)] == [2, 1, 1]
+    assert [counts.accuracy(place) for place in range(3)] == [1, 1, 0]
+    assert counts.count("words") == 4
+
+
+def test_the_worst_come_first_and_right_ones_never():
+    wrong = [0, 2, 1, 2] + [1] * 20
+    rows = [[9] * each + [4, 5][each:] for each in wrong]
+    counts = ErrorCounts()
+    for start in range(0, len(rows), 6):
+        part = rows[start : start + 6]
+        batch = asked([[4, 5]] * len(part), [[4, 5]] * len(part))
+        counts.add(Answers(batch, torch.tensor(part), torch.ones(len(part), 2) > 0, None), start)
+    assert [each.index for each in counts.worst] == [1, 3, 2, 4, 5, 6, 7, 8, 9, 10]
+    assert len(counts.worst) == WORST
+    assert (counts.worst[0].expected, counts.worst[0].written, counts.worst[0].wrong) == ((4, 5), (9, 9), 2)
+
+
+@pytest.mark.parametrize(
+    "task", [synthetic_task("reverse"), synthetic_task("copy", eos=True), synthetic_task("recall")]
+)
+def test_errors_are_those_of_the_evaluation(task):
+    sizes = len(task.source_vocabulary.tokens), len(task.target_vocabulary.tokens)
+    model = arm("luong_dot").build(*sizes, 0).eval()
+    batch = task.sample("test", 3, 200, torch.Generator().manual_seed(0))
+    scores = evaluate(model, task, [batch], CPU)
+    counts = ErrorCounts()
+    counts.add(answer_freely(model, task, batch), 0)
+    assert scores.tokens
+    assert (counts.count("right"), counts.count("words")) == (scores.correct_free, scores.tokens)
