@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from attnbench.cli.interruption import StopRequest
@@ -24,6 +25,10 @@ from attnbench.sweeps.tuning import (
     tuning_runs,
     with_rates,
 )
+from attnbench.tasks.base import LengthRange, Task
+
+LOOKED_AT = 4
+"""Training batches from which the work of a run is reckoned."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +123,15 @@ class Stages:
 
 
 def work_of(run: PlannedRun) -> float:
-    """Return target tokens, about: the budget times the batch times the middle of the lengths."""
-    lengths, training = run.spec.lengths, run.spec.training
-    return training.steps * training.batch_size * (lengths.minimum + lengths.maximum) / 2
+    """Return target tokens, about: the budget times what the first few training batches hold."""
+    spec = run.spec
+    return spec.training.steps * _tokens_per_step(spec.task, spec.lengths, spec.training.batch_size)
+
+
+@cache
+def _tokens_per_step(task: Task, lengths: LengthRange, batch_size: int) -> float:
+    batches = [task.training_batch(0, step, batch_size, lengths) for step in range(LOOKED_AT)]
+    return sum(int(batch.target_mask.sum()) for batch in batches) / LOOKED_AT
 
 
 def _say_note(event: Any) -> None:

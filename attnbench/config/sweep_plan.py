@@ -258,7 +258,7 @@ def _ranges(
             )
         if task.reads_files:
             raise UserError(
-                f"{task.name} reads files, whose pairs have the lengths they have: one model per length cannot be "
+                f"{task.name} reads files, whose examples have the lengths they have: one model per length cannot be "
                 "trained on them. Use --protocol mixed: one model, evaluated by length."
             )
         return [(LengthRange(length, length), [length]) for length in lengths]

@@ -1,0 +1,51 @@
+"""What tells information from length: controls that one vector holds, and work that it does not."""
+
+import pytest
+
+from attnbench.tasks.base import LengthRange, SyntheticTask
+from attnbench.training.evaluation import Scores
+from tests.models.arms import arm
+from tests.tasks.synthetic import synthetic_task
+from tests.training.fitting import make_trainer
+
+pytestmark = pytest.mark.slow
+
+
+def trained(task: SyntheticTask, model: str, length: int, steps: int) -> Scores:
+    """Train as conf/ has it, at half the hidden size, and test."""
+    configured = arm(model, hidden_size=32, embedding_size=32, cell="lstm", layers=1, bidirectional=True)
+    lengths = LengthRange(length, length)
+    trainer = make_trainer(
+        configured,
+        task,
+        lengths,
+        steps=steps,
+        batch_size=64,
+        warmup_steps=50,
+        evaluate_every=100,
+        validation_examples=128,
+        test_examples=256,
+        evaluation_batch_size=128,
+    )
+    list(trainer.fit())
+    return trainer.test(lengths)
+
+
+@pytest.mark.parametrize("length", [4, 24])
+@pytest.mark.parametrize("task", ["repeat", "periodic"])
+def test_one_vector_holds_what_is_little_at_any_length(task: str, length: int) -> None:
+    for model in ("fixed", "luong_general"):
+        assert trained(synthetic_task(task), model, length, 400).token_accuracy > 0.95
+
+
+def test_one_vector_falls_where_every_key_may_be_asked_for_and_attention_does_not() -> None:
+    task = synthetic_task("recall", keys=16)
+    fixed = {length: trained(task, "fixed", length, 600).token_accuracy for length in (2, 8)}
+    assert fixed[8] < 0.25 < fixed[2]
+    assert trained(task, "luong_general", 8, 600).token_accuracy > 0.95
+
+
+def test_one_vector_holds_the_answer_to_a_question_that_it_knew() -> None:
+    task = synthetic_task("recall", keys=4, vocabulary_size=4, question="before")
+    for length in (2, 4):
+        assert trained(task, "fixed", length, 1200).token_accuracy > 0.95
