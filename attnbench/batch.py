@@ -39,6 +39,14 @@ class Batch:
         return self.source.shape[0]
 
     @property
+    def gold(self) -> Tensor | None:
+        """Where a look is right: the possible positions, or the sure ones where no others are known.
+
+        Precision of an alignment is counted against these. Source: Och & Ney 2003, section 4.
+        """
+        return self.alignment_sure if self.alignment_possible is None else self.alignment_possible
+
+    @property
     def given(self) -> Tensor:
         """The target where it is given to the decoder, NOT_GIVEN elsewhere; (batch, target_len).
 

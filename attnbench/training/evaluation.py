@@ -40,7 +40,7 @@ class Scores:
     Attributes:
         tokens: scored target tokens.
         nats: summed cross-entropy of the scored tokens under teacher forcing.
-        aligned: scored tokens whose most attended source position holds the answer.
+        aligned: scored tokens whose most attended source position is a gold one, a sure or a possible one.
         alignable: scored tokens for which the task knows where the answer stands.
         source_tokens: real source tokens of all examples.
         hypotheses: what was written freely, as people read it; for tasks with references only.
@@ -122,10 +122,10 @@ def _score_forced(output: Seq2SeqOutput, batch: Batch, scores: Scores) -> None:
     scores.nats += float(scored_nats(output.logits, batch))
     is_right = (output.logits.argmax(dim=2) == batch.target) & batch.scored
     scores.correct_forced += int(is_right.sum())
-    if output.attention is not None and batch.alignment_sure is not None:
-        is_known = batch.alignment_sure.any(dim=2) & batch.scored
+    if output.attention is not None and batch.gold is not None:
+        is_known = batch.gold.any(dim=2) & batch.scored
         looked_at = output.attention.argmax(dim=2, keepdim=True)
-        is_aligned = batch.alignment_sure.gather(2, looked_at).squeeze(2) & is_known
+        is_aligned = batch.gold.gather(2, looked_at).squeeze(2) & is_known
         scores.aligned += int(is_aligned.sum())
         scores.alignable += int(is_known.sum())
 
