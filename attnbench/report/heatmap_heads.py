@@ -1,0 +1,94 @@
+"""Every layer and head as small multiples, under their mean, whose words are written."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attnbench.report.heatmap import answer_matrix, name_panel
+from attnbench.report.heatmap_caption import maps_caption
+from attnbench.report.heatmap_layout import place_heatmaps
+from attnbench.report.heatmap_panel import Matrix, add_matrix, cell_side, number_words, write_words
+from attnbench.report.heatmap_rows import DrawnArm, WrittenWord, shortened, with_missing_rows
+
+_SMALL_CELL, _SMALL_SIDE = 0.16, 2.0  # inches
+_SMALLEST_WORDS = 0.125  # inches: in smaller cells stand numbers
+_SMALL_TITLE = 8
+
+_HEADS = (
+    "Above the mean over all layers and heads, below each of them. Rows: the words it wrote, running freely. "
+    "Columns: the words of the source."
+)
+_SELF = (
+    "Self-attention of the encoder: rows are the source words as they are read, columns the source words that each "
+    "looks at. Above the mean over all layers and heads, below each of them; layer 1 reads the words themselves."
+)
+
+
+def draw_heads(arm: DrawnArm, about: str) -> Figure | None:
+    """Draw how each layer and head looked at the source as words were written; None for arms with one weight each.
+
+    Args:
+        arm: with its portrait.
+        about: which example this is.
+    """
+    maps = arm.portrait.heads
+    if maps is None:
+        return None
+    together = np.stack(
+        [np.stack([with_missing_rows(each, arm.portrait) for each in layer]) for layer in maps]
+    )
+    mean = answer_matrix(arm, together.mean(axis=(0, 1)))
+    panels = [[answer_matrix(arm, each) for each in layer] for layer in together]
+    caption = maps_caption([arm], [_HEADS], about)
+    return _draw(mean, panels, f"{arm.name}: mean of layers and heads", "words it wrote", caption)
+
+
+def draw_self_attention(arm: DrawnArm, about: str) -> Figure | None:
+    """Draw how the encoder's source words looked at each other; None for arms whose encoder is recurrent.
+
+    Args:
+        arm: with its portrait.
+        about: which example this is.
+    """
+    maps = arm.portrait.encoder
+    if maps is None:
+        return None
+    mean = _source_matrix(arm, maps.mean(axis=(0, 1)))
+    panels = [[_source_matrix(arm, each) for each in layer] for layer in maps]
+    caption = maps_caption([arm], [_SELF], about, has_answers=False)
+    title = f"{arm.name}: source words look at source words"
+    return _draw(mean, panels, title, "source words as they are read", caption)
+
+
+def _source_matrix(arm: DrawnArm, shares: np.ndarray) -> Matrix:
+    words = [shortened(word) for word in arm.portrait.source]
+    return Matrix(shares, [WrittenWord(word, is_given=False, is_wrong=False) for word in words], words)
+
+
+def _draw(mean: Matrix, panels: Sequence[Sequence[Matrix]], title: str, rows: str, caption: str) -> Figure:
+    """Draw the mean, and a row of small panels for each layer."""
+    figure = Figure(dpi=150)
+    words = max(len(mean.rows), len(mean.columns))
+    large = add_matrix(figure, mean, cell_side(words))
+    name_panel(write_words(large, mean, cell_side(words)), title, rows=rows)
+    small = min(_SMALL_CELL, _SMALL_SIDE / words)
+    grid = [
+        [
+            _add_small_panel(figure, matrix, small, f"layer {layer + 1}, head {head + 1}")
+            for head, matrix in enumerate(of_layer)
+        ]
+        for layer, of_layer in enumerate(panels)
+    ]
+    return place_heatmaps(figure, [[large], *grid], caption, "share of the row")
+
+
+def _add_small_panel(figure: Figure, matrix: Matrix, cell: float, title: str) -> Axes:
+    ax = add_matrix(figure, matrix, cell)
+    if cell >= _SMALLEST_WORDS:
+        write_words(ax, matrix, cell)
+    else:
+        number_words(ax)
+    ax.set_title(title, fontsize=_SMALL_TITLE, loc="left")
+    return ax
