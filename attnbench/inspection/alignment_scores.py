@@ -14,18 +14,18 @@ class AlignmentCounts:
     """What was counted over scored words.
 
     A word looks at the source position with the most weight; where several have as much, at each of them in part, so
-    that equal weights score what a guesser would. `gold` is the sure positions, `possible` the possible ones, which
-    include them. Words without a possible position, such as an end mark, are left out of every comparison with gold.
+    that equal weights score what a guesser would. Gold positions are the possible ones, P, which include the sure
+    ones, S. Words without a gold position, such as an end mark, are left out of every comparison.
 
     Attributes:
         words: scored words.
-        with_gold: of these, those with a sure position: |A| against sure links.
-        with_possible: those with a possible one: |A|.
-        on_gold: |A ∩ S|.
-        on_possible: |A ∩ P|.
-        gold_links: |S|.
-        mass_on_gold: summed share of the weight on sure positions.
-        mass_on_possible: the same on possible ones, over `with_possible`.
+        with_gold: of these, those with a gold position: |A|.
+        with_sure: those with a sure one.
+        on_gold: |A ∩ P|.
+        on_sure: |A ∩ S|.
+        sure_links: |S|.
+        mass_on_gold: summed share of the weight on gold positions.
+        mass_on_sure: the same on sure ones, over `with_sure`.
         entropy: summed, in bits.
         change: summed over pairs of consecutive scored words, in bits.
         pairs: how many such pairs there are.
@@ -33,12 +33,12 @@ class AlignmentCounts:
 
     words: int = 0
     with_gold: int = 0
-    with_possible: int = 0
+    with_sure: int = 0
     on_gold: float = 0.0
-    on_possible: float = 0.0
-    gold_links: int = 0
+    on_sure: float = 0.0
+    sure_links: int = 0
     mass_on_gold: float = 0.0
-    mass_on_possible: float = 0.0
+    mass_on_sure: float = 0.0
     entropy: float = 0.0
     change: float = 0.0
     pairs: int = 0
@@ -51,40 +51,40 @@ class AlignmentCounts:
         change, is_pair = _changes(shares, batch.scored)
         self.change += _sum(change, is_pair)
         self.pairs += int(is_pair.sum())
-        if batch.alignment_sure is not None:
-            possible = batch.alignment_sure if batch.alignment_possible is None else batch.alignment_possible
-            self._compare(shares, batch.scored, batch.alignment_sure, possible)
+        if batch.gold is not None:
+            sure = batch.gold if batch.alignment_sure is None else batch.alignment_sure
+            self._compare(shares, batch.scored, batch.gold, sure)
 
-    def _compare(self, shares: Tensor, scored: Tensor, sure: Tensor, possible: Tensor) -> None:
+    def _compare(self, shares: Tensor, scored: Tensor, gold: Tensor, sure: Tensor) -> None:
         looked_at = as_shares((shares == shares.amax(dim=2, keepdim=True)).float())
-        has_gold, has_possible = sure.any(dim=2) & scored, possible.any(dim=2) & scored
+        has_gold, has_sure = gold.any(dim=2) & scored, sure.any(dim=2) & scored
         self.with_gold += int(has_gold.sum())
-        self.with_possible += int(has_possible.sum())
-        self.gold_links += int((sure & scored.unsqueeze(2)).sum())
-        self.on_gold += _sum((looked_at * sure).sum(dim=2), has_gold)
-        self.on_possible += _sum((looked_at * possible).sum(dim=2), has_possible)
-        self.mass_on_gold += _sum((shares * sure).sum(dim=2), has_gold)
-        self.mass_on_possible += _sum((shares * possible).sum(dim=2), has_possible)
+        self.with_sure += int(has_sure.sum())
+        self.sure_links += int((sure & scored.unsqueeze(2)).sum())
+        self.on_gold += _sum((looked_at * gold).sum(dim=2), has_gold)
+        self.on_sure += _sum((looked_at * sure).sum(dim=2), has_sure)
+        self.mass_on_gold += _sum((shares * gold).sum(dim=2), has_gold)
+        self.mass_on_sure += _sum((shares * sure).sum(dim=2), has_sure)
 
     @property
     def alignment_accuracy(self) -> float | None:
-        """Share of words that look at a sure position: the `alignment_accuracy` of metrics.csv."""
+        """Share of words that look at a gold position: the `alignment_accuracy` of metrics.csv, a precision."""
         return ratio(self.on_gold, self.with_gold)
 
     @property
-    def possible_accuracy(self) -> float | None:
-        """Share of words that look at a possible position."""
-        return ratio(self.on_possible, self.with_possible)
+    def sure_accuracy(self) -> float | None:
+        """Share of words that look at a sure position."""
+        return ratio(self.on_sure, self.with_sure)
 
     @property
     def gold_mass(self) -> float | None:
-        """Mean share of the weight on sure positions."""
+        """Mean share of the weight on gold positions."""
         return ratio(self.mass_on_gold, self.with_gold)
 
     @property
-    def possible_mass(self) -> float | None:
-        """Mean share of the weight on possible positions."""
-        return ratio(self.mass_on_possible, self.with_possible)
+    def sure_mass(self) -> float | None:
+        """Mean share of the weight on sure positions."""
+        return ratio(self.mass_on_sure, self.with_sure)
 
     @property
     def alignment_error_rate(self) -> float | None:
@@ -92,13 +92,13 @@ class AlignmentCounts:
 
         Source: Och & Ney 2003, section 4.
         """
-        error = ratio(self.on_gold + self.on_possible, self.with_possible + self.gold_links)
+        error = ratio(self.on_sure + self.on_gold, self.with_gold + self.sure_links)
         return None if error is None else 1 - error
 
     @property
     def alignment_error_rate_sure(self) -> float | None:
         """The same where only the sure links are held to be right: P = S."""
-        error = ratio(2 * self.on_gold, self.with_gold + self.gold_links)
+        error = ratio(2 * self.on_sure, self.with_sure + self.sure_links)
         return None if error is None else 1 - error
 
     @property

@@ -69,10 +69,8 @@ class ErrorCounts:
             skipped: errors that say the word that should come next, and are neither. After a word left out this
                 holds for every word behind it.
         worst: the examples with the largest share of wrong words, worst first; of equal ones the first.
-        gold: which positions are right to look at.
     """
 
-    gold: Literal["sure", "possible"] = "sure"
     counts: dict[Kind, Tensor] = field(
         default_factory=lambda: {kind: torch.zeros(0, dtype=torch.int64) for kind in get_args(Kind)}
     )
@@ -85,7 +83,7 @@ class ErrorCounts:
         looked_at = _looked_at(answers)
         is_wrong = (written != batch.target) & batch.scored
         masks = {"words": batch.scored, "right": batch.scored & ~is_wrong}
-        masks |= _by_look(batch, is_wrong, looked_at, self.gold) | _by_neighbours(batch, written, is_wrong)
+        masks |= _by_look(batch, is_wrong, looked_at) | _by_neighbours(batch, written, is_wrong)
         positions = (batch.scored.cumsum(dim=1) - 1).clamp_min(0)
         for kind in get_args(Kind):
             found = torch.bincount(positions[masks[kind]].cpu())
@@ -137,15 +135,13 @@ def _looked_at(answers: Answers) -> Tensor | None:
     return torch.nn.functional.pad(looked_at, (0, missing), value=-1)[:, :width]
 
 
-def _by_look(
-    batch: Batch, is_wrong: Tensor, looked_at: Tensor | None, gold: Literal["sure", "possible"]
-) -> dict[str, Tensor]:
+def _by_look(batch: Batch, is_wrong: Tensor, looked_at: Tensor | None) -> dict[str, Tensor]:
     """Class errors by whether the model looked at gold; masks (batch, target_len)."""
-    places = batch.alignment_sure if gold == "sure" else batch.alignment_possible
-    if looked_at is None or places is None:
+    gold = batch.gold
+    if looked_at is None or gold is None:
         return dict.fromkeys(("placeable", "looked_wrong", "looked_right"), torch.zeros_like(is_wrong))
-    is_placeable = batch.scored & places.any(dim=2) & (looked_at >= 0)
-    is_on_gold = places.gather(2, looked_at.clamp_min(0).unsqueeze(2)).squeeze(2)
+    is_placeable = batch.scored & gold.any(dim=2) & (looked_at >= 0)
+    is_on_gold = gold.gather(2, looked_at.clamp_min(0).unsqueeze(2)).squeeze(2)
     return {
         "placeable": is_placeable,
         "looked_wrong": is_wrong & is_placeable & ~is_on_gold,

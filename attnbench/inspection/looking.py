@@ -140,15 +140,16 @@ def example_alone(batch: Batch, row: int) -> Batch:
     )
 
 
-def portions(batch: Batch, numbers_per_pair: int = 1) -> Iterator[Batch]:
+def portions(batch: Batch, numbers_per_pair: int = 1, numbers_per_word: int = 1) -> Iterator[Batch]:
     """Cut a batch into parts that fit, so that memory depends neither on its size nor on how many there are.
 
     Args:
         batch: to be cut.
         numbers_per_pair: what is held for each pair of words: one weight, or every layer's and head's.
+        numbers_per_word: what is held for each word: logits of a whole vocabulary.
     """
-    length = batch.source.shape[1] + batch.target.shape[1]
-    rows = max(1, AT_ONCE // (numbers_per_pair * length**2))
+    words = batch.source.shape[1] + batch.target.shape[1]
+    rows = max(1, AT_ONCE // (words * (words * numbers_per_pair + numbers_per_word)))
     yield from (rows_of(batch, slice(start, start + rows)) for start in range(0, len(batch), rows))
 
 

@@ -1,17 +1,12 @@
-"""One example as people look at it: words, and for every pair of words how much one looked at the other."""
+"""One example as people look at it: words, and for every pair of words how much one looked at the other.
 
-from dataclasses import dataclass, replace
+Without torch, so that pictures can be drawn where there is none.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
-
-from attnbench.batch import Batch
-from attnbench.inspection.distributions import as_shares
-from attnbench.inspection.gradients import source_gradients
-from attnbench.inspection.loading import TrainedRun
-from attnbench.inspection.looking import Answers, answer_freely, head_maps
-from attnbench.vocabulary import PAD, Vocabulary
 
 Numbers = NDArray[np.float32]
 Places = NDArray[np.bool_]
@@ -50,55 +45,3 @@ class Portrait:
     decoder: Numbers | None
     sure: Places | None
     possible: Places | None
-
-
-def portray(run: TrainedRun, batch: Batch, index: int | None = None, has_expected: bool = True) -> Portrait:
-    """Let a model answer one example and return all there is to draw of it.
-
-    Args:
-        run: opened.
-        batch: of one example without padding, as `HeldOut.pick` and `own_text` return it.
-        index: of the example in the test.
-        has_expected: whether the batch's target is the right answer; not for a person's own text.
-    """
-    answers = answer_freely(run.model, run.spec.task, batch)
-    answers = _without_padding(answers)
-    target_vocabulary = run.spec.task.target_vocabulary
-    heads = head_maps(run.model, answers.replay)
-    gradients = source_gradients(run.model, answers.replay)
-    return Portrait(
-        index=index,
-        source=_words(run.spec.task.source_vocabulary, batch.source),
-        written=_words(target_vocabulary, answers.tokens),
-        is_given=tuple((~answers.chosen[0]).tolist()),
-        expected=_words(target_vocabulary, batch.target) if has_expected else (),
-        weights=_numbers(answers.weights),
-        gradients=None if gradients is None else _numbers(as_shares(gradients)),
-        heads=_numbers(heads.source) if heads else None,
-        encoder=_numbers(heads.encoder) if heads else None,
-        decoder=_numbers(heads.decoder) if heads else None,
-        sure=_places(batch.alignment_sure),
-        possible=_places(batch.alignment_possible),
-    )
-
-
-def _without_padding(answers: Answers) -> Answers:
-    """Return the answers up to the last word that was given or chosen."""
-    is_written = answers.chosen | (answers.tokens != PAD)
-    steps = int(is_written[0].sum())
-    weights = None if answers.weights is None else answers.weights[:, :steps]
-    return replace(
-        answers, tokens=answers.tokens[:, :steps], chosen=answers.chosen[:, :steps], weights=weights
-    )
-
-
-def _words(vocabulary: Vocabulary, tokens: Tensor) -> tuple[str, ...]:
-    return tuple(vocabulary.tokens[number] for number in tokens[0].tolist())
-
-
-def _numbers(of_one: Tensor | None) -> Numbers | None:
-    return None if of_one is None else of_one[0].float().cpu().numpy()
-
-
-def _places(of_one: Tensor | None) -> Places | None:
-    return None if of_one is None else of_one[0].cpu().numpy()

@@ -4,7 +4,7 @@ Batches are cut into portions whose weights fit, and nothing grows with the numb
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import torch
@@ -17,11 +17,14 @@ from attnbench.inspection.distributions import shuffled
 from attnbench.inspection.error_anatomy import ErrorCounts
 from attnbench.inspection.held_out import HeldOut
 from attnbench.inspection.loading import TrainedRun
-from attnbench.inspection.looking import answer_freely, head_maps, maps_of, portions
+from attnbench.inspection.looking import Answers, answer_freely, head_maps, maps_of, portions
 from attnbench.models.memory import equal_shares
 from attnbench.randomness import generator_for
 from attnbench.tasks.base import LengthRange
 
+MOST_POSITIONS = 32
+SCORING = 12  # numbers per pair of words, while weights are scored and dealt anew
+COPIES = 8  # of the distributions over the vocabulary, while two are compared
 WeightKind = Literal["model", "uniform", "shuffled"]
 Progress = Callable[[int, int], None]
 """Told of examples done and examples in all."""
@@ -64,7 +67,7 @@ def survey_attention(
     scores = AttentionScores(examples.lengths)
     generator = generator_for("inspection", "shuffled weights", examples.seed)
     for _, batch in examples.batches():
-        for portion in portions(batch, maps_of(run.model)):
+        for portion in portions(batch, maps_of(run.model) + SCORING, _vocabulary_size(run)):
             _score(scores, run.model(portion).attention, portion, generator)
             if with_heads:
                 _score_heads(scores, run, portion)
@@ -94,16 +97,11 @@ def _score_heads(scores: AttentionScores, run: TrainedRun, batch: Batch) -> None
             scores.by_head.setdefault((layer, head), AlignmentCounts()).add(weights, batch)
 
 
-def survey_errors(
-    run: TrainedRun,
-    examples: HeldOut,
-    gold: Literal["sure", "possible"] = "sure",
-    on_progress: Progress = _say_nothing,
-) -> ErrorCounts:
+def survey_errors(run: TrainedRun, examples: HeldOut, on_progress: Progress = _say_nothing) -> ErrorCounts:
     """Count the errors of a run, running freely."""
-    counts = ErrorCounts(gold)
+    counts = ErrorCounts()
     for start, batch in examples.batches():
-        for portion in portions(batch):
+        for portion in portions(batch, maps_of(run.model) + SCORING):
             counts.add(answer_freely(run.model, run.spec.task, portion), start)
             start += len(portion)
             on_progress(start, examples.examples)
@@ -114,12 +112,18 @@ def survey_causes(
     run: TrainedRun,
     examples: HeldOut,
     permutations: int = PERMUTATIONS,
+    most_positions: int = MOST_POSITIONS,
     on_progress: Progress = _say_nothing,
 ) -> CausalCounts | None:
     """Change the weights of a run as it answers, running freely; None where that is not defined.
 
-    It takes a read per answer for each erasure and permutation, so a hundred examples or two (`HeldOut.fewer`) are
-    the measure.
+    Args:
+        run: opened.
+        examples: to answer. Each answer takes a read for each erasure and permutation and a backward pass, so a
+            hundred examples or two (`HeldOut.fewer`) are the measure.
+        permutations: how often the weights of an answer are dealt anew.
+        most_positions: at how many target positions, drawn for each portion, answers are looked at.
+        on_progress: told after every portion.
     """
     counts, done = CausalCounts(), 0
     generator = generator_for("inspection", "changed weights", examples.seed)
@@ -127,10 +131,22 @@ def survey_causes(
         maps_of(run.model), run.spec.model.hidden_size
     )  # additive scores keep as much for gradients
     for _, batch in examples.batches():
-        for portion in portions(batch, held_per_pair):
-            answers = answer_freely(run.model, run.spec.task, portion)
+        for portion in portions(batch, held_per_pair, COPIES * _vocabulary_size(run)):
+            answers = _thinned(answer_freely(run.model, run.spec.task, portion), most_positions, generator)
             if not count_causes(counts, run.model, answers, generator, permutations):
                 return None
             done += len(portion)
             on_progress(done, examples.examples)
     return counts
+
+
+def _thinned(answers: Answers, most_positions: int, generator: Generator) -> Answers:
+    """Return the answers of which those at no more than so many target positions count as chosen."""
+    places = answers.chosen.any(dim=0).nonzero().flatten()
+    kept = places[torch.randperm(len(places), generator=generator)[:most_positions].to(places.device)]
+    is_kept = torch.zeros_like(answers.chosen[0]).index_fill(0, kept, True)
+    return replace(answers, chosen=answers.chosen & is_kept)
+
+
+def _vocabulary_size(run: TrainedRun) -> int:
+    return len(run.spec.task.target_vocabulary.tokens)

@@ -27,7 +27,7 @@ def diagonal(examples: int = 1) -> Batch:
 def test_a_planted_alignment_has_no_error():
     counts = counted(torch.eye(LENGTH).unsqueeze(0), diagonal())
     assert (counts.alignment_accuracy, counts.gold_mass, counts.alignment_error_rate) == (1, 1, 0)
-    assert (counts.possible_accuracy, counts.possible_mass, counts.alignment_error_rate_sure) == (1, 1, 0)
+    assert (counts.sure_accuracy, counts.sure_mass, counts.alignment_error_rate_sure) == (1, 1, 0)
     assert (counts.entropy_bits, counts.change_bits) == (0, 1)
 
 
@@ -64,9 +64,9 @@ def test_numbers_worked_by_hand():
     # A = {(0, 0), (1, 1)}: one of them sure, both possible; |S| = 3.
     assert counts.alignment_error_rate == pytest.approx(1 - (1 + 2) / (2 + 3))
     assert counts.alignment_error_rate_sure == pytest.approx(1 - 2 * 1 / (2 + 3))
-    assert (counts.alignment_accuracy, counts.possible_accuracy) == (0.5, 1)
-    assert counts.gold_mass == pytest.approx((0.75 + 0.25) / 2)
-    assert counts.possible_mass == pytest.approx((0.75 + 1) / 2)
+    assert (counts.alignment_accuracy, counts.sure_accuracy) == (1, 0.5)
+    assert counts.sure_mass == pytest.approx((0.75 + 0.25) / 2)
+    assert counts.gold_mass == pytest.approx((0.75 + 1) / 2)
     assert counts.entropy_bits == pytest.approx((1.5 + 0.811278) / 2, abs=1e-6)
     # The mean (1/4, 1/2, 1/4) has 1.5 bits.
     assert counts.change_bits == pytest.approx(1.5 - (1.5 + 0.811278) / 2, abs=1e-6)

@@ -74,13 +74,9 @@ def test_every_error_is_looked_wrong_or_said_wrong():
     assert counts.accuracy() == 0.5
 
 
-def test_what_may_be_looked_at_can_be_the_gold():
+def test_a_look_at_a_possible_position_is_right():
     batch = asked([[4, 5]], [[6]], sure=[[[1, 0]]], possible=[[[1, 1]]])
-    weights = torch.tensor([[[0.0, 1.0]]])
-    for gold, kind in (("sure", "looked_wrong"), ("possible", "looked_right")):
-        counts = ErrorCounts(gold)
-        counts.add(Answers(batch, torch.tensor([[9]]), torch.tensor([[True]]), weights), 0)
-        assert counts.count(kind) == 1
+    assert counted(batch, [[9]], looked_at=[[1]]).count("looked_right") == 1
 
 
 def test_an_end_mark_that_is_missed_is_an_error_of_neither_look():

@@ -68,9 +68,9 @@ def test_the_mean_over_layers_and_heads_is_the_models_weights(arm):
 
 
 def test_portions_hold_every_example_once_and_no_more_than_fits(monkeypatch):
-    monkeypatch.setattr(looking, "AT_ONCE", 2 * 3 * 11**2)
+    monkeypatch.setattr(looking, "AT_ONCE", 2 * 11 * (11 * 3 + 7))
     batch = uneven_batch((5, 1, 3), (4, 6, 1))
-    parts = list(portions(batch, numbers_per_pair=3))
+    parts = list(portions(batch, numbers_per_pair=3, numbers_per_word=7))
     assert [len(part) for part in parts] == [2, 1]
     assert torch.cat([part.source for part in parts]).equal(batch.source)
     assert len(list(portions(batch, numbers_per_pair=10_000))) == 3

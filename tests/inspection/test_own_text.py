@@ -5,7 +5,7 @@ import pytest
 from attnbench.errors import UserError
 from attnbench.inspection.loading import TrainedRun
 from attnbench.inspection.own_text import own_text
-from attnbench.inspection.portrait import portray
+from attnbench.inspection.portraying import portray
 from attnbench.vocabulary import UNKNOWN
 from tests.inspection.small_runs import small_spec, untrained
 from tests.runs.tiny_runs import text_spec

@@ -9,7 +9,7 @@ from attnbench.inspection import looking
 from attnbench.inspection.error_anatomy import ErrorCounts
 from attnbench.inspection.held_out import held_out
 from attnbench.inspection.loading import TrainedRun, load_run
-from attnbench.inspection.portrait import portray
+from attnbench.inspection.portraying import portray
 from attnbench.inspection.survey import survey_attention, survey_causes, survey_errors
 from attnbench.inspection.tables import (
     ATTENTION_COLUMNS,
@@ -75,6 +75,12 @@ def test_causes_of_every_arm_with_weights(run):
     assert [row["words"] for row in rows] == [EXAMPLES * 3 * has_weights] * 4
     assert [row["flip_rate"] is not None for row in rows] == [has_weights] * 3 + [False]
     assert (rows[3]["median_variation"] is not None) == has_weights
+
+
+def test_causes_can_be_sought_at_a_few_positions_of_long_answers(runs):
+    run = runs["bahdanau"]
+    counts = survey_causes(run, held_out(run), permutations=1, most_positions=2)
+    assert counts.words == EXAMPLES * 2
 
 
 def test_errors_by_position_add_up(run):
@@ -143,21 +149,24 @@ torch.set_num_threads(1)
 from attnbench.inspection.held_out import held_out
 from attnbench.inspection.survey import survey_attention
 from tests.inspection.small_runs import small_spec, untrained
-sizes = ["model.heads=8", "model.layers=4", "model.hidden_size=64", "training.test_examples={examples}"]
-run = untrained(small_spec("task=reverse", "model=transformer", "task.length=500", *sizes))
-scores = survey_attention(run, held_out(run, 500), with_heads={with_heads})
+sizes = ["model.hidden_size=64", "training.test_examples={examples}", *{options}]
+run = untrained(small_spec("task=reverse", "model={model}", "task.length=500", *sizes))
+scores = survey_attention(run, held_out(run, 500), with_heads=True)
 assert scores.examples == {examples}
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("with_heads", [False, True])
-def test_long_inputs_take_little_memory_however_many_there_are(with_heads):
-    # Memory grows with the portion, not with the number of examples: sixteen stand for a thousand.
-    program = LONG_INPUTS.format(examples=16, with_heads=with_heads)
+@pytest.mark.parametrize(
+    ("model", "options", "examples"),
+    [("transformer", ["model.heads=8", "model.layers=4"], 16), ("bahdanau", [], 80)],
+)
+def test_long_inputs_take_little_memory_however_many_there_are(model, options, examples):
+    # Memory grows with the portion, not with the number of examples: a few portions stand for a thousand.
+    program = LONG_INPUTS.format(model=model, options=options, examples=examples)
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert int(finished.stdout) < 2 * 2**20
+    assert int(finished.stdout) < 1.5 * 2**20
 
 
 @pytest.mark.slow
@@ -168,8 +177,8 @@ def test_attention_looks_at_the_sentence_of_the_answer_and_equal_weights_do_not(
     sizes = ["model.hidden_size=64", "model.embedding_size=64", "training.test_examples=200"]
     run = load_run(executed(tmp_path, small_spec(*lengths, *trained, *sizes)).path)
     scores = survey_attention(run, held_out(run)).by_kind
-    chance = scores["uniform"].possible_accuracy
-    found = scores["model"].possible_accuracy
+    chance = scores["uniform"].alignment_accuracy
+    found = scores["model"].alignment_accuracy
     assert (found >= 0.8) if name == "luong_general" else (found == pytest.approx(chance))
     assert chance == pytest.approx(1 / 4, abs=0.02)
     assert torch.is_grad_enabled()
