@@ -20,9 +20,10 @@ from attnbench.report.heatmap_rows import (
 )
 
 _TITLES = {"weights": "{}: where it looked", "gradient": "{}: gradient of each answer"}
-_GRADIENT_ALONE = "{} has no weights: gradient of each answer"
+_GRADIENT_ALONE = "{}: gradient of each answer\n(it has no attention weights over the source)"
 _WITHOUT = {
-    "weights": "{} has no weights over\nthe source: it looks at no single\nword. Below: what moved its answers.",
+    "weights": "{} has no attention weights\nover the source: it looks at no single\n"
+    "word. Below: what moved its answers.",
     "gradient": "{} has no embedding of the source\nthat we know of: no gradients.",
 }
 _TITLE_POINTS, _LABEL_POINTS = 10, 8

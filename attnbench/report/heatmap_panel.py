@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -14,11 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
+from attnbench.inspection.portrait import Numbers
 from attnbench.report.heatmap_rows import WrittenWord
 from attnbench.report.layout import add_panel
-
-if TYPE_CHECKING:
-    from attnbench.inspection.portrait import Numbers
 
 # One scale for every figure. By the square root, so that a share of a hundredth is not white.
 SCALE = PowerNorm(0.5, 0, 1)
@@ -46,7 +43,7 @@ class Matrix:
         possible: the same where a look is right but need not be.
     """
 
-    shares: "Numbers"
+    shares: Numbers
     rows: Sequence[WrittenWord]
     columns: Sequence[str]
     sure: Stretches = ()

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from attnbench.inspection.portrait import Numbers, Places, Portrait
+from attnbench.inspection.portrait import Numbers, Places, Portrait
 
 Kind = Literal["weights", "gradient"]
 _LONGEST_WORD = 24
@@ -25,7 +24,7 @@ class DrawnArm:
 
     name: str
     run_id: str
-    portrait: "Portrait"
+    portrait: Portrait
 
     @property
     def has_weights(self) -> bool:
@@ -53,13 +52,13 @@ class WrittenWord:
     is_wrong: bool
 
 
-def written_words(portrait: "Portrait") -> list[WrittenWord]:
+def written_words(portrait: Portrait) -> list[WrittenWord]:
     """Return the rows: all that was written, and behind it what should have been."""
     places = zip_longest(portrait.written, portrait.is_given, portrait.expected)
     return [_written_word(word, bool(is_given), right, portrait) for word, is_given, right in places]
 
 
-def _written_word(word: str | None, is_given: bool, right: str | None, portrait: "Portrait") -> WrittenWord:
+def _written_word(word: str | None, is_given: bool, right: str | None, portrait: Portrait) -> WrittenWord:
     label = _NOTHING if word is None else shortened(word)
     if is_given:
         return WrittenWord(f"[{label}]", is_given=True, is_wrong=False)
@@ -74,19 +73,19 @@ def shortened(word: str) -> str:
     return word if len(word) <= _LONGEST_WORD else f"{word[: _LONGEST_WORD - 1]}…"
 
 
-def shares_of(portrait: "Portrait", kind: Kind) -> "Numbers | None":
+def shares_of(portrait: Portrait, kind: Kind) -> Numbers | None:
     """Return the weights or gradients, a row for each of `written_words`; not a number where nothing was written."""
     numbers = portrait.weights if kind == "weights" else portrait.gradients
     return None if numbers is None else with_missing_rows(numbers, portrait)
 
 
-def with_missing_rows(numbers: "Numbers", portrait: "Portrait") -> "Numbers":
+def with_missing_rows(numbers: Numbers, portrait: Portrait) -> Numbers:
     """Return numbers (written, …) with a row for each word that should have been written too."""
     missing = max(0, len(portrait.expected) - len(portrait.written))
     return np.pad(numbers, ((0, missing), (0, 0)), constant_values=np.nan)
 
 
-def gold_stretches(places: "Places | None") -> list[tuple[int, int, int]]:
+def gold_stretches(places: Places | None) -> list[tuple[int, int, int]]:
     """Return row, first and last source position of every stretch of gold positions side by side."""
     if places is None:
         return []
@@ -95,7 +94,7 @@ def gold_stretches(places: "Places | None") -> list[tuple[int, int, int]]:
     return [(row, first, behind - 1) for (row, first), (_, behind) in zip(starts, ends, strict=True)]
 
 
-def possible_alone(portrait: "Portrait") -> "Places | None":
+def possible_alone(portrait: Portrait) -> Places | None:
     """Return the positions that are possible and not sure."""
     if portrait.possible is None or portrait.sure is None:
         return None
