@@ -176,6 +176,20 @@ def test_erasing_from_a_transformer_is_as_if_the_state_were_cut_out():
 
 
 @torch.no_grad()
+def test_nothing_is_read_where_the_only_word_is_erased():
+    for name in ("transformer", "luong_dot", "multihead"):
+        model = build(arm(name))
+        first, second = (model.start(torch.tensor([[word]]), torch.tensor([1])) for word in (4, 5))
+        if isinstance(model, RecurrentSeq2Seq):
+            second = replace(second, decoder=first.decoder)
+        edited, start = editable(model), torch.tensor([[1]])
+        assert edited is not None
+        for edit, is_read in ((Erasure(torch.tensor([[0]])), False), (NoEdit(), True)):
+            found, other = (edited.advance(start, state, edit) for state in (first, second))
+            assert torch.allclose(found, other) != is_read
+
+
+@torch.no_grad()
 def test_dealing_values_anew_is_dealing_weights_anew():
     attention = Attention(8, 2).double()
     generator = torch.Generator().manual_seed(0)
