@@ -31,3 +31,14 @@ def test_the_configuration_is_in_the_wheel_whole():
 def test_types_are_announced():
     assert SETUPTOOLS["package-data"]["attnbench"] == ["py.typed"]
     assert (ROOT / "attnbench" / "py.typed").exists()
+
+
+def test_everything_beside_the_modules_is_in_the_wheel():
+    packed = {
+        path
+        for package, patterns in SETUPTOOLS["package-data"].items()
+        for pattern in patterns
+        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    beside = {path for path in (ROOT / "attnbench").rglob("*") if path.is_file() and path.suffix != ".py"}
+    assert {path for path in beside if "__pycache__" not in path.parts} <= packed

@@ -1,0 +1,117 @@
+// The page as a whole: what is chosen, and drawing it anew when that changes.
+
+const { arms } = JSON.parse(document.getElementById("values").textContent);
+let state = { example: 0, kind: "attention", row: null, reading: 0, tiles: arms.map(() => ({})) };
+
+function announce(text) {
+  document.getElementById("announcement").textContent = text;
+}
+
+function choose(change) {
+  const focused = focusPath();
+  state = { ...state, ...change };
+  announce(draw());
+  restoreFocus(focused);
+}
+
+function chooseExample(number) {
+  choose({ example: number, row: firstAnswer(number), reading: 0 });
+}
+
+/** The first word that the model wrote itself: what is shown before anything is clicked. */
+function firstAnswer(number) {
+  const row = arms[0].examples[number].given.indexOf(false);
+  return row < 0 ? null : row;
+}
+
+function draw() {
+  hideTooltip();
+  document.getElementById("meaning").textContent = KINDS[state.kind].meaning;
+  document.getElementById("example").value = String(state.example);
+  document.getElementById("previous").disabled = state.example === 0;
+  document.getElementById("next").disabled = state.example === arms[0].examples.length - 1;
+  for (const button of document.querySelectorAll("#kinds button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.kind === state.kind));
+  }
+  drawScale();
+  const places = document.querySelectorAll("#arms > section");
+  return arms.map((arm, number) => drawArm(places[number], arm, number, state, choose)).join(" ");
+}
+
+// Drawing puts new elements in the place of old ones: the keyboard shall stand where it stood.
+const FOCUSABLE = "button, canvas[tabindex], .source [tabindex]";
+
+function focusPath() {
+  const places = [...document.querySelectorAll("#arms > section")];
+  const number = places.findIndex((place) => place.contains(document.activeElement));
+  if (number < 0) return null;
+  return [number, [...places[number].querySelectorAll(FOCUSABLE)].indexOf(document.activeElement)];
+}
+
+function restoreFocus(path) {
+  if (path === null) return;
+  const place = document.querySelectorAll("#arms > section")[path[0]];
+  place.querySelectorAll(FOCUSABLE)[path[1]]?.focus({ preventScroll: true });
+  hideTooltip();
+}
+
+function exampleName(number) {
+  const example = arms[0].examples[number];
+  const name = example.index === null ? "own words" : `test example ${example.index}`;
+  const wrong = arms.map((arm) => arm.examples[number].wrong.filter(Boolean).length).join(" and ");
+  return `${number + 1} of ${arms[0].examples.length}: ${name}${example.expected.length ? `, ${wrong} wrong` : ""}`;
+}
+
+function setUpExamples() {
+  const list = document.getElementById("example");
+  list.append(...arms[0].examples.map((_, number) => element("option", { value: number, text: exampleName(number) })));
+  list.addEventListener("change", () => chooseExample(Number(list.value)));
+  document.getElementById("previous").addEventListener("click", () => chooseExample(state.example - 1));
+  document.getElementById("next").addEventListener("click", () => chooseExample(state.example + 1));
+}
+
+function setUpKinds() {
+  const all = arms.flatMap((arm) => arm.examples);
+  const isThere = (kind) => kind === "attention" || all.some((example) => example[kind] !== null);
+  const kinds = Object.keys(KINDS).filter(isThere);
+  for (const kind of kinds) {
+    const button = element("button", { type: "button", text: KINDS[kind].name, "data-kind": kind });
+    button.addEventListener("click", () => choose({ kind }));
+    document.getElementById("kinds").append(button);
+  }
+}
+
+/** Keep the keys of the legend that something on the page needs. */
+function setUpLegend() {
+  const all = arms.flatMap((arm) => arm.examples);
+  const keys = {
+    sure: all.some((example) => example.sure !== null),
+    possible: all.some((example) => example.possible !== null),
+    wrong: all.some((example) => example.wrong.includes(true)),
+    given: all.some((example) => example.given.includes(true)),
+  };
+  for (const [key, isNeeded] of Object.entries(keys)) document.getElementById(`${key}-key`).hidden = !isNeeded;
+}
+
+function setUp() {
+  setUpExamples();
+  setUpKinds();
+  setUpLegend();
+  const stretched = document.getElementById("stretched");
+  colours.stretched = stretched.checked;
+  stretched.addEventListener("change", () => {
+    colours.stretched = stretched.checked;
+    draw();
+  });
+  document.getElementById("arms").append(...arms.map((arm) => element("section", { "aria-label": arm.name })));
+  state.row = firstAnswer(0);
+  draw();
+  darkScreen.addEventListener("change", draw);
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth !== width) draw();
+    width = innerWidth;
+  });
+}
+
+setUp();
