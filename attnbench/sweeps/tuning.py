@@ -5,28 +5,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from attnbench.errors import UserError
-from attnbench.runs.columns import read_rows
+from attnbench.runs.columns import ARM_COLUMNS, read_rows
 from attnbench.runs.spec import RunSpec
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.planned import PlannedRun
 
 RATE_KEY = "training.learning_rate"
 TUNING_COLUMNS = (
-    "task",
-    "model",
-    "variant",
-    "protocol",
-    "hidden_size",
-    "train_min_length",
-    "train_max_length",
-    "seed",
-    "learning_rate",
-    "validation_nats",
-    "validation_token_accuracy",
-    "steps",
-    "chosen",
-    "at_edge",
-    "run_id",
+    *ARM_COLUMNS,
+    *(
+        "seed",
+        "learning_rate",
+        "validation_nats",
+        "validation_token_accuracy",
+        "steps",
+        "chosen",
+        "at_edge",
+        "run_id",
+    ),
 )
 
 
