@@ -15,7 +15,10 @@ import pytest
 from attnbench.report.attention_page import attention_page
 from tests.report.portraits import long_portrait, numbers, portrait, random_shares
 
-HOSTILE = '</script><script>broken = 1</script><!-- <img src=x onerror="broken = 1"> & {{script}} "\u2028\''
+HOSTILE = (
+    "<!--<script </script></script x><script>broken = 1</script>"
+    '<img src=x onerror="broken = 1"> & {{script}} " \u2028 \\'
+)
 
 
 class Elements(HTMLParser):
@@ -123,6 +126,8 @@ def test_no_word_or_title_breaks_out():
     assert [tag for tag, *_ in Elements(page).found] == [tag for tag, *_ in harmless.found]
     assert [text for _, text in Elements(page).of("h1")] == [HOSTILE]
     assert example_of(page)["source"][0] == HOSTILE
+    (values,) = re.findall(r'id="values">(.*)</script>', page)
+    assert not set("<>&") & set(values)
 
 
 def test_the_policy_allows_this_script_and_this_style_and_nothing_else():
