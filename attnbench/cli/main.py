@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 
 from attnbench.cli.doctor import doctor
+from attnbench.cli.inspect import inspect
 from attnbench.cli.interruption import STANDARD_ERROR
 from attnbench.cli.listing import list_choices
 from attnbench.cli.plot import plot
@@ -29,6 +30,7 @@ app.command()(train)
 app.command()(sweep)
 app.command()(plot)
 app.command()(preview)
+app.command()(inspect)
 app.command()(status)
 app.command("list")(list_choices)
 app.command()(doctor)

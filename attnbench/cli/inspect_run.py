@@ -1,0 +1,103 @@
+"""The work behind `attnbench inspect`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from attnbench.cli.inspect_drawing import draw_examples, letters_note
+from attnbench.cli.inspect_examples import Drawn, portray_examples, portray_text, shared_lengths
+from attnbench.cli.inspect_progress import StageProgress
+from attnbench.cli.inspect_request import InspectRequest
+from attnbench.cli.inspect_scores import Scores, score_runs, write_scores
+from attnbench.cli.inspect_tables import print_scores, print_shaded
+from attnbench.cli.options import print_json, say
+from attnbench.inspection.loading import TrainedRun, check_comparable, load_run
+from attnbench.report.heatmap_rows import written_words
+from attnbench.runs.store import check_writable
+
+
+def inspect_runs(request: InspectRequest, as_json: bool) -> None:
+    """Draw examples, print them shaded, score the test set, and say what was written.
+
+    Raises:
+        UserError: before anything is written.
+    """
+    request.choice.check()
+    paths = request.find_runs()
+    runs = [load_run(path, request.device, request.trusted_folder) for path in paths]
+    check_comparable(runs)
+    out = request.folder(paths)
+    check_writable(out, "Use --out.")
+    with StageProgress() as progress:
+        if request.choice.text is None:
+            drawn = portray_examples(runs, request.choice, progress)
+        else:
+            drawn = portray_text(runs, request.choice)
+        _announce(drawn, runs, out)
+        files = draw_examples(drawn, out, progress)
+        scores = None
+        if request.has_scores and request.choice.text is None:
+            lengths = shared_lengths(runs) if request.choice.length is None else [request.choice.length]
+            scores = score_runs(runs, lengths, progress)
+            files += write_scores(scores, request, drawn, out)
+    if as_json:
+        print_json(_as_json(request, runs, drawn, scores, files))
+        return
+    print_shaded(drawn)
+    if scores is not None:
+        print_scores(scores, request, drawn)
+    _say_files(request, drawn, files)
+
+
+def _announce(drawn: Drawn, runs: Sequence[TrainedRun], out: Path) -> None:
+    for name, run in zip(drawn.names, runs, strict=True):
+        say(f"Inspecting {name} ({run.folder.path}) on {run.device}")
+    for note in filter(None, [*drawn.notes, letters_note(drawn)]):
+        say(note)
+    say(f"Drawing into {out}")
+
+
+def _say_files(request: InspectRequest, drawn: Drawn, files: Sequence[Path]) -> None:
+    for path in files:
+        say(f"{path}")
+    if request.choice.text is None and not request.choice.wrong_only:
+        wrong, own = request.command("--wrong"), request.command("--text", "…")
+        say(f"Next: `{wrong}` draws examples with wrong words, `{own}` takes your own text.")
+
+
+def _as_json(
+    request: InspectRequest,
+    runs: Sequence[TrainedRun],
+    drawn: Drawn,
+    scores: Scores | None,
+    files: Sequence[Path],
+) -> dict[str, Any]:
+    scores = scores or Scores()
+    tables = {"attention": scores.attention, "causal": scores.causal, "errors": scores.errors}
+    return {
+        "runs": [
+            {"run_id": run.spec.run_id, "name": name, "folder": str(run.folder.path)}
+            for name, run in zip(drawn.names, runs, strict=True)
+        ],
+        "length": drawn.length,
+        "unknown_words": drawn.unknown,
+        "examples": [_example_as_json(drawn, number) for number in range(drawn.count)],
+        **tables,
+        "worst": scores.worst_rows(request, drawn),
+        "files": [str(path) for path in files],
+    }
+
+
+def _example_as_json(drawn: Drawn, number: int) -> dict[str, Any]:
+    arms = drawn.arms_of(number)
+    first = arms[0].portrait
+    return {
+        "index": first.index,
+        "source": first.source,
+        "expected": first.expected or None,
+        "written": {arm.run_id: arm.portrait.written for arm in arms},
+        "wrong": {
+            arm.run_id: sum(row.is_wrong for row in written_words(arm.portrait)) if first.expected else None
+            for arm in arms
+        },
+    }
