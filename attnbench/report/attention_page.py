@@ -10,18 +10,15 @@ import html
 import json
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
+from attnbench.inspection.portrait import Portrait
 from attnbench.report.attention_page_values import Value, portrait_values
-
-if TYPE_CHECKING:
-    from attnbench.inspection.portrait import Portrait
 
 # In this order, as one script: each uses the names of those above it.
 _SCRIPTS = ("numbers.js", "colours.js", "views.js", "words.js", "tooltip.js", "maps.js", "arms.js", "page.js")
 
 
-def attention_page(title: str, arms: "Sequence[tuple[str, Sequence[Portrait]]]") -> str:
+def attention_page(title: str, arms: Sequence[tuple[str, Sequence[Portrait]]]) -> str:
     """Return the HTML of a page that shows the same examples under one arm or side by side under two.
 
     Args:
@@ -50,7 +47,7 @@ def attention_page(title: str, arms: "Sequence[tuple[str, Sequence[Portrait]]]")
     return _fill(_part("page.html"), filled)
 
 
-def _check(arms: "Sequence[tuple[str, Sequence[Portrait]]]") -> None:
+def _check(arms: Sequence[tuple[str, Sequence[Portrait]]]) -> None:
     counts = [len(portraits) for _, portraits in arms]
     if not 1 <= len(arms) <= 2:
         raise ValueError(f"{len(arms)} arms: expected one or two.")

@@ -7,17 +7,15 @@ and heads go as bytes, 255 times the square root, which keeps small shares: the 
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from attnbench.inspection.portrait import Numbers, Places, Portrait
+from attnbench.inspection.portrait import Numbers, Places, Portrait
 
 Value = None | bool | int | float | str | Sequence["Value"] | Mapping[str, "Value"]
 
 
-def portrait_values(portrait: "Portrait") -> Value:
+def portrait_values(portrait: Portrait) -> Value:
     """Return what the page shows of one example, of types that JSON knows."""
     encoder = portrait.encoder
     return {
@@ -35,19 +33,19 @@ def portrait_values(portrait: "Portrait") -> Value:
     }
 
 
-def _is_wrong(portrait: "Portrait", place: int) -> bool:
+def _is_wrong(portrait: Portrait, place: int) -> bool:
     """Return whether the model chose another word than the one expected at this place."""
     if portrait.is_given[place] or not portrait.expected:
         return False
     return portrait.written[place : place + 1] != portrait.expected[place : place + 1]
 
 
-def _positions(places: "Places | None") -> Value:
+def _positions(places: Places | None) -> Value:
     """Return the source positions that are True, a list for each expected word."""
     return None if places is None else [np.flatnonzero(row).tolist() for row in places]
 
 
-def _view(mean: "Numbers | None", heads: "Numbers | None") -> Value:
+def _view(mean: Numbers | None, heads: Numbers | None) -> Value:
     if mean is None:
         return None
     return {
@@ -58,7 +56,7 @@ def _view(mean: "Numbers | None", heads: "Numbers | None") -> Value:
     }
 
 
-def _shares(numbers: "Numbers") -> "Numbers":
+def _shares(numbers: Numbers) -> Numbers:
     """Return the numbers within [0, 1], which sums of rounded parts may leave by a hair."""
     if not np.isfinite(numbers).all():
         raise ValueError("weights that are not finite")
