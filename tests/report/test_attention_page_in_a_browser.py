@@ -183,6 +183,13 @@ def test_a_wrong_word_is_red_and_says_what_was_expected(opened: Opened):
     assert wrong.get_attribute("aria-label") == "a, wrong, expected b"
 
 
+def test_words_that_were_not_written_are_wrong_too(opened: Opened):
+    page = opened(("luong general", [portrait(expected=("c", "a", "a", "b"), sure=None)]))
+    assert page.texts("dd .wrong") == ["–"]
+    assert page.texts("option") == ["1 of 1: test example 7, 1 wrong"]
+    assert "too many or too few" in page.one("#wrong-key").text
+
+
 def test_the_gold_position_of_the_chosen_word_is_outlined(opened: Opened):
     page = opened(("luong general", [portrait()]))
     page.one("[data-row='1']").click()
@@ -204,6 +211,12 @@ def test_an_arm_with_neither_shows_its_answer_alone(opened: Opened):
     assert page.texts(".note") == [
         "This arm has no attention over source words. Nor has it gradients to show."
     ]
+    assert page.all("canvas.map") == []
+
+
+def test_an_answer_without_a_word_of_the_models_own_has_no_map(opened: Opened):
+    page = opened(("luong general", [portrait(is_given=(True,) * 3)]))
+    assert page.texts("dd .given") == ["c a a", "c", "b", "a", "c", "a", "a"]
     assert page.all("canvas.map") == []
 
 

@@ -58,7 +58,7 @@ function restoreFocus(path) {
 function exampleName(number) {
   const example = arms[0].examples[number];
   const name = example.index === null ? "own words" : `test example ${example.index}`;
-  const wrong = arms.map((arm) => arm.examples[number].wrong.filter(Boolean).length).join(" and ");
+  const wrong = arms.map((arm) => wrongWords(arm.examples[number])).join(" and ");
   return `${number + 1} of ${arms[0].examples.length}: ${name}${example.expected.length ? `, ${wrong} wrong` : ""}`;
 }
 
@@ -87,7 +87,8 @@ function setUpLegend() {
   const keys = {
     sure: all.some((example) => example.sure !== null),
     possible: all.some((example) => example.possible !== null),
-    wrong: all.some((example) => example.wrong.includes(true)),
+    wrong: all.some((example) => wrongWords(example) > 0),
+    shifted: all.some((example) => example.expected.length && example.expected.length !== example.written.length),
     given: all.some((example) => example.given.includes(true)),
   };
   for (const [key, isNeeded] of Object.entries(keys)) document.getElementById(`${key}-key`).hidden = !isNeeded;

@@ -30,17 +30,17 @@ function viewOf(example, kind) {
 function unpackedView(example, kind) {
   const shown = kind === "attention" && example.attention === null ? "gradient" : kind;
   const missing = missingWords(example, kind, shown);
-  if (example[shown] === null) return { kind: shown, missing, map: null };
   const ownRows = shown === "encoder";
   const words = ownRows ? example.source : example.written;
+  const chosen = words.map((_, row) => row).filter((row) => ownRows || !example.given[row]);
+  if (example[shown] === null || !chosen.length) return { kind: shown, missing, map: null };
   const [rows, columns] = [words.length, example.source.length];
   return {
     kind: shown,
     missing,
     words,
-    rows: words.map((_, row) => row).filter((row) => ownRows || !example.given[row]),
+    rows: chosen,
     isWrong: (row) => !ownRows && example.wrong[row],
-    isGiven: (row) => !ownRows && example.given[row],
     gold: (row) => (ownRows ? NO_GOLD : goldOf(example, row)),
     columns: example.source,
     map: meanMap(example[shown], rows, columns),

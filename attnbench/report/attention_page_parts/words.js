@@ -23,7 +23,22 @@ function answerLines(example, view, row, onRow) {
     : [];
   const clickable = view.map !== null && view.kind !== "encoder";
   const written = example.written.map((word, place) => writtenWord(example, word, place, clickable, row, onRow));
-  return element("dl", { className: "answer" }, ...asked, ...expected, ...line("Written", "words", ...written));
+  const unwritten = unwrittenWords(example).map(missingWord);
+  const lines = line("Written", "words", ...written, ...unwritten);
+  return element("dl", { className: "answer" }, ...asked, ...expected, ...lines);
+}
+
+/** What was expected behind the last word that the model wrote. */
+function unwrittenWords(example) {
+  return example.expected.slice(example.written.length);
+}
+
+function missingWord(word) {
+  return element("span", { className: "word wrong", text: "–", title: `nothing written, expected ${word}` });
+}
+
+function wrongWords(example) {
+  return example.wrong.filter(Boolean).length + unwrittenWords(example).length;
 }
 
 function expectedWord(example, word, place) {
