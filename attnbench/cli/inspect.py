@@ -12,7 +12,7 @@ def inspect(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN [RUN]",
+            metavar="RUN...",
             help="A run's folder or run_id; two are laid side by side.",
             show_default=False,
         ),

@@ -1,0 +1,279 @@
+import json
+import pickle
+import shutil
+
+import pytest
+
+from attnbench.runs.folder import RunFolder
+from tests.commands import TINY, attnbench, contents, rows_of, run_folders
+
+FILES = ["attention.csv", "causal.csv", "errors.csv", "worst.csv"]
+
+
+def trained(results, *words):
+    """Train a tiny run and return its folder."""
+    sizes = [word for word in TINY if "model=transformer" not in words or "embedding" not in word]
+    finished = attnbench("train", *sizes, "task.length=3", *words, "--results", results, "--json")
+    assert finished.status == 0, finished.err
+    return results / "train" / "runs" / finished.json["run_id"]
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory):
+    results = tmp_path_factory.mktemp("trained") / "results"
+    for words in (
+        ["model=luong_general"],
+        ["model=fixed"],
+        ["model=luong_general", "task=story_qa", "task.people=3"],
+    ):
+        trained(results, *words)
+    return results
+
+
+@pytest.fixture
+def here(trained_once, tmp_path, monkeypatch):
+    """A folder with finished runs under results/."""
+    shutil.copytree(trained_once, tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run_id(here, start):
+    (found,) = [path.name for path in run_folders(here / "results" / "train") if path.name.startswith(start)]
+    return found
+
+
+@pytest.fixture
+def luong(here):
+    return run_id(here, "reverse-luong_general")
+
+
+@pytest.fixture
+def fixed(here):
+    return run_id(here, "reverse-fixed")
+
+
+@pytest.fixture
+def story(here):
+    return run_id(here, "story_qa")
+
+
+def files_of(here, run, *below):
+    return sorted(
+        path.name for path in (here / "results/train/runs" / run).joinpath("inspect", *below).iterdir()
+    )
+
+
+def heatmaps(*numbers):
+    return [f"heatmap_{number}.{suffix}" for number in numbers for suffix in ("png", "svg")]
+
+
+def refused(here, *words):
+    before = contents(here)
+    finished = attnbench("inspect", *words)
+    assert (finished.status, finished.out) == (2, "")
+    assert finished.err.startswith("attnbench: ")
+    assert len(finished.err.splitlines()) <= 4
+    assert contents(here) == before
+    return finished.err
+
+
+def test_by_default_three_examples_and_the_whole_test_set(here, luong):
+    finished = attnbench("inspect", luong)
+    assert finished.status == 0, finished.err
+    assert files_of(here, luong) == sorted([*heatmaps(0, 1, 2), "page.html", *FILES])
+    for name in files_of(here, luong):
+        assert f"inspect/{name}" in finished.err
+    assert "Next: `attnbench inspect" in finished.err
+    assert finished.out.count("Test example ") == 3
+    for words in ("on gold", "most attended", "Looked wrong:", "words wrong"):
+        assert words in " ".join(finished.out.split())
+
+
+def test_the_tables_have_rows_for_every_length_and_kind(here, luong):
+    attnbench("inspect", luong)
+    folder = here / "results/train/runs" / luong / "inspect"
+    assert [row["weights"] for row in rows_of(folder / "attention.csv")] == ["model", "uniform", "shuffled"]
+    assert [row["change"] for row in rows_of(folder / "causal.csv")] == [
+        "erased_most_attended",
+        "erased_random",
+        "erased_largest_gradient",
+        "permuted",
+    ]
+    assert [row["position"] for row in rows_of(folder / "errors.csv")] == ["", "1", "2", "3"]
+    (overall,) = [row for row in rows_of(folder / "errors.csv") if not row["position"]]
+    (trained_row,) = rows_of(folder.parent / "metrics.csv")
+    assert float(overall["accuracy"]) == pytest.approx(float(trained_row["token_accuracy"]))
+
+
+def test_the_command_beside_a_bad_example_draws_it(here, luong):
+    attnbench("inspect", luong)
+    worst = rows_of(here / "results/train/runs" / luong / "inspect" / "worst.csv")[0]
+    (name, command, *words) = worst["command"].split()
+    assert (name, command) == ("attnbench", "inspect")
+    finished = attnbench("inspect", *words)
+    assert finished.status == 0
+    assert f"heatmap_{worst['index']}.png" in files_of(here, luong)
+    assert f"Test example {worst['index']} of reverse, 3 tokens" in finished.out
+
+
+def test_an_arm_without_attention_says_so(here, fixed):
+    finished = attnbench("inspect", fixed, "--examples", "1")
+    assert finished.status == 0
+    assert "fixed has no attention weights over the source; shaded: the gradient" in finished.out
+    assert "no look to score, none to change" in " ".join(finished.out.split())
+    (row, *_) = rows_of(here / "results/train/runs" / fixed / "inspect" / "attention.csv")
+    assert (row["weights"], row["alignment_accuracy"]) == ("model", "")
+
+
+def test_two_runs_answer_the_same_examples_in_one_place(here, luong, fixed):
+    finished = attnbench("inspect", luong, fixed, "--index", "5", "--index", "2", "--json", "--no-scores")
+    assert finished.status == 0
+    assert finished.json["examples"][0]["index"] == 5
+    assert set(finished.json["examples"][0]["written"]) == {luong, fixed}
+    assert files_of(here, luong, f"beside_{fixed}") == sorted([*heatmaps(5, 2), "page.html"])
+
+
+def test_runs_of_one_model_are_told_apart_by_their_names(here, luong):
+    other = trained(here / "results", "model=luong_general", "seed=1").name
+    runs = attnbench("inspect", luong, other, "--examples", "1", "--no-scores", "--json").json["runs"]
+    assert [run["name"] for run in runs] == [luong, other]
+
+
+def test_several_heads_and_self_attention_have_figures_of_their_own(here):
+    run = trained(here / "results", "model=transformer").name
+    assert attnbench("inspect", run, "--examples", "1").status == 0
+    assert {"heads_0.png", "heads_0.svg", "self_attention_0.png"} < set(files_of(here, run))
+    rows = rows_of(here / "results/train/runs" / run / "inspect" / "attention.csv")
+    assert {(row["layer"], row["head"]) for row in rows if row["head"]} >= {("1", "1"), ("2", "1")}
+
+
+def test_wrong_examples_alone_are_drawn_on_request(here, luong):
+    finished = attnbench("inspect", luong, "--wrong", "--examples", "2", "--no-scores", "--json")
+    assert finished.status == 0
+    assert [example["wrong"][luong] > 0 for example in finished.json["examples"]] == [True, True]
+
+
+def test_json_is_one_document_of_scores_errors_and_files(here, luong):
+    finished = attnbench("inspect", luong, "--examples", "1", "--json")
+    document = finished.json
+    assert (document["length"], document["runs"][0]["run_id"]) == (3, luong)
+    assert document["attention"][0]["weights"] == "model"
+    assert document["errors"][0]["words"] == 24
+    assert {"asked", "expected", "produced", "looked_at", "command"} < set(document["worst"][0])
+    assert all((here / path).is_file() for path in document["files"])
+    assert len(document["examples"][0]["source"]) == 3
+
+
+def test_a_length_has_a_folder_of_its_own(here, luong):
+    assert attnbench("inspect", luong, "--length", "5", "--examples", "1").status == 0
+    assert files_of(here, luong) == ["length_5"]
+    folder = here / "results/train/runs" / luong / "inspect" / "length_5"
+    assert {row["length"] for row in rows_of(folder / "attention.csv")} == {"5"}
+    assert "--length 5 --index" in rows_of(folder / "worst.csv")[0]["command"]
+
+
+def test_out_takes_the_files(here, luong):
+    assert attnbench("inspect", luong, "--no-scores", "--examples", "1", "--out", "figures").status == 0
+    assert sorted(path.name for path in (here / "figures").iterdir()) == [*heatmaps(0), "page.html"]
+    assert not (here / "results/train/runs" / luong / "inspect").exists()
+
+
+def test_a_run_may_be_named_by_its_folder(here, luong):
+    path = here / "results" / "train" / "runs" / luong
+    found = attnbench("inspect", path, "--no-scores", "--examples", "1", "--results", "nowhere", "--json")
+    assert found.json["runs"][0]["run_id"] == luong
+
+
+def test_a_persons_own_text_is_answered_and_words_outside_the_vocabulary_are_named(here, luong):
+    finished = attnbench("inspect", luong, "--text", "a zebra b")
+    assert finished.status == 0
+    assert "read and drawn as <unk>: zebra" in finished.err
+    assert files_of(here, luong) == [*heatmaps("text"), "page_text.html"]
+    assert "on gold" not in finished.out
+    assert attnbench("inspect", luong, "--text", "a zebra b", "--json").json["unknown_words"] == ["zebra"]
+
+
+def test_a_question_is_answered_about_ones_own_text(here, story):
+    words = ("--text", "Alice lives in Paris .", "--question", "Where does Alice live ?")
+    example = attnbench("inspect", story, *words, "--json").json["examples"][0]
+    (written,) = example["written"].values()
+    assert written[:5] == ["Where", "does", "Alice", "live", "?"]
+    assert len(written) == 6
+    assert example["expected"] is None
+
+
+def test_the_page_needs_nothing_from_outside(here, luong):
+    attnbench("inspect", luong, "--no-scores")
+    page = (here / "results/train/runs" / luong / "inspect" / "page.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+
+
+def test_a_finished_run_stays_finished(here, luong):
+    folder = here / "results/train/runs" / luong
+    attnbench("inspect", luong)
+    assert RunFolder(folder).find_damage() is None
+    assert attnbench("plot", "train", "--results", here / "results").status == 0
+
+
+WRONG_USE = [
+    (["--text", ""], "The text is empty"),
+    (["--text", " "], "The text is empty"),
+    (["--index", "8"], "No example 8: the test at 3 tokens has 8 examples, counted from 0 to 7."),
+    (["--length", "0"], "length 0: expected a whole number of at least 1."),
+    (["--text", "a", "--question", "why ?"], "reverse asks no questions"),
+    (["--question", "why ?"], "--question belongs to --text"),
+    (["--text", "a", "--index", "0"], "--index chooses test examples, --text takes their place"),
+    (["--wrong", "--index", "0"], "--index names the examples, --wrong searches for some"),
+    (["--device", "tpu"], "tpu"),
+    (["--out", "results/train/sweep.txt"], "is a file, expected a folder"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG_USE, ids=[" ".join(words) for words, _ in WRONG_USE])
+def test_what_cannot_be_asked_is_refused(here, luong, words, message):
+    (here / "results" / "train" / "sweep.txt").touch()
+    assert message in refused(here, luong, *words)
+
+
+def test_runs_that_are_not_there_are_refused_with_those_that_are(here, luong, fixed):
+    assert f"Did you mean {fixed}?" in refused(here, fixed[:-1])
+    assert "results/train is a sweep, expected one of its runs: " in refused(here, "train")
+    assert "nowhere holds no runs" in refused(here, luong, "--results", "nowhere")
+    assert "3 runs: expected one, or two" in refused(here, luong, luong, luong)
+
+
+def test_different_tasks_do_not_stand_side_by_side(here, luong, story):
+    assert "trained on different tasks" in refused(here, luong, story)
+
+
+def test_a_missing_question_is_asked_for(here, story):
+    assert "expected one beside the text, such as" in refused(here, story, "--text", "Alice lives in Paris .")
+
+
+class Exploit:
+    def __reduce__(self):
+        return (print, ("code ran",))
+
+
+def test_damaged_unfinished_and_hostile_runs_are_refused(here, luong):
+    folder = RunFolder(here / "results/train/runs" / luong)
+    whole = folder.checkpoint_file.read_bytes()
+    folder.checkpoint_file.write_bytes(whole[:-1])
+    assert "checkpoint.pt is damaged" in refused(here, luong)
+    folder.checkpoint_file.write_bytes(pickle.dumps(Exploit()))
+    assert "code ran" not in refused(here, luong)
+    folder.checkpoint_file.unlink()
+    assert "has no checkpoint" in refused(here, luong)
+    folder.checkpoint_file.write_bytes(whole)
+    folder.status_file.unlink()
+    assert "is not finished" in refused(here, luong)
+    with folder.claim():
+        assert "still running" in refused(here, luong)
+
+
+def test_progress_and_messages_stay_off_standard_output(here, luong):
+    finished = attnbench("inspect", luong, "--json")
+    assert json.loads(finished.out)
+    assert "Inspecting luong general" in finished.err
