@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import typer
 
+from attnbench.cli.cancel import cancel
 from attnbench.cli.doctor import doctor
 from attnbench.cli.inspect import inspect
 from attnbench.cli.interruption import STANDARD_ERROR
@@ -32,6 +33,7 @@ app.command()(plot)
 app.command()(preview)
 app.command()(inspect)
 app.command()(status)
+app.command()(cancel)
 app.command("list")(list_choices)
 app.command()(doctor)
 

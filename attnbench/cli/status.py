@@ -1,16 +1,22 @@
 """`attnbench status`: what is done, running, failed, left."""
 
 from collections import Counter
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_RESULTS, AsJson, Debug, Results, explained_errors, print_json
+from attnbench.cli.options import DEFAULT_RESULTS, AsJson, Debug, Results, explained_errors, print_json, say
+
+if TYPE_CHECKING:
+    from attnbench.runs.store import RunStore
 
 WORDS = {
     "done": "done",
     "running": "running",
+    "pending": "pending: a job of the cluster will take them up",
     "failed": "failed",
+    "lost": "lost: their job ended before they did; the same sweep does them again",
     "interrupted": "interrupted, will go on from a checkpoint",
     "waiting": "not begun",
 }
@@ -27,20 +33,51 @@ def status(
         from attnbench.cli.places import find_store
 
         store = find_store(sweep, results)
-        states = store.states()
+        states = _states(store)
         reasons = {
             run_id: store.folder(run_id).read_outcome() for run_id in states if states[run_id] == "failed"
         }
-        counts: Counter[str] = Counter(states.values())
+        failed = {run_id: outcome.error or "" for run_id, outcome in reasons.items() if outcome}
         if as_json:
-            failed = {run_id: outcome.error for run_id, outcome in reasons.items() if outcome}
+            counts = Counter(states.values())
             print_json({"folder": str(store.path), "counts": counts, "runs": states, "failed": failed})
-            return
-        print(f"{store.path}: {len(states)} runs")
-        for state, words in WORDS.items():
-            if counts[state]:
-                print(f"  {counts[state]:6}  {words}")
-        for run_id, state in states.items():
-            outcome = reasons.get(run_id)
-            if state != "done":
-                print(f"{state:11}  {run_id}{f': {outcome.error}' if outcome else ''}")
+        else:
+            _show(store, states, failed)
+
+
+def _states(store: "RunStore") -> dict[str, str]:
+    """Return how far every run is: by its folder, and where that tells of no end, by its job."""
+    from attnbench.errors import UserError
+    from attnbench.sweeps.executors.slurm_records import JobBook
+
+    book, jobs = JobBook(store.jobs_path), {}
+    before = store.states()
+    try:
+        jobs = book.states(
+            [run_id for run_id, state in before.items() if state in ("interrupted", "waiting")]
+        )
+    except UserError as error:
+        say(f"What the jobs of the cluster do is not known: {error}")
+    # Once more, since a run may have ended while Slurm was being asked.
+    states: dict[str, str] = dict(store.states() if jobs else before)
+    for run_id, job in jobs.items():
+        if states[run_id] in ("interrupted", "waiting"):
+            states[run_id] = _of_job(store, run_id, job)
+    return states
+
+
+def _of_job(store: "RunStore", run_id: str, job: str) -> str:
+    """Name what a job does for a run: one that runs may not have come to it yet."""
+    is_begun = store.folder(run_id).claim_file.exists()
+    return "pending" if job == "running" and not is_begun else job
+
+
+def _show(store: "RunStore", states: Mapping[str, str], failed: Mapping[str, str]) -> None:
+    counts = Counter(states.values())
+    print(f"{store.path}: {len(states)} runs")
+    for state, words in WORDS.items():
+        if counts[state]:
+            print(f"  {counts[state]:6}  {words}")
+    for run_id, state in states.items():
+        if state != "done":
+            print(f"{state:11}  {run_id}{f': {failed[run_id]}' if run_id in failed else ''}")

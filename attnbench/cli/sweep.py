@@ -62,6 +62,9 @@ def sweep(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and estimate the work.")] = False,
     no_plot: Annotated[bool, typer.Option("--no-plot", help="Write the tables, draw nothing.")] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Hand the runs to the cluster and leave (slurm).")
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Repeat the runs that have failed.")
     ] = False,
@@ -96,6 +99,6 @@ def sweep(
             baseline=baseline,
             overrides=tuple(overrides or ()),
         )
-        choices = SweepChoices(results, dry_run, not no_plot, retry_failed, as_json)
+        choices = SweepChoices(results, dry_run, not no_plot, retry_failed, as_json, waits=not no_wait)
         status = sweep_run(plan_sweep(configuration, words), configuration.trusted_folder, choices)
     raise typer.Exit(status)

@@ -17,6 +17,7 @@ from attnbench.cli.options import print_json, say
 from attnbench.cli.places import named_store
 from attnbench.cli.sweep_stages import Stages, work_of
 from attnbench.config.sweep_plan import SweepPlan
+from attnbench.errors import UserError
 from attnbench.runs.checks import check_comparison
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
@@ -34,34 +35,52 @@ FAILED = 1
 
 @dataclass(frozen=True)
 class SweepChoices:
-    """The options that change nothing of the results."""
+    """The options that change nothing of the results.
+
+    Attributes:
+        waits: whether to stay until the runs have ended.
+    """
 
     results: Path
     is_dry_run: bool
     is_drawn: bool
     retries_failed: bool
     as_json: bool
+    waits: bool = True
 
 
 def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoices) -> int:
     """Carry out a plan and tell what came of it; return the exit status."""
     store = named_store(choices.results, plan.name)
     store.check_ours()
-    device = resolve_device(plan.device)
-    for run in plan.runs:
-        check_precision(run.spec.training.precision, device)
+    device = _checked_device(plan)
+    if not choices.waits and not plan.executor.is_remote:
+        raise UserError(
+            "--no-wait: the runs are made by this program itself. Only --executor slurm lets it leave."
+        )
     if choices.is_dry_run:
         _describe(plan, store, trusted_folder, choices)
         return 0
     check_comparison([run.spec for run in plan.runs])
-    _announce(plan, store, str(device))
+    plan.executor.check(store.path)
+    _announce(plan, store, device)
     store.record_invocation(_invocation(plan))
     with stop_on_signals() as stop:
-        order = WorkOrder(str(device), trusted_folder)
-        folders = Stages(plan, store, order, choices.retries_failed, stop).execute_all()
+        order = WorkOrder(device, trusted_folder)
+        folders = Stages(plan, store, order, choices.retries_failed, stop, choices.waits).execute_all()
     result = result_of(folders)
-    is_whole = _report(plan, store, result, choices)
+    is_whole = _report(plan, store, result, choices) and not (result.unfinished and choices.waits)
     return stop.exit_status or (0 if is_whole else FAILED)
+
+
+def _checked_device(plan: SweepPlan) -> str:
+    """Return the device that this machine has for the runs; on a cluster each node looks for itself."""
+    if plan.executor.is_remote:
+        return plan.device
+    device = resolve_device(plan.device)
+    for run in plan.runs:
+        check_precision(run.spec.training.precision, device)
+    return str(device)
 
 
 def _invocation(plan: SweepPlan) -> dict[str, Any]:

@@ -33,19 +33,24 @@ LOOKED_AT = 4
 
 @dataclass(frozen=True)
 class Stages:
-    """What all stages of one sweep work with."""
+    """What all stages of one sweep work with.
+
+    Attributes:
+        waits: whether to stay until a stage has ended; the next ones need it.
+    """
 
     plan: SweepPlan
     store: RunStore
     order: WorkOrder
     retries_failed: bool
     stop: StopRequest
+    waits: bool = True
 
     def execute_all(self) -> list[RunFolder]:
         """Go through the stages; after an interruption the folders of what would have come are there, unfinished."""
         runs = self.tune() if self.plan.rates else self.plan.runs
         folders = self.execute(runs) if runs else []
-        if self.plan.longer and folders and not self.stop():
+        if self.plan.longer and folders and self._has_ended(folders):
             folders += self.execute(self.longer(runs, self.plan.longer))
         return folders
 
@@ -54,17 +59,33 @@ class Stages:
         folders = prepare(self.store, runs, _say_note, self.order.trusted_folder)
         left = missing(folders, self.retries_failed)
         weights = {run.spec.run_id: work_of(run) for run in runs}
+        if not self.waits:
+            self._hand_over(left)
+            return folders
         left_weights = {folder.run_id: weights[folder.run_id] for folder in left}
         with SweepProgress(left_weights, len(folders)) as progress:
             run_to_the_end(left, self.plan.executor, self.order, progress.listen, self.stop)
         return folders
 
+    def _hand_over(self, left: Sequence[RunFolder]) -> None:
+        if left:
+            say(self.plan.executor.submit([folder.path for folder in left], self.order).describe())
+            say(f"How far they are: attnbench status {self.store.path}")
+            say(f"To end them: attnbench cancel {self.store.path}")
+
+    def _has_ended(self, folders: Sequence[RunFolder]) -> bool:
+        """Say whether the next stage can begin; where it cannot, the same command comes to it later."""
+        if self.stop():
+            return False
+        for folder in folders:
+            folder.forget_read()
+        return not missing(folders, retry_failed=False)
+
     def tune(self) -> list[PlannedRun]:
         """Choose a learning rate for each arm and length, and return the runs with it; none after an interruption."""
         runs = tuning_runs(self.plan.runs, self.plan.rates)
         say(f"Choosing learning rates: {len(runs)} runs, judged on validation data alone.")
-        self.execute(runs)
-        if self.stop():
+        if not self._has_ended(self.execute(runs)):
             return []
         tuned = read_tuning(self.store, runs)
         chosen = choose_rates(tuned)

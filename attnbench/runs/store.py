@@ -22,6 +22,7 @@ class RunStore:
         self.sweep_file = path / "sweep.yaml"
         self.metrics_file = path / "metrics.csv"
         self.tuning_file = path / "tuning.csv"
+        self.jobs_path = path / "jobs"
 
     def check_ours(self) -> None:
         """Refuse a folder that holds something else, or that cannot be written.

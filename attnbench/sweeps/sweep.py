@@ -79,9 +79,12 @@ def run_to_the_end(
     """Execute what nobody else works on, and wait for what somebody else does."""
     left, has_told = list(folders), False
     while left and not should_stop():
-        free = [folder for folder in left if not is_claimed(folder.claim_file)]
+        free = [folder for folder in left if executor.is_remote or not is_claimed(folder.claim_file)]
         if free:
-            executor.submit([folder.path for folder in free], order).wait(listener, should_stop)
+            submission = executor.submit([folder.path for folder in free], order)
+            submission.wait(listener, should_stop)
+            if submission.is_given_up:
+                return
         else:
             if not has_told:
                 listener(Note(f"Waiting for runs that another process is at: {', '.join(_names(left))}."))

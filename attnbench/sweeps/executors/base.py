@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from attnbench.sweeps.events import Listener
 
@@ -22,7 +23,17 @@ class WorkOrder:
 
 
 class Submission(ABC):
-    """Runs that were handed over."""
+    """Runs that were handed over.
+
+    Attributes:
+        is_given_up: whether somebody ended the work from outside, so that nobody should hand it over again.
+    """
+
+    is_given_up: bool = False
+
+    def describe(self) -> str:
+        """Say in a sentence what was handed over, where that is worth one."""
+        return ""
 
     @abstractmethod
     def wait(self, listener: Listener, should_stop: Callable[[], bool]) -> None:
@@ -31,7 +42,20 @@ class Submission(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Executor(ABC):
-    """Takes run folders and sees to it that they are executed. Its fields are its configuration."""
+    """Takes run folders and sees to it that they are executed. Its fields are its configuration.
+
+    Attributes:
+        is_remote: whether the runs are executed on other machines, and go on where the sweep itself ends.
+    """
+
+    is_remote: ClassVar[bool] = False
+
+    def check(self, folder: Path) -> None:
+        """Find what would keep it from working, before anything is written; raises UserError.
+
+        Args:
+            folder: of the sweep, there or not.
+        """
 
     @abstractmethod
     def submit(self, run_folders: Sequence[Path], order: WorkOrder) -> Submission:

@@ -1,0 +1,27 @@
+"""`attnbench cancel`: end the cluster jobs of a sweep."""
+
+from typing import Annotated
+
+import typer
+
+from attnbench.cli.options import DEFAULT_RESULTS, Debug, Results, explained_errors, say
+
+
+def cancel(
+    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A folder, or its name under the results.")],
+    results: Results = DEFAULT_RESULTS,
+    debug: Debug = False,
+) -> None:
+    """End the cluster jobs of a sweep; what they have finished or saved is kept."""
+    with explained_errors(debug):
+        from attnbench.cli.places import find_store
+        from attnbench.sweeps.executors.slurm_records import JobBook
+
+        store = find_store(sweep, results)
+        count = JobBook(store.jobs_path).cancel()
+        if count:
+            say(
+                f"{count} jobs of {store.path} are cancelled. The command of the sweep takes their runs up again."
+            )
+        else:
+            say(f"No job of {store.path} is in the queue of a cluster.")

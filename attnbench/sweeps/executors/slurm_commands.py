@@ -1,0 +1,120 @@
+"""Slurm's own commands. What goes wrong in them is told in their own words."""
+
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from attnbench.errors import UserError
+
+COMMANDS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel")
+PATIENCE_SECONDS = 60.0
+
+Option = str | int | float | bool
+
+
+class SlurmError(UserError):
+    """A command of Slurm that refused or did not answer."""
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """A job that Slurm still means to run, or runs.
+
+    Attributes:
+        name: what it was submitted as.
+        array_id: of the array that it belongs to; its own where it stands alone.
+        index: its place in the array.
+        is_running: False while it waits, be it for the first time or after it was requeued.
+    """
+
+    name: str
+    array_id: str
+    index: int
+    is_running: bool
+
+
+def check_on_path() -> None:
+    """Refuse a machine without Slurm.
+
+    Raises:
+        SlurmError: naming the commands that are missing.
+    """
+    absent = [command for command in COMMANDS if shutil.which(command) is None]
+    if absent:
+        raise SlurmError(
+            f"The executor slurm needs {', '.join(absent)}, and there is none on PATH: it works where the "
+            "jobs of a cluster are submitted. On this machine use --executor processes."
+        )
+
+
+def as_flags(options: Mapping[str, Option]) -> list[str]:
+    """Return the words of a command line: {"mem": "4G", "exclusive": True} as --mem=4G --exclusive."""
+    return [
+        f"--{name}" if value is True else f"--{name}={value}"
+        for name, value in options.items()
+        if value is not False
+    ]
+
+
+def try_submission(options: Mapping[str, Option]) -> None:
+    """Let sbatch judge the options, submitting nothing.
+
+    Raises:
+        SlurmError: in the words of sbatch.
+    """
+    ask(["sbatch", "--test-only", *as_flags(options), "--wrap=true"])
+
+
+def jobs_in_queue(names: Iterable[str]) -> list[QueuedJob]:
+    """Return the jobs of these names that are not over.
+
+    Raises:
+        SlurmError: where Slurm does not answer.
+    """
+    wanted = ",".join(names)
+    if not wanted:
+        return []
+    lines = ask(["squeue", "--noheader", "--array", f"--name={wanted}", "--format=%j|%F|%K|%T"]).split()
+    return [_queued_job(line) for line in lines]
+
+
+def _queued_job(line: str) -> QueuedJob:
+    name, array_id, index, state = line.split("|")
+    is_running = state in ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
+    return QueuedJob(name, array_id, int(index) if index.isdigit() else 0, is_running)
+
+
+def cancel_jobs(job_ids: Sequence[str]) -> None:
+    """End jobs, whole arrays at once.
+
+    Raises:
+        SlurmError: in the words of scancel.
+    """
+    if job_ids:
+        ask(["scancel", *job_ids])
+
+
+def nodes_of(partition: str | None) -> list[str]:
+    """Return the names of the nodes on which a job may land."""
+    chosen = [f"--partition={partition}"] if partition else []
+    return ask(["sinfo", "--noheader", "--Node", "--format=%N", *chosen]).split()
+
+
+def ask(command: Sequence[str], patience_seconds: float = PATIENCE_SECONDS) -> str:
+    """Return what a command prints.
+
+    Raises:
+        SlurmError: where it refuses, or says nothing for too long.
+    """
+    try:
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=patience_seconds)
+    except subprocess.TimeoutExpired as error:
+        raise SlurmError(
+            f"{command[0]} did not answer within {patience_seconds:g} s: is Slurm up? (`sinfo` tells)"
+        ) from error
+    except OSError as error:
+        raise SlurmError(f"{command[0]} cannot be run: {error.strerror}.") from error
+    if finished.returncode:
+        raise SlurmError(f"{command[0]} refused: {finished.stderr.strip() or finished.stdout.strip()}")
+    return finished.stdout

@@ -1,0 +1,101 @@
+"""What one job of the cluster does: a few runs, one after the other."""
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from submitit.helpers import DelayedSubmission
+
+    from attnbench.sweeps.events import Event
+
+
+class StopSignal:
+    """Remembers that Slurm asked to end, which submitit would have happen at once, in the middle of a step.
+
+    SIGUSR2 comes before the time limit, and before preemption where the cluster is set up so: then submitit
+    requeues the job. SIGTERM comes where Slurm itself ends or requeues it.
+    """
+
+    def __init__(self) -> None:
+        self.requeue: Callable[[], object] | None = None
+        self.has_come = False
+
+    def listen(self) -> None:
+        """Take the two signals over, keeping what submitit would have done."""
+        requeues: Any = signal.signal(signal.SIGUSR2, self._take_usr2)
+        signal.signal(signal.SIGTERM, self._take_term)
+        self._submitit_requeues = requeues if callable(requeues) else None
+
+    def _take_usr2(self, number: int, frame: object) -> None:
+        self.has_come = True
+        if self._submitit_requeues is not None:
+            submitit_requeues = self._submitit_requeues
+            self.requeue = lambda: submitit_requeues(number, None)
+
+    def _take_term(self, number: int, frame: object) -> None:
+        self.has_come = True
+
+    def __call__(self) -> bool:
+        """Say whether to stop."""
+        return self.has_come
+
+
+@dataclass(frozen=True)
+class Pack:
+    """The runs of one job; submitit writes it to disk and calls it on a node.
+
+    Attributes:
+        run_folders: absolute paths.
+        device: "auto", "cpu", "cuda" or "mps".
+        trusted_folder: where classes may come from besides attnbench.
+    """
+
+    run_folders: tuple[str, ...]
+    device: str
+    trusted_folder: str | None
+
+    def __call__(self) -> None:
+        """Make the runs; those that are done already take no time."""
+        # Before torch is loaded: a signal in those seconds must not be lost.
+        stop = StopSignal()
+        stop.listen()
+        self._execute(stop)
+        if stop.requeue is not None and self._is_unfinished():
+            stop.requeue()
+
+    def checkpoint(self) -> "DelayedSubmission":
+        """Tell submitit that the job begins with the same words again: the run folders know how far they are."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+    def _execute(self, stop: StopSignal) -> None:
+        # Imported here: while the job is being read a signal would kill it, and torch takes seconds.
+        from pathlib import Path
+
+        from attnbench.runs.folder import RunFolder
+        from attnbench.schema import trust_folder
+        from attnbench.sweeps.executors.base import WorkOrder
+        from attnbench.sweeps.executors.inline import execute_and_tell
+
+        trusted_folder = Path(self.trusted_folder) if self.trusted_folder else None
+        if trusted_folder is not None:
+            trust_folder(trusted_folder)
+        order = WorkOrder(self.device, trusted_folder)
+        for path in self.run_folders:
+            if stop():
+                return
+            execute_and_tell(RunFolder(Path(path)), order, _log, stop)
+
+    def _is_unfinished(self) -> bool:
+        from pathlib import Path
+
+        from attnbench.runs.folder import RunFolder
+
+        return any(RunFolder(Path(path)).state not in ("done", "failed") for path in self.run_folders)
+
+
+def _log(event: "Event") -> None:
+    print(event, flush=True)

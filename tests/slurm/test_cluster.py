@@ -1,0 +1,122 @@
+"""Sweeps on a real Slurm of one node."""
+
+import subprocess
+import time
+
+import pytest
+
+from attnbench.runs.folder import RunFolder
+from tests.commands import (
+    TINY_SWEEP,
+    attnbench,
+    in_a_process,
+    modification_times,
+    rows_of,
+    run_folders,
+    started,
+    without_times,
+)
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+
+ON_SLURM = ("--executor", "slurm", "executor.memory_gb=1", "executor.runs_per_job=2")
+ENDLESS = ("training.steps=1000000", "training.patience=1000000", "training.evaluate_every=500")
+ONE_RUN = ("--lengths", "3", "--models", "fixed")
+
+
+@pytest.fixture
+def results(cluster, tmp_path):
+    yield tmp_path / "results"
+    subprocess.run(["scancel", "--user=root"], check=True)
+    until(lambda: not slurm("squeue", "--noheader"))
+
+
+def slurm(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def until(is_so, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.2)
+
+
+def sweep(results, *words):
+    return in_a_process(*TINY_SWEEP, *ON_SLURM, "--results", results, *words)
+
+
+def states(folder):
+    return attnbench("status", folder, "--json").json["counts"]
+
+
+def test_the_cluster_gives_the_very_rows_that_this_process_gives(results):
+    finished = sweep(results)
+    assert finished.status == 0, finished.err
+    assert attnbench(*TINY_SWEEP, "--results", results, "--name", "here").status == 0
+    rows = [without_times(rows_of(results / name / "metrics.csv")) for name in ("quick-reverse", "here")]
+    assert len(rows[0]) == 4
+    assert rows[0] == rows[1]
+
+
+def test_who_does_not_wait_finds_the_jobs_again_and_no_run_is_made_twice(results):
+    folder = results / "quick-reverse"
+    finished = sweep(results, "--no-wait", "executor.sbatch={hold: true}")
+    assert finished.status == 0, finished.err
+    assert states(folder) == {"pending": 4}
+    with started(*TINY_SWEEP, *ON_SLURM, "--results", results) as again:
+        assert again.stderr is not None
+        assert any("4 runs were in its queue already" in line for line in again.stderr)
+        slurm("scontrol", "release", *slurm("squeue", "--noheader", "--array", "--format=%i").split())
+        again.communicate(timeout=120)
+    assert again.returncode == 0
+    assert states(folder) == {"done": 4}
+    assert len(list((folder / "jobs").glob("*.json"))) == 1
+    times = modification_times(folder)
+    assert sweep(results).status == 0
+    assert modification_times(folder) == times
+
+
+def test_a_cancelled_sweep_is_taken_up_again(results):
+    folder = results / "quick-reverse"
+    assert sweep(results, "--no-wait", "executor.sbatch={hold: true}").status == 0
+    assert "2 jobs" in attnbench("cancel", folder).err
+    assert states(folder) == {"waiting": 4}
+    assert "No job" in attnbench("cancel", folder).err
+    assert sweep(results).status == 0
+    assert states(folder) == {"done": 4}
+
+
+def test_runs_of_a_job_that_was_killed_are_lost_and_done_again(results):
+    folder = results / "quick-reverse"
+    assert sweep(results, "--no-wait", "executor.sbatch={hold: true}").status == 0
+    slurm("scancel", "--user=root")
+    until(lambda: states(folder) == {"lost": 4})
+    assert sweep(results).status == 0
+    assert states(folder) == {"done": 4}
+
+
+def test_a_job_that_is_warned_saves_is_requeued_and_goes_on_from_there(results):
+    folder = results / "quick-reverse"
+    assert sweep(results, "--no-wait", *ONE_RUN, *ENDLESS).status == 0
+    (run,) = (RunFolder(path) for path in run_folders(folder))
+    until(run.checkpoint_file.exists)
+    (job,) = slurm("squeue", "--noheader", "--format=%i").split()
+    slurm("scancel", "--signal=USR2", job)
+    until(lambda: states(folder) == {"pending": 1})
+    saved = run.checkpoint_file.stat().st_mtime_ns
+    # Slurm holds a requeued job back for two minutes.
+    until(lambda: "StartTime" in slurm("scontrol", "show", "job", job))
+    slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
+    until(lambda: states(folder) == {"running": 1})
+    until(lambda: run.checkpoint_file.stat().st_mtime_ns > saved)
+    steps = [int(row["step"]) for row in rows_of(run.train_file)]
+    assert steps == sorted(set(steps))
+    assert max(steps) > 500
+
+
+def test_the_words_of_sbatch_are_shown_and_nothing_is_written(results):
+    finished = sweep(results, "executor.partition=nowhere")
+    assert finished.status == 2
+    assert "invalid partition specified: nowhere" in finished.err
+    assert not results.exists()

@@ -1,0 +1,301 @@
+import os
+import pickle
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from attnbench.config.composition import Configuration
+from attnbench.errors import UserError
+from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.sweeps.events import Note, RunEnded
+from attnbench.sweeps.executors import slurm, slurm_sight
+from attnbench.sweeps.executors.base import WorkOrder
+from attnbench.sweeps.executors.slurm_job import Pack
+from attnbench.sweeps.executors.slurm_records import JobBook, new_record
+from attnbench.sweeps.sweep import run_to_the_end
+from tests.runs.tiny_runs import finish, prepared, tiny_spec
+from tests.sweeps.fake_slurm import install
+
+ORDER = WorkOrder("cpu")
+EXECUTOR = Configuration().executor("slurm")
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(slurm, "LOST_AFTER_SECONDS", 0.0)
+    return install(tmp_path / "bin", monkeypatch)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return [prepared(tmp_path / "sweep" / "runs", tiny_spec(f"seed={seed}")) for seed in range(5)]
+
+
+@pytest.fixture
+def book(tmp_path):
+    return JobBook(tmp_path / "sweep" / "jobs")
+
+
+def submit(folders, executor=EXECUTOR):
+    return executor.submit([folder.path for folder in folders], ORDER)
+
+
+def never():
+    return False
+
+
+class Cluster:
+    """Does something whenever the sweep asks whether to stop, as the cluster does in the meantime."""
+
+    def __init__(self, *deeds):
+        self.deeds = list(deeds)
+
+    def __call__(self):
+        if self.deeds:
+            self.deeds.pop(0)()
+        return False
+
+
+def test_runs_are_packed_into_the_jobs_of_one_array(fake, folders, book):
+    submit(folders, replace(EXECUTOR, runs_per_job=2, jobs_at_once=2))
+    (record,) = book.records()
+    ids = [folder.run_id for folder in folders]
+    assert record.packs == [ids[:2], ids[2:4], ids[4:]]
+    assert [job[2] for job in fake.queue] == ["0", "1", "2"]
+    assert {job[1] for job in fake.queue} == {record.job_id}
+    assert "--array=0-2%2" in fake.script
+
+
+def test_the_configuration_reaches_sbatch(fake, folders):
+    executor = replace(
+        EXECUTOR,
+        partition="long",
+        account="me",
+        time_minutes=30,
+        memory_gb=1.5,
+        cpus=2,
+        gpus=1,
+        constraint="a100",
+        setup=["module load cuda"],
+        save_seconds=45,
+        sbatch={"qos": "high", "exclusive": True, "mail_type": "END"},
+    )
+    submit(folders, executor)
+    lines = fake.script.splitlines()
+    for option in (
+        "partition=long",
+        "account=me",
+        "time=30",
+        "mem=1536M",
+        "cpus-per-task=2",
+        "gpus-per-node=1",
+        "constraint=a100",
+        "signal=USR2@45",
+        "qos=high",
+        "exclusive",
+        "mail-type=END",
+        "requeue",
+    ):
+        assert f"#SBATCH --{option}" in lines
+    assert "module load cuda" in lines
+
+
+def test_living_jobs_are_joined_and_only_the_rest_is_submitted(fake, folders, book):
+    submit(folders[:3])
+    again = submit(folders)
+    assert again.found_in_queue == 3
+    assert book.records()[-1].packs == [[folder.run_id for folder in folders[3:]]]
+    assert fake.submissions == 2
+    assert submit(folders).describe() == "5 runs were in its queue already."
+    assert fake.submissions == 2
+
+
+def test_jobs_are_found_again_where_the_sweep_was_killed_before_it_learnt_their_number(fake, folders, book):
+    record = new_record([[folder.run_id for folder in folders]])
+    book.write(record)
+    fake.put([[record.name, "55", "N/A", "RUNNING"]])
+    assert submit(folders).found_in_queue == 5
+    assert book.cancel() == 1
+    assert fake.calls("scancel") == [["55"]]
+
+
+def test_waiting_ends_with_the_runs(fake, folders):
+    events = []
+
+    def work():
+        fake.put([])
+        for folder in folders:
+            finish(folder)
+
+    submit(folders).wait(events.append, Cluster(lambda: fake.set_states("RUNNING"), work))
+    assert {event.run_id for event in events if isinstance(event, RunEnded)} == {
+        each.run_id for each in folders
+    }
+    assert fake.submissions == 1
+
+
+def test_a_lost_run_is_submitted_once_more_alone_and_then_has_failed(fake, folders, book):
+    events = []
+    submission = submit(folders[:2])
+    submission.wait(
+        events.append, Cluster(lambda: None, lambda: fake.put([]), lambda: None, lambda: fake.put([]))
+    )
+    assert [record.packs for record in book.records()] == [
+        [[folder.run_id for folder in folders[:2]]],
+        [[folder.run_id] for folder in folders[:2]],
+    ]
+    outcome = folders[0].read_outcome()
+    assert outcome is not None
+    job_id = book.records()[-1].job_id
+    assert outcome.error == (
+        f"its job ended before it did, 2 times; what the job said: {book.logs_folder}/{job_id}_0_0_log.err"
+    )
+    assert any("submitted once more" in event.text for event in events if isinstance(event, Note))
+
+
+def test_a_cancelled_run_is_left_and_not_submitted_again(fake, folders, book):
+    run_to_the_end(folders, EXECUTOR, ORDER, lambda _: None, Cluster(lambda: None, book.cancel))
+    assert [folder.state for folder in folders] == ["waiting"] * 5
+    assert fake.submissions == 1
+    submit(folders)
+    assert fake.submissions == 2
+
+
+def test_who_stops_waiting_leaves_the_jobs_in_the_queue(fake, folders):
+    events = []
+    submit(folders).wait(events.append, lambda: True)
+    assert len(fake.queue) == 2
+    assert "go on without this sweep" in events[-1].text
+
+
+def test_a_silent_slurm_is_waited_for(fake, folders):
+    events = []
+
+    def fall_silent():
+        fake.refuse("squeue", "slurm_load_jobs error: Unable to contact slurm controller")
+
+    def work():
+        for folder in folders:
+            finish(folder)
+
+    submit(folders).wait(events.append, Cluster(lambda: None, fall_silent, lambda: None, work))
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert sum("Unable to contact slurm controller" in note for note in notes) == 1
+    assert fake.submissions == 1
+
+
+def test_a_failed_run_that_is_repeated_does_not_count_as_ended(fake, folders):
+    folders[0].write_outcome(Outcome(folders[0].run_id, "failed", error="the reason"))
+    submit(folders[:1])
+    assert folders[0].state == "waiting"
+
+
+def test_a_refused_submission_is_told_in_the_words_of_sbatch_and_leaves_no_record(fake, folders, book, capfd):
+    fake.refuse("sbatch", "sbatch: error: Batch job submission failed: Job violates accounting policy")
+    with pytest.raises(UserError, match=r"sbatch refused: .*Job violates accounting policy"):
+        submit(folders)
+    assert book.records() == []
+    assert capfd.readouterr().err == ""
+
+
+def test_options_are_tried_before_anything_is_written(fake, tmp_path):
+    fake.refuse("sbatch", "sbatch: error: invalid partition specified: nowhere")
+    with pytest.raises(UserError, match="invalid partition specified: nowhere"):
+        replace(EXECUTOR, partition="nowhere").check(tmp_path / "new")
+    assert "--partition=nowhere" in fake.calls("sbatch")[0]
+
+
+def test_a_machine_without_slurm_is_told_so(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UserError, match=r"needs sbatch, .*none on PATH.*--executor processes"):
+        EXECUTOR.check(tmp_path)
+
+
+def test_options_that_would_break_the_array_are_refused(fake, tmp_path):
+    with pytest.raises(UserError, match="attnbench itself sets array, job-name"):
+        replace(EXECUTOR, sbatch={"job_name": "mine", "array": "0-3"}).check(tmp_path)
+
+
+@pytest.fixture
+def far_nodes(fake, monkeypatch):
+    monkeypatch.setattr(slurm_sight, "file_system_of", lambda path: "ext4")
+    fake.answer("sinfo", "node1\nnode2")
+    return fake
+
+
+def test_a_folder_that_the_nodes_do_not_see_is_refused(far_nodes, tmp_path):
+    far_nodes.answer("srun", "did not see")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UserError, match=r"do not see the results folder .*lies on ext4.*--results"):
+        EXECUTOR.check(tmp_path / "results" / "new")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_that_the_nodes_see_is_taken(far_nodes, tmp_path):
+    far_nodes.answer("srun", "saw")
+    EXECUTOR.check(tmp_path / "new")
+    assert len(far_nodes.calls("srun")) == 1
+
+
+def test_a_node_that_cannot_be_asked_is_no_yes(far_nodes, tmp_path):
+    far_nodes.refuse("srun", "srun: error: Unable to allocate resources")
+    with pytest.raises(UserError, match="Unable to allocate resources"):
+        EXECUTOR.check(tmp_path)
+    replace(EXECUTOR, checks_folder=False).check(tmp_path)
+
+
+def test_no_node_is_asked_about_a_network_file_system(far_nodes, tmp_path, monkeypatch):
+    monkeypatch.setattr(slurm_sight, "file_system_of", lambda path: "nfs4")
+    EXECUTOR.check(tmp_path)
+    assert far_nodes.calls("srun") == []
+
+
+def test_the_file_system_is_that_of_the_nearest_mount(tmp_path):
+    mounts = tmp_path / "mounts"
+    mounts.write_text("a / ext4 rw 0 0\nb /home nfs4 rw 0 0\nc /home/me/tmp tmpfs rw 0 0\n")
+    kinds = [slurm_sight.file_system_of(path, mounts) for path in map(Path, ("/x", "/home/me", "/homes"))]
+    assert kinds == ["ext4", "nfs4", "ext4"]
+
+
+ENDLESS = tiny_spec("training.steps=1000000", "training.patience=1000000", "training.evaluate_every=5")
+
+
+@pytest.fixture
+def submitit_handler():
+    """What submitit would do on SIGUSR2 before a job's function takes the signal over."""
+    calls = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
+    signal.signal(signal.SIGUSR2, lambda number, frame: calls.append(number))
+    yield calls
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(("number", "requeued"), [(signal.SIGUSR2, [signal.SIGUSR2]), (signal.SIGTERM, [])])
+def test_a_warned_job_saves_its_run_before_it_is_requeued(
+    tmp_path, monkeypatch, submitit_handler, number, requeued
+):
+    folder = prepared(tmp_path / "runs", ENDLESS)
+    later = prepared(tmp_path / "runs", tiny_spec())
+    monkeypatch.setattr(
+        "attnbench.sweeps.executors.slurm_job._log", lambda event: _signal_on_progress(event, number)
+    )
+    Pack((str(folder.path), str(later.path)), "cpu", None)()
+    assert (folder.state, later.state) == ("interrupted", "waiting")
+    assert submitit_handler == requeued
+
+
+def _signal_on_progress(event, number):
+    if type(event).__name__ == "RunProgressed":
+        os.kill(os.getpid(), number)
+
+
+def test_a_pack_makes_its_runs_and_outlives_a_pickle(tmp_path, submitit_handler):
+    folders = [prepared(tmp_path / "runs", tiny_spec(f"seed={seed}")) for seed in (0, 1)]
+    pack = pickle.loads(pickle.dumps(Pack(tuple(str(folder.path) for folder in folders), "cpu", None)))
+    pack()
+    assert [RunFolder(folder.path).state for folder in folders] == ["done", "done"]
+    assert submitit_handler == []
