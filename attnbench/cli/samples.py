@@ -61,7 +61,9 @@ def task_lines(task: Task, length: int | None) -> Iterator[Text]:
         drawn = (inspect.getdoc(type(task)) or "").splitlines()
         yield from (Text(line.strip()) for line in drawn if line.startswith(("    source ", "    target ")))
         return
-    assert length is not None
+    if length is None:
+        yield Text(f"length in {task.length_unit}: task.length=LENGTH")
+        return
     lengths = LengthRange(length, length)
     facts = [f"length in {task.length_unit}", f"at {length}: chance {task.chance_accuracy(lengths):.3f}"]
     bits = task.information_bits(lengths)

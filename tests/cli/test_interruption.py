@@ -192,7 +192,7 @@ def test_a_sweep_disturbed_again_and_again_ends_in_the_rows_of_an_undisturbed_on
     assert without_times(rows_of(folder / "metrics.csv")) == without_times(expected)
 
 
-COUNTED = '''"""A task that writes down whenever a training begins."""
+COUNTED = '''"""A task that writes down whenever a training has come to its tenth step, which nothing else looks at."""
 from dataclasses import dataclass
 from pathlib import Path
 from attnbench.tasks.reverse import Reverse
@@ -202,7 +202,7 @@ class Counted(Reverse):
     """Write the source backwards."""
 
     def training_batch(self, seed, step, batch_size, lengths):
-        if step == 0:
+        if step == 9:
             with Path(__file__).with_name("begun.txt").open("a") as file:
                 file.write(f"{lengths.minimum}\\n")
         return super().training_batch(seed, step, batch_size, lengths)

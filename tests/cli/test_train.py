@@ -77,7 +77,9 @@ def test_show_config_prints_every_key_and_writes_nothing(results):
     finished = attnbench("train", "--show-config", "--results", results, "model.hidden_size=32", "seed=7")
     shown = yaml.safe_load(finished.out)
     assert (finished.status, shown["model"]["hidden_size"], shown["seed"]) == (0, 32, 7)
-    assert {"task", "model", "training", "seed", "device", "train_range", "test_lengths"} == set(shown)
+    assert {"task", "model", "training", "seed", "device", "match", "train_range", "test_lengths"} == set(
+        shown
+    )
     assert not results.exists()
 
 
