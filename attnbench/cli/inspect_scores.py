@@ -24,9 +24,11 @@ from attnbench.inspection.tables import (
     error_rows,
 )
 from attnbench.runs.files import write_atomically
+from attnbench.vocabulary import PAD
 
 CAUSAL_EXAMPLES = 100
 """Of each length: every answer of theirs is read anew some thirty times."""
+_NOTHING = "–"
 WORST_COLUMNS = (
     "run_id",
     "length",
@@ -87,21 +89,23 @@ def _score(scores: Scores, run: TrainedRun, examples: HeldOut, where: str, progr
     scores.attention += attention_rows(run, attention)
     errors = survey_errors(run, examples, on_progress=progress.stage(f"{where}: errors"))
     scores.errors += error_rows(run, examples.lengths, errors)
-    scores.worst += [_in_words(run, examples.lengths.maximum, each) for each in errors.worst]
+    scores.worst += [in_words(run, examples.lengths.maximum, each) for each in errors.worst]
     tell = progress.stage(f"{where}: whether looks matter")
     causes = survey_causes(run, examples.fewer(CAUSAL_EXAMPLES), on_progress=tell)
     scores.causal += causal_rows(run, examples.lengths, causes)
 
 
-def _in_words(run: TrainedRun, length: int, errors: ExampleErrors) -> WorstExample:
+def in_words(run: TrainedRun, length: int, errors: ExampleErrors) -> WorstExample:
+    """Return an example of a run in words, – where nothing was written."""
     source, target = run.spec.task.source_vocabulary.tokens, run.spec.task.target_vocabulary.tokens
+    written = [_NOTHING if number == PAD else target[number] for number in errors.written]
     return WorstExample(
         run_id=run.spec.run_id,
         length=length,
         errors=errors,
         asked=" ".join(source[number] for number in errors.source),
         expected=" ".join(_answers(errors, [target[number] for number in errors.expected])),
-        produced=" ".join(_answers(errors, [target[number] for number in errors.written])),
+        produced=" ".join(_answers(errors, written)),
         looked_at=" ".join(_looked_at(errors, [source[number] for number in errors.source])),
     )
 
@@ -115,7 +119,7 @@ def _answers(errors: ExampleErrors, words: Sequence[str]) -> Iterator[str]:
 def _looked_at(errors: ExampleErrors, source: Sequence[str]) -> Iterator[str]:
     for place, is_scored in zip(errors.looked_at, errors.is_scored, strict=False):
         if is_scored:
-            yield source[place] if place >= 0 else "–"
+            yield source[place] if place >= 0 else _NOTHING
 
 
 def _worst_row(each: WorstExample, request: InspectRequest, drawn: Drawn) -> Row:

@@ -15,14 +15,15 @@ from attnbench.report.heatmap_rows import DrawnArm, WrittenWord, shortened, with
 _SMALL_CELL, _SMALL_SIDE = 0.16, 2.0  # inches
 _SMALLEST_WORDS = 0.125  # inches: in smaller cells stand numbers
 _SMALL_TITLE = 8
+_NUMBERED = "Their numbers count its words from 1."
 
 _HEADS = (
-    "Above the mean over all layers and heads, below each of them. Rows: the words it wrote, running freely. "
-    "Columns: the words of the source."
+    "Rows: the words it wrote, running freely. Columns: the words of the source. Above the mean over all layers and "
+    "heads, below each of them."
 )
 _SELF = (
     "Self-attention of the encoder: rows are the source words as they are read, columns the source words that each "
-    "looks at. Above the mean over all layers and heads, below each of them; layer 1 reads the words themselves."
+    "looks at. Layer 1 reads the words themselves. Above the mean over all layers and heads, below each of them."
 )
 
 
@@ -41,7 +42,7 @@ def draw_heads(arm: DrawnArm, about: str) -> Figure | None:
     )
     mean = answer_matrix(arm, together.mean(axis=(0, 1)))
     panels = [[answer_matrix(arm, each) for each in layer] for layer in together]
-    caption = maps_caption([arm], [_HEADS], about)
+    caption = maps_caption([arm], [_HEADS, *_numbering(mean)], about)
     return _draw(mean, panels, f"{arm.name}: mean of layers and heads", "words it wrote", caption)
 
 
@@ -57,7 +58,7 @@ def draw_self_attention(arm: DrawnArm, about: str) -> Figure | None:
         return None
     mean = _source_matrix(arm, maps.mean(axis=(0, 1)))
     panels = [[_source_matrix(arm, each) for each in layer] for layer in maps]
-    caption = maps_caption([arm], [_SELF], about, has_answers=False)
+    caption = maps_caption([arm], [_SELF, *_numbering(mean)], about, has_answers=False)
     title = f"{arm.name}: source words look at source words"
     return _draw(mean, panels, title, "source words as they are read", caption)
 
@@ -67,13 +68,25 @@ def _source_matrix(arm: DrawnArm, shares: np.ndarray) -> Matrix:
     return Matrix(shares, [WrittenWord(word, is_given=False, is_wrong=False) for word in words], words)
 
 
+def _words(matrix: Matrix) -> int:
+    return max(len(matrix.rows), len(matrix.columns))
+
+
+def _small_cell(matrix: Matrix) -> float:
+    return min(_SMALL_CELL, _SMALL_SIDE / _words(matrix))
+
+
+def _numbering(mean: Matrix) -> list[str]:
+    return [] if _small_cell(mean) >= _SMALLEST_WORDS else [_NUMBERED]
+
+
 def _draw(mean: Matrix, panels: Sequence[Sequence[Matrix]], title: str, rows: str, caption: str) -> Figure:
     """Draw the mean, and a row of small panels for each layer."""
     figure = Figure(dpi=150)
-    words = max(len(mean.rows), len(mean.columns))
+    words = _words(mean)
     large = add_matrix(figure, mean, cell_side(words))
     name_panel(write_words(large, mean, cell_side(words)), title, rows=rows)
-    small = min(_SMALL_CELL, _SMALL_SIDE / words)
+    small = _small_cell(mean)
     grid = [
         [
             _add_small_panel(figure, matrix, small, f"layer {layer + 1}, head {head + 1}")

@@ -4,8 +4,12 @@ import shutil
 
 import pytest
 
+from attnbench.cli.inspect_scores import in_words
+from attnbench.inspection.error_anatomy import ExampleErrors
 from attnbench.runs.folder import RunFolder
+from attnbench.vocabulary import PAD
 from tests.commands import TINY, attnbench, contents, rows_of, run_folders
+from tests.inspection.small_runs import small_spec, untrained
 
 FILES = ["attention.csv", "causal.csv", "errors.csv", "worst.csv"]
 
@@ -201,6 +205,35 @@ def test_a_question_is_answered_about_ones_own_text(here, story):
     assert written[:5] == ["Where", "does", "Alice", "live", "?"]
     assert len(written) == 6
     assert example["expected"] is None
+
+
+def test_examples_come_from_the_longest_length_that_has_any(here):
+    (here / "pairs.tsv").write_text("".join(f"a{i} b c\tx{i} y z\n" for i in range(90)))
+    task = ("task=text_pairs", "task.source=pairs.tsv", "task.units=word", "task.test_share=0.3")
+    finished = attnbench(
+        "train", *TINY, *task, "test_lengths=[5,20]", "--results", here / "results", "--json"
+    )
+    assert finished.status == 0, finished.err
+    document = attnbench("inspect", finished.json["run_id"], "--json").json
+    assert document["length"] == 5
+    assert {row["length"] for row in document["attention"]} == {5, 20}
+    assert len(document["examples"]) == 3
+
+
+def test_in_the_worst_examples_a_dash_stands_where_nothing_was_written():
+    errors = ExampleErrors(
+        index=4,
+        source=(4, 5, 6),
+        expected=(6, 5, 4),
+        written=(6, 4, PAD),
+        is_scored=(False, True, True),
+        looked_at=(0, 1, -1),
+        wrong=2,
+        scored=2,
+    )
+    shown = in_words(untrained(small_spec()), 3, errors)
+    assert (shown.asked, shown.expected) == ("a b c", "[c] b a")
+    assert (shown.produced, shown.looked_at) == ("[c] a –", "b –")
 
 
 def test_the_page_needs_nothing_from_outside(here, luong):

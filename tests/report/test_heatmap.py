@@ -143,6 +143,18 @@ def test_arms_with_one_weight_for_each_word_have_no_heads():
     assert draw_self_attention(arm(), ABOUT) is None
 
 
+def test_small_panels_count_the_words_where_they_have_no_room_for_them():
+    few, many = (draw_heads(arm(long_portrait(words, 1, 2)), ABOUT) for words in (10, 40))
+    assert [label.get_text() for label in panels(few)[1].get_xticklabels()][:2] == ["word0", "word1"]
+    assert [label.get_text() for label in panels(many)[1].get_xticklabels()] == [
+        "1",
+        "5",
+        *map(str, range(10, 41, 5)),
+    ]
+    assert "Their numbers count its words from 1." in caption(many)
+    assert "Their numbers" not in caption(few)
+
+
 def words_written(figure):
     """Every visible label, title, caption and number of the figure."""
     texts = list(figure.texts)
