@@ -78,7 +78,7 @@ def test_own_model_and_task_are_trained(own, results):
 def test_own_choices_are_listed_and_previewed(own):
     assert "rotate       Mine." in attnbench("list", "tasks", "--config-dir", own).out
     finished = attnbench("preview", "task=rotate", "--config-dir", own, "--examples", "1")
-    source, target = (line.split()[1:] for line in finished.out.splitlines()[-2:])
+    source, target = (line.split()[1:] for line in finished.out.splitlines()[-3:-1])
     assert target == [*source[1:], source[0]]
 
 
