@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.models.memory import EncoderOutput
-from attnbench.models.order import reorder, reversed_positions
+from attnbench.models.order import has_no_padding, reorder, reversed_positions, turned_round
 from attnbench.models.recurrence import Recurrence
 
 
@@ -37,28 +37,32 @@ class RecurrentEncoder(nn.Module):
     def forward(self, source: Tensor, source_lengths: Tensor) -> EncoderOutput:
         """Encode token numbers (batch, source_len) with their real lengths (batch,)."""
         mask = torch.arange(source.shape[1], device=source.device) < source_lengths.unsqueeze(1)
-        turned = reversed_positions(source, source_lengths)
+        turned, is_even = reversed_positions(source, source_lengths), has_no_padding(source, source_lengths)
         states = self.embedding(source.gather(1, turned) if self.reverse_source else source)
         final = states.new_zeros(len(source), 0)
         for directions in self.layers:
             assert isinstance(directions, nn.ModuleList)
-            states, final = self._layer(directions, self.dropout(states), turned, source_lengths)
+            states, final = self._layer(directions, self.dropout(states), (turned, is_even), source_lengths)
         if self.reverse_source:
-            states = reorder(states, turned)  # so that a state stands where its token stands
+            states = turned_round(states, turned, is_even)  # so that a state stands where its token stands
         return EncoderOutput(states=states, final=final, mask=mask)
 
     def _layer(
-        self, directions: Iterable[nn.Module], inputs: Tensor, turned: Tensor, source_lengths: Tensor
+        self,
+        directions: Iterable[nn.Module],
+        inputs: Tensor,
+        turned: tuple[Tensor, bool],
+        source_lengths: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Return the states (batch, source_len, hidden) and final state (batch, hidden) of one layer."""
         states, finals = [], []
         for is_backward, recurrence in enumerate(directions):
             assert isinstance(recurrence, Recurrence)
-            ordered = reorder(inputs, turned) if is_backward else inputs
+            ordered = turned_round(inputs, *turned) if is_backward else inputs
             zero = inputs.new_zeros(len(inputs), recurrence.layer.hidden_size)
-            outputs, _ = recurrence(ordered, recurrence.first_state(zero))
-            finals.append(_at(outputs, source_lengths - 1))
-            states.append(reorder(outputs, turned) if is_backward else outputs)
+            outputs, last = recurrence(ordered, recurrence.first_state(zero))
+            finals.append(last[0] if turned[1] else _at(outputs, source_lengths - 1))
+            states.append(turned_round(outputs, *turned) if is_backward else outputs)
         return torch.cat(states, dim=2), torch.cat(finals, dim=1)
 
 
