@@ -8,7 +8,7 @@ import pytest
 import attnbench as package
 from tests.commands import attnbench, in_a_process
 
-COMMANDS = ("train", "sweep", "plot", "preview", "inspect", "status", "list", "doctor")
+COMMANDS = ("train", "sweep", "plot", "preview", "inspect", "status", "cancel", "list", "doctor")
 HEAVY = ("torch", "pandas", "matplotlib", "numpy", "hydra", "scipy")
 
 

@@ -8,6 +8,12 @@ import pytest
 
 HERE = Path(__file__).parent
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
+FIRST_PORT = 26817  # the controller's; its node takes the next
+
+
+def _worker_number() -> int:
+    """Say which process of pytest-xdist this is: each has a Slurm of its own."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +25,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("the Slurm of the tests is started by root alone")
     folder = tmp_path_factory.mktemp("cluster")
-    # munged refuses to work below a folder that only root may enter.
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
+    # munged, which is not root, has to reach its own folder.
+    for each in (folder, *folder.parents):
+        if each.is_relative_to(tmp_path_factory.getbasetemp().parent.parent) and each.owner() == "root":
+            each.chmod(each.stat().st_mode | 0o055)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATTNBENCH_TEST_SLURM_PORT", str(FIRST_PORT + 2 * _worker_number()))
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         try:
             subprocess.run([HERE / "start", folder], check=True, timeout=120)

@@ -17,7 +17,7 @@ from tests.commands import (
     without_times,
 )
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 ON_SLURM = ("--executor", "slurm", "executor.memory_gb=1", "executor.runs_per_job=2")
 ENDLESS = ("training.steps=1000000", "training.patience=1000000", "training.evaluate_every=500")
