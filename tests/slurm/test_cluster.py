@@ -115,6 +115,16 @@ def test_a_job_that_is_warned_saves_is_requeued_and_goes_on_from_there(results):
     assert max(steps) > 500
 
 
+def test_a_preempted_job_saves_and_waits_for_its_turn(results):
+    folder = results / "quick-reverse"
+    assert sweep(results, "--no-wait", *ONE_RUN, *ENDLESS, "executor.cpus=4").status == 0
+    (run,) = (RunFolder(path) for path in run_folders(folder))
+    until(run.checkpoint_file.exists)
+    slurm("sbatch", "--partition=urgent", "--cpus-per-task=4", "--output=/dev/null", "--wrap=sleep 600")
+    until(lambda: states(folder) == {"pending": 1})
+    assert run.state == "interrupted"
+
+
 def test_the_words_of_sbatch_are_shown_and_nothing_is_written(results):
     finished = sweep(results, "executor.partition=nowhere")
     assert finished.status == 2

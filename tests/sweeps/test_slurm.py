@@ -122,6 +122,14 @@ def test_jobs_are_found_again_where_the_sweep_was_killed_before_it_learnt_their_
     assert fake.calls("scancel") == [["55"]]
 
 
+def test_two_sweeps_do_not_submit_the_same_runs_at_the_same_moment(fake, folders, book):
+    with book.held(), pytest.raises(UserError, match="The same command in a moment joins its jobs"):
+        submit(folders)
+    assert fake.submissions == 0
+    submit(folders)
+    assert fake.submissions == 1
+
+
 def test_waiting_ends_with_the_runs(fake, folders):
     events = []
 

@@ -98,9 +98,10 @@ class Slurm(Executor):
     def submit(self, run_folders: Sequence[Path], order: WorkOrder) -> "SlurmSubmission":
         folders = [RunFolder(path.absolute()) for path in run_folders]
         book = JobBook(RunStore(folders[0].path.parents[1]).jobs_path)
-        states = book.states([folder.run_id for folder in folders])
-        free = [folder for folder in folders if states.get(folder.run_id) not in ("pending", "running")]
-        arrays = self.hand_over(free, order, book, self.runs_per_job)
+        with book.held():
+            states = book.states([folder.run_id for folder in folders])
+            free = [folder for folder in folders if states.get(folder.run_id) not in ("pending", "running")]
+            arrays = self.hand_over(free, order, book, self.runs_per_job)
         left = {folder.run_id: folder for folder in folders}
         return SlurmSubmission(self, order, book, left, arrays, len(folders) - len(free))
 

@@ -8,11 +8,14 @@ Slurm whether somebody is still at it, since a claim need not hold between the h
 import json
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from attnbench.errors import UserError
+from attnbench.runs.claim import ClaimedError, claimed
 from attnbench.runs.files import write_json
 from attnbench.sweeps.executors.slurm_commands import QueuedJob, cancel_jobs, jobs_in_queue
 
@@ -54,6 +57,24 @@ class JobBook:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.logs_folder = folder / "logs"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others on this host from submitting for the same runs at the same moment.
+
+        Raises:
+            UserError: where another is at it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(claimed(self.folder / "claim"))
+            except ClaimedError as error:
+                raise UserError(
+                    f"Another attnbench is submitting the runs of {self.folder.parent} right now. "
+                    "The same command in a moment joins its jobs."
+                ) from error
+            yield
 
     def write(self, record: JobRecord) -> None:
         """Put a record down, or replace it."""
