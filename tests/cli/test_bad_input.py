@@ -60,7 +60,7 @@ BOTH = [
     ("unknown", "'unknown' is not an override"),
     ("device=cuda", "device=cuda: this machine has no such device. There is: cpu"),
     ("device=tpu", "this machine has no such device"),
-    ("executor=slrm", "Unknown executor 'slrm'. Known: inline, processes."),
+    ("executor=slrm", "Unknown executor 'slrm'. Known: inline, processes, slurm. Did you mean slurm?"),
     ("seed=-1", "at least 0|greater than or equal to 0"),
     ("seed=abc", "seed"),
 ]
@@ -114,7 +114,7 @@ SWEEP = [
     (["--workers", "2", "--executor", "inline"], "the executor inline has none"),
     (["--protocol", "mixd"], "Known: extrapolation, mixed, per_length. Did you mean mixed?"),
     (["--preset", "quik"], "Did you mean quick?"),
-    (["--executor", "slrm"], "Known: inline, processes."),
+    (["--executor", "slrm"], "Known: inline, processes, slurm. Did you mean slurm?"),
     (["--protocol", "extrapolation"], "needs --train-range SHORTEST:LONGEST"),
     (["--protocol", "extrapolation", "--train-range", "8:4"], "expected SHORTEST:LONGEST"),
     (["--train-range", "4:8"], "for the protocols mixed and extrapolation"),
