@@ -15,26 +15,38 @@ LOOKED_AT = 16
 
 
 def arm_table(specs: Sequence[RunSpec], lengths: Sequence[int]) -> Table:
-    """Return a row for each arm: hidden size, parameters, and how many numbers cross at the ends of the lengths."""
+    """Return a row for each arm: hidden size, parameters, and how many numbers cross at the ends of the lengths.
+
+    Of the variants only that is shown in which the arms differ.
+    """
     arms = list(dict.fromkeys((spec.task, spec.model, spec.variant) for spec in specs))
     ends = sorted({min(lengths), max(lengths)})
     tokens = {task: {length: _source_tokens(task, length, lengths) for length in ends} for task, _, _ in arms}
-    has_variants = any(variant for _, _, variant in arms)
+    variants = _differing([variant for _, _, variant in arms])
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    for name in ("task", "arm", *(("variant",) if has_variants else ())):
-        table.add_column(name, overflow="fold")
+    table.add_column("task", overflow="fold")
+    table.add_column("arm", no_wrap=True)
+    if any(variants):
+        table.add_column("variant", overflow="fold")
     for name in ("hidden", "parameters", *(f"context at {length}" for length in ends)):
         table.add_column(name, justify="right")
-    for task, model, variant in arms:
+    for (task, model, _), variant in zip(arms, variants, strict=True):
         sizes = VocabularySizes(len(task.source_vocabulary.tokens), len(task.target_vocabulary.tokens))
         crossing = [tokens[task][length] for length in ends]
         cells = [
-            *(task.name, model.name, *((variant,) if has_variants else ())),
+            *(task.name, model.name, *([variant] if any(variants) else [])),
             *(str(model.hidden_size), f"{count_parameters(model, sizes):,}"),
             *("–" if each is None else f"{model.context_size(each):,}" for each in crossing),
         ]
         table.add_row(*map(Text, cells))
     return table
+
+
+def _differing(variants: Sequence[str]) -> list[str]:
+    """Return the variants without the parts that all of them have."""
+    parts = [variant.split(";") for variant in variants]
+    shared = set(parts[0]).intersection(*parts)
+    return [";".join(part for part in each if part not in shared) for each in parts]
 
 
 def _source_tokens(task: Task, length: int, lengths: Sequence[int]) -> int | None:

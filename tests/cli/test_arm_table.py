@@ -17,8 +17,8 @@ def rows(*overrides: str, models: str, lengths: str = "2,8") -> list[list[str]]:
 
 def test_every_arm_has_its_size_its_parameters_and_what_crosses_at_both_ends() -> None:
     header, fixed, luong = rows("model.hidden_size=64", "training=default", models="fixed,luong_dot")
-    assert " ".join(header) == "task arm variant hidden parameters context at 2 context at 8"
-    assert fixed == ["reverse", "fixed", "training.steps=1000", "64", "86,932", "64", "64"]
+    assert " ".join(header) == "task arm hidden parameters context at 2 context at 8"
+    assert fixed == ["reverse", "fixed", "64", "86,932", "64", "64"]
     assert [luong[1], *luong[-2:]] == ["luong_dot", "128", "512"]
 
 
@@ -29,4 +29,11 @@ def test_lengths_are_turned_into_source_tokens() -> None:
 
 def test_matched_arms_are_listed_with_the_sizes_they_were_given() -> None:
     _, fixed, bahdanau = rows("match=parameters", models="fixed,bahdanau")
-    assert (fixed[3], bahdanau[3]) == ("64", "60")
+    assert (fixed[2], bahdanau[2]) == ("64", "60")
+
+
+def test_only_that_of_a_variant_is_shown_in_which_arms_differ() -> None:
+    header, one, two = rows("model.layers=1,2", "training.steps=7", models="fixed")
+    assert "variant" in header
+    assert one[2] == "64"  # one layer is the default
+    assert two[2] == "model.layers=2"
