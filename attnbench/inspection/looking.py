@@ -14,6 +14,7 @@ from attnbench.models.seq2seq import RecurrentSeq2Seq, Seq2SeqModel
 from attnbench.models.transformer.attention import Attention
 from attnbench.models.transformer.model import Transformer
 from attnbench.tasks.base import Task
+from attnbench.training.evaluation import most_tokens, write_freely
 from attnbench.vocabulary import EOS, PAD
 
 # Numbers that one portion of a batch may hold at once in a tensor: 256 MiB of float32.
@@ -73,17 +74,10 @@ class HeadMaps:
 @torch.no_grad()
 def answer_freely(model: Seq2SeqModel, task: Task, batch: Batch) -> Answers:
     """Let the model write, to the limits of the evaluation: to its end mark, or as much as the target has."""
-    limits = 2 * batch.source_lengths + 10 if task.ends_with_mark else batch.target_mask.sum(dim=1)
-    generated = model.generate(
-        batch.source,
-        batch.source_lengths,
-        batch.given,
-        steps=int(limits.max()),
-        ends_with_mark=task.ends_with_mark,
-    )
-    steps = generated.tokens.shape[1]
+    generated = write_freely(model, task, batch)
+    tokens, limits = generated.tokens, most_tokens(batch, task)
+    steps = tokens.shape[1]
     is_within = torch.arange(steps, device=limits.device) < limits.unsqueeze(1)
-    tokens = generated.tokens.masked_fill(~is_within, PAD)
     if task.ends_with_mark:
         ends = (tokens == EOS).int()
         is_within &= ends.cumsum(dim=1) - ends == 0

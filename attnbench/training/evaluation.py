@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -118,6 +118,25 @@ def scored_nats(logits: Tensor, batch: Batch) -> Tensor:
     )
 
 
+def most_tokens(batch: Batch, task: Task) -> Tensor:
+    """Return how many tokens each example may write, whatever else stands in its batch; (batch,)."""
+    return 2 * batch.source_lengths + 10 if task.ends_with_mark else batch.target_mask.sum(dim=1)
+
+
+def write_freely(answerer: Answerer, task: Task, batch: Batch) -> Generated:
+    """Let a model write until its end mark, or as much as the target has; what lies beyond its limit is padding."""
+    limits = most_tokens(batch, task)
+    generated = answerer.generate(
+        batch.source,
+        batch.source_lengths,
+        batch.given,
+        steps=int(limits.max()),
+        ends_with_mark=task.ends_with_mark,
+    )
+    positions = torch.arange(generated.tokens.shape[1], device=limits.device)
+    return replace(generated, tokens=generated.tokens.masked_fill(positions >= limits.unsqueeze(1), PAD))
+
+
 def _score_forced(output: Seq2SeqOutput, batch: Batch, scores: Scores) -> None:
     scores.nats += float(scored_nats(output.logits, batch))
     is_right = (output.logits.argmax(dim=2) == batch.target) & batch.scored
@@ -131,15 +150,7 @@ def _score_forced(output: Seq2SeqOutput, batch: Batch, scores: Scores) -> None:
 
 
 def _score_free(answerer: Answerer, task: Task, batch: Batch, scores: Scores) -> None:
-    limits = _most_tokens(batch, task)
-    generated = answerer.generate(
-        batch.source,
-        batch.source_lengths,
-        batch.given,
-        steps=int(limits.max()),
-        ends_with_mark=task.ends_with_mark,
-    )
-    tokens = _cut(generated.tokens, limits)
+    tokens = write_freely(answerer, task, batch).tokens
     written = _fit_width(tokens, batch.target.shape[1])
     is_right = (written == batch.target) & batch.scored
     scores.correct_free += int(is_right.sum())
@@ -147,17 +158,6 @@ def _score_free(answerer: Answerer, task: Task, batch: Batch, scores: Scores) ->
     if batch.references is not None:
         scores.references += batch.references
         scores.hypotheses += (task.target_vocabulary.decode(_until_mark(row)) for row in tokens.tolist())
-
-
-def _most_tokens(batch: Batch, task: Task) -> Tensor:
-    """Return how many tokens each example may write, whatever else stands in its batch; (batch,)."""
-    return 2 * batch.source_lengths + 10 if task.ends_with_mark else batch.target_mask.sum(dim=1)
-
-
-def _cut(tokens: Tensor, limits: Tensor) -> Tensor:
-    """Turn what lies beyond each example's limit into padding."""
-    positions = torch.arange(tokens.shape[1], device=tokens.device)
-    return tokens.masked_fill(positions >= limits.unsqueeze(1), PAD)
 
 
 def _fit_width(tokens: Tensor, width: int) -> Tensor:
