@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from attnbench.batch import Batch
 from attnbench.errors import UserError
 from attnbench.randomness import generator_for
-from attnbench.vocabulary import Vocabulary
+from attnbench.vocabulary import EOS, SPECIAL_TOKENS, Vocabulary
 
 Split = Literal["train", "validation", "test"]
 
@@ -186,6 +186,26 @@ class SyntheticTask(Task):
         middle = round((lengths.minimum * lengths.maximum) ** 0.5)
         chosen = sorted({lengths.minimum, middle, lengths.maximum})
         return [LengthRange(length, length) for length in chosen]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkableTask(SyntheticTask):
+    """A task any word of whose target vocabulary may be an answer, and whose targets may close with an end mark.
+
+    Attributes:
+        eos: whether they do, so that the model must know where to stop.
+    """
+
+    eos: bool
+
+    @property
+    def ends_with_mark(self) -> bool:
+        return self.eos
+
+    @property
+    def answers(self) -> Sequence[int]:
+        words = range(len(SPECIAL_TOKENS), len(self.target_vocabulary.tokens))
+        return [*words, EOS] if self.eos else words
 
 
 def _draw_length(lengths: LengthRange, generator: Generator) -> int:

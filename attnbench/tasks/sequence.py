@@ -2,7 +2,6 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from string import ascii_lowercase
@@ -12,7 +11,7 @@ from torch import Generator, Tensor
 
 from attnbench.batch import Batch
 from attnbench.ranges import Count
-from attnbench.tasks.base import LengthRange, Split, SyntheticTask
+from attnbench.tasks.base import LengthRange, MarkableTask, Split
 from attnbench.vocabulary import EOS, SPECIAL_TOKENS, WordVocabulary
 
 FIRST_SYMBOL = len(SPECIAL_TOKENS)
@@ -24,18 +23,16 @@ def symbol_names(count: int) -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SymbolTask(SyntheticTask):
+class SymbolTask(MarkableTask):
     """Symbols, uniform and independent if nothing else is said, to be written again in the same or another order.
 
     Attributes:
         vocabulary_size: how many symbols there are.
-        eos: whether the target closes with an end mark, so that the model must know where to stop.
     """
 
     length_unit = "tokens"
 
     vocabulary_size: Count
-    eos: bool
 
     @abstractmethod
     def target_order(self, source: Tensor) -> Tensor:
@@ -63,15 +60,6 @@ class SymbolTask(SyntheticTask):
     @property
     def target_vocabulary(self) -> WordVocabulary:
         return self.source_vocabulary
-
-    @property
-    def ends_with_mark(self) -> bool:
-        return self.eos
-
-    @property
-    def answers(self) -> Sequence[int]:
-        symbols = range(FIRST_SYMBOL, FIRST_SYMBOL + self.vocabulary_size)
-        return [*symbols, EOS] if self.eos else symbols
 
     def draw_symbols(self, length: int, count: int, generator: Generator) -> Tensor:
         """Return uniform independent symbols, (count, length)."""

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from attnbench.batch import Batch
 from attnbench.ranges import Count
-from attnbench.tasks.base import LengthRange, Split, SyntheticTask, refuse_length
+from attnbench.tasks.base import LengthRange, MarkableTask, Split, refuse_length
 from attnbench.tasks.examples import Example, Link, batch_of, draws_from
 from attnbench.vocabulary import EOS, SPECIAL_TOKENS, WordVocabulary
 
@@ -38,7 +38,7 @@ PLACES = (1, 2, 4)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary(SyntheticTask):
+class Summary(MarkableTask):
     """Repeat the content of the sentences that carry a cue, in their order. The length counts sentences.
 
     Any sentences of the document may be the cued ones; all sentences, cued or not, are drawn alike:
@@ -54,14 +54,12 @@ class Summary(SyntheticTask):
     Attributes:
         vocabulary_size: how many people, deeds and things there are, each.
         cued: how many sentences carry a cue.
-        eos: whether the target closes with an end mark, so that the model must know where to stop.
     """  # noqa: E501  (an example is drawn on one line)
 
     length_unit = "sentences"
 
     vocabulary_size: Annotated[int, Ge(1), Le(min(map(len, KINDS)))]
     cued: Count
-    eos: bool
 
     @cached_property
     def source_vocabulary(self) -> WordVocabulary:
@@ -75,15 +73,6 @@ class Summary(SyntheticTask):
     @property
     def _kinds(self) -> list[list[str]]:
         return [kind[: self.vocabulary_size] for kind in KINDS]
-
-    @property
-    def ends_with_mark(self) -> bool:
-        return self.eos
-
-    @property
-    def answers(self) -> Sequence[int]:
-        words = range(len(SPECIAL_TOKENS), len(self.target_vocabulary.tokens))
-        return [*words, EOS] if self.eos else words
 
     def check_length(self, length: int) -> None:
         if length < self.cued:

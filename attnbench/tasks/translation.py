@@ -1,7 +1,6 @@
 """Translation of English sentences into French, both made by one grammar."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,18 +10,18 @@ from torch.nn.utils.rnn import pad_sequence
 
 from attnbench.batch import Batch
 from attnbench.ranges import Count
-from attnbench.tasks.base import LengthRange, Split, SyntheticTask, refuse_length
+from attnbench.tasks.base import LengthRange, MarkableTask, Split, refuse_length
 from attnbench.tasks.examples import Example, batch_of, draws_from
 from attnbench.tasks.french_grammar import french_grammar
 from attnbench.tasks.french_oracle import Oracle
 from attnbench.tasks.phrases import PhraseGrammar, Sentence
-from attnbench.vocabulary import EOS, PAD, SPECIAL_TOKENS, WordVocabulary
+from attnbench.vocabulary import EOS, PAD, WordVocabulary
 
 SHORTEST = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Translation(SyntheticTask):
+class Translation(MarkableTask):
     """Say an English sentence in French. The length counts English words, exactly; French may have more or fewer.
 
     Most French adjectives stand behind the noun, all agree with its gender, and a negation is wrapped around the verb:
@@ -45,13 +44,11 @@ class Translation(SyntheticTask):
     Attributes:
         vocabulary_size: how many words there are of each open kind (names, nouns for the living, nouns for things,
             kinds of verbs and of adjectives, adverbs); a kind that has fewer uses all of them.
-        eos: whether the target closes with an end mark, so that the model must know where to stop.
     """
 
     length_unit = "words"
 
     vocabulary_size: Count
-    eos: bool
 
     @cached_property
     def source_vocabulary(self) -> WordVocabulary:
@@ -64,15 +61,6 @@ class Translation(SyntheticTask):
         return WordVocabulary(
             sorted({form for each in phrases for word in each.target for form in word.forms})
         )
-
-    @property
-    def ends_with_mark(self) -> bool:
-        return self.eos
-
-    @property
-    def answers(self) -> Sequence[int]:
-        words = range(len(SPECIAL_TOKENS), len(self.target_vocabulary.tokens))
-        return [*words, EOS] if self.eos else words
 
     @property
     def _grammar(self) -> PhraseGrammar:
