@@ -1,61 +1,36 @@
 """What a person sees while runs are going on: bars on a terminal, plain lines elsewhere."""
 
-import sys
-import time
-from types import TracebackType
-from typing import Self
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
+from attnbench.cli.bars import BarOrLines
 from attnbench.runs.folder import Outcome
 from attnbench.sweeps.events import Event, Note, RunEnded, RunProgressed, RunStarted
 
-PLAIN_SECONDS = 10.0
 
-
-class TrainProgress:
-    """Progress of a single run: one bar, or a line now and then."""
+class TrainProgress(BarOrLines):
+    """Progress of a single run."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("step"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.description}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
+        description = TextColumn("{task.description}")
+        super().__init__(
+            TextColumn("step"), BarColumn(), MofNCompleteColumn(), description, TimeRemainingColumn()
         )
         self._task: TaskID | None = None
-        self._last_line = time.monotonic()
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar.live.is_started:  # stopping what never began prints an empty line
-            self._bar.stop()
 
     def listen(self, event: Event) -> None:
         """Take in an event."""
         if isinstance(event, Note):
-            self._console.print(event.text, markup=False, highlight=False, soft_wrap=True)
+            self.say(event.text)
         if not isinstance(event, RunProgressed):
             return
         text = f"validation accuracy {event.accuracy:.3f}"
         if self._task is None:
             self._task = self._bar.add_task(text, total=event.steps)
         self._bar.update(self._task, completed=event.step, description=text)
-        if not self._console.is_terminal and time.monotonic() - self._last_line > PLAIN_SECONDS:
-            self._last_line = time.monotonic()
-            print(f"step {event.step}/{event.steps}, {text}", file=sys.stderr, flush=True)
+        self.say_now_and_then(f"step {event.step}/{event.steps}, {text}")
 
 
-class SweepProgress:
+class SweepProgress(BarOrLines):
     """Progress of many runs: how many are done, which are in flight and how they do, how long it will take.
 
     The time left is reckoned from target tokens: a step at length 32 costs more than one at length 4.
@@ -67,14 +42,11 @@ class SweepProgress:
         self._ended = runs_in_all - len(weights)
         self._shares: dict[str, float] = {}
         self._lines: dict[str, TaskID] = {}
-        self._console = Console(stderr=True)
-        self._bar = Progress(
+        super().__init__(
             TextColumn("{task.description}"),
             BarColumn(bar_width=12),
             TextColumn("{task.fields[state]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
-            console=self._console,
-            transient=True,
         )
         self._total = self._bar.add_task(
             "all runs", total=max(sum(weights.values()), 1e-9), state=self._count()
@@ -82,17 +54,6 @@ class SweepProgress:
 
     def _count(self) -> str:
         return f"{self._ended}/{self._runs_in_all} done"
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar.live.is_started:  # stopping what never began prints an empty line
-            self._bar.stop()
 
     def listen(self, event: Event) -> None:
         """Take in an event."""
@@ -104,10 +65,6 @@ class SweepProgress:
             self._progress(event)
         elif isinstance(event, RunEnded):
             self._end(event)
-
-    def say(self, text: str) -> None:
-        """Print a line above the bars."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _progress(self, event: RunProgressed) -> None:
         share = event.step / event.steps
