@@ -60,6 +60,12 @@ def sweep(
         str | None,
         typer.Option(metavar="MODEL", help="Which arm the others are compared with.", show_default="fixed"),
     ] = None,
+    share: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Make only the I-th of N shares; N jobs of your own fill one folder."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and estimate the work.")] = False,
     no_plot: Annotated[bool, typer.Option("--no-plot", help="Write the tables, draw nothing.")] = False,
     no_wait: Annotated[
@@ -97,6 +103,7 @@ def sweep(
             tune_rates=tune_rates,
             longer=longer,
             baseline=baseline,
+            share=share,
             overrides=tuple(overrides or ()),
         )
         choices = SweepChoices(results, dry_run, not no_plot, retry_failed, as_json, waits=not no_wait)

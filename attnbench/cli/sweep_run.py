@@ -96,7 +96,8 @@ def _invocation(plan: SweepPlan) -> dict[str, Any]:
         "protocol": plan.protocol,
         "tune_rates": list(plan.rates),
         "longer": plan.longer,
-        "runs": len(plan.runs),
+        "share": str(plan.share) if plan.share else None,
+        "runs": len(plan.own_runs),
     }
 
 
@@ -107,14 +108,20 @@ def _task_names(plan: SweepPlan) -> list[str]:
 def _announce(plan: SweepPlan, store: RunStore, device: str) -> None:
     units = dict.fromkeys(task.length_unit for task in plan.tasks)
     say(
-        f"{len(plan.runs)} runs on {device}: {', '.join(plan.models)} on {', '.join(_task_names(plan))}, "
-        f"{plan.protocol}, lengths {_joined(plan.lengths)} ({', '.join(units)}), seeds {_joined(plan.seeds)}, "
+        f"{len(plan.own_runs)} runs{_share_of_all(plan)} on {device}: "
+        f"{', '.join(plan.models)} on {', '.join(_task_names(plan))}, {plan.protocol}, "
+        f"lengths {_joined(plan.lengths)} ({', '.join(units)}), seeds {_joined(plan.seeds)}, "
         f"into {store.path}"
     )
     for task in plan.tasks:
         for note in [*task.notes(), *task.evaluation_notes(plan.lengths)]:
             say(f"  {note}")
     _show_arms(plan)
+
+
+def _share_of_all(plan: SweepPlan) -> str:
+    """Say of how many runs the counted ones are a share, or nothing."""
+    return f" (share {plan.share} of {len(plan.runs)})" if plan.share else ""
 
 
 def _show_arms(plan: SweepPlan) -> None:
@@ -127,7 +134,7 @@ def _joined(numbers: Sequence[int]) -> str:
 
 def _describe(plan: SweepPlan, store: RunStore, trusted_folder: Path | None, choices: SweepChoices) -> None:
     """List the runs of a plan with their state, and how much work is left."""
-    runs = tuning_runs(plan.runs, plan.rates) if plan.rates else plan.runs
+    runs = tuning_runs(plan.runs, plan.rates) if plan.rates else plan.own_runs
     states = {run.spec.run_id: _state(run, store, trusted_folder) for run in runs}
     finished = ("done",) if choices.retries_failed else ("done", "failed")
     left = [run for run in runs if states[run.spec.run_id] not in finished]
@@ -146,7 +153,8 @@ def _describe(plan: SweepPlan, store: RunStore, trusted_folder: Path | None, cho
         budget = f"up to {run.spec.training.steps} steps"
         print(f"{states[run.spec.run_id]:11}  {run.spec.run_id}  {budget}, {tested}")
     print(
-        f"{len(runs)} runs, {len(left)} to do: at most {steps:,} steps and about {tokens:.3g} target tokens."
+        f"{len(runs)} runs{_share_of_all(plan)}, {len(left)} to do: "
+        f"at most {steps:,} steps and about {tokens:.3g} target tokens."
     )
     for line in _later_stages(plan, len(runs)):
         print(line)
@@ -189,7 +197,7 @@ def _seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float
 
 
 def _report(plan: SweepPlan, store: RunStore, result: SweepResult, choices: SweepChoices) -> bool:
-    """Draw, tell what came of the runs, and say whether all of the folder is whole."""
+    """Draw, tell what came of the runs, and say whether all of the folder is whole, or of the share."""
     from attnbench.cli.drawing import draw_folder
 
     files: list[Path] = []
@@ -205,14 +213,15 @@ def _report(plan: SweepPlan, store: RunStore, result: SweepResult, choices: Swee
         print_json(_as_json(store, result, files))
     else:
         _say_what_next(plan, store, result, files)
-    return not result.failed and not damages
+    # A damaged run that stands in the plan has been repeated by now: these are of another sweep or share.
+    return not result.failed and (plan.share is not None or not damages)
 
 
 def _say_what_next(plan: SweepPlan, store: RunStore, result: SweepResult, files: Sequence[Path]) -> None:
     for path in files:
         say(f"{path}")
     if result.unfinished:
-        say(f"{len(result.unfinished)} of {len(plan.runs)} runs are left; the same command carries on.")
+        say(f"{len(result.unfinished)} of {len(plan.own_runs)} runs are left; the same command carries on.")
     elif result.done:
         say(f"Draw it again, alone or beside other sweeps: attnbench plot {store.path}")
 

@@ -48,7 +48,7 @@ class Stages:
 
     def execute_all(self) -> list[RunFolder]:
         """Go through the stages; after an interruption the folders of what would have come are there, unfinished."""
-        runs = self.tune() if self.plan.rates else self.plan.runs
+        runs = self.tune() if self.plan.rates else self.plan.own_runs
         folders = self.execute(runs) if runs else []
         if self.plan.longer and folders and self._has_ended(folders):
             folders += self.execute(self.longer(runs, self.plan.longer))

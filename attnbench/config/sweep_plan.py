@@ -13,6 +13,7 @@ from attnbench.runs.spec import Protocol
 from attnbench.sweeps.executors.base import Executor
 from attnbench.sweeps.grid import parse_lengths, parse_seeds, parse_train_range
 from attnbench.sweeps.planned import PlannedRun
+from attnbench.sweeps.share import Share, parse_share
 from attnbench.sweeps.tuning import RATE_KEY, parse_rates
 from attnbench.tasks.base import LengthRange, Task
 
@@ -50,6 +51,7 @@ class SweepWords:
     tune_rates: str | None = None
     longer: int | None = None
     baseline: str | None = None
+    share: str | None = None
     overrides: tuple[str, ...] = ()
 
 
@@ -63,6 +65,7 @@ class SweepPlan:
         rates: the grid from which each arm and length gets its learning rate first; empty where none is tuned.
         longer: how many times the budget the lengths around each breakdown get once more; None where they do not.
         baseline: the model that the others are compared with, and matched to; None where nobody named one.
+        share: which part of the runs this invocation makes; None: all of them.
     """
 
     name: str
@@ -78,6 +81,12 @@ class SweepPlan:
     rates: tuple[float, ...] = ()
     longer: int | None = None
     baseline: str | None = None
+    share: Share | None = None
+
+    @property
+    def own_runs(self) -> list[PlannedRun]:
+        """The runs that this invocation makes."""
+        return self.share.of(self.runs) if self.share else self.runs
 
 
 def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
@@ -104,6 +113,7 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
         builder = axes.builder(names)
         for trained, tested in _ranges(task, protocol, lengths, preset.train_range):
             runs.append(PlannedRun(builder.build(values, task, protocol, trained, root.seed), tuple(tested)))
+    executor = _executor(configuration, words, axes)
     return SweepPlan(
         name="-".join([preset_name, *axes.tasks]) if words.name is None else words.name,
         preset=preset_name,
@@ -113,11 +123,12 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
         seeds=axes.seeds,
         protocol=protocol,
         runs=sorted(dict.fromkeys(runs), key=lambda run: (-run.spec.lengths.maximum, run.spec.seed)),
-        executor=_executor(configuration, words, axes),
+        executor=executor,
         device=device,
         rates=_rates(preset, axes),
         longer=_longer(preset),
         baseline=words.baseline,
+        share=_share(words, preset, executor),
     )
 
 
@@ -133,6 +144,26 @@ def _longer(preset: Preset) -> int | None:
     if preset.longer is not None and preset.longer < 2:
         raise UserError(f"--longer {preset.longer}: expected how many times the budget, 2 or more.")
     return preset.longer
+
+
+def _share(words: SweepWords, preset: Preset, executor: Executor) -> Share | None:
+    """Read which share; refused where shares would need one another's runs, or somebody else divides them."""
+    if words.share is None:
+        return None
+    share = parse_share(words.share)
+    for option, value in {"--tune-rates": preset.tune_rates, "--longer": preset.longer}.items():
+        if value is not None:
+            raise UserError(
+                f"--share {share}: with {option} {value} later runs depend on all of the earlier ones, of which a "
+                "share makes only its own. Leave out one of the two, choose a --preset without it, or let "
+                "--executor slurm divide the runs."
+            )
+    if executor.is_remote:
+        raise UserError(
+            f"--share {share}: the executor divides the runs among jobs by itself. "
+            "Leave it out; or, within jobs of your own, use --executor processes or inline."
+        )
+    return share
 
 
 def _merge(preset: Preset, words: SweepWords) -> Preset:
