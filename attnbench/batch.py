@@ -1,6 +1,8 @@
 """One batch of examples: the only thing that tasks and models both know."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any, Self
 
 import torch
@@ -70,3 +72,18 @@ class Batch:
             if isinstance(value := getattr(self, field.name), Tensor)
         }
         return replace(self, **moved)
+
+    def split(self, parts: int) -> Iterator[Self]:
+        """Yield consecutive parts of the examples, as equal as can be, none empty; padding stays as it is."""
+        if parts == 1:
+            yield self
+            return
+        count = min(parts, len(self))
+        bounds = [len(self) * number // count for number in range(count + 1)]
+        for first, last in pairwise(bounds):
+            shortened: dict[str, Any] = {
+                field.name: None if value is None else value[first:last]
+                for field in fields(self)
+                for value in [getattr(self, field.name)]
+            }
+            yield replace(self, **shortened)

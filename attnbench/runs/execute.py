@@ -86,6 +86,8 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     device = resolve_device(execution.device)
     check_precision(spec.training.precision, device)
     trainer = make_trainer(spec, device)
+    for split in (trainer.training_split, trainer.evaluation_split):
+        split.tell = lambda text: execution.on_note(f"{folder.run_id}: {text}")
     resumed_from_step = _resume(trainer, folder, execution)
     write_json(folder.environment_file, describe_environment(str(device), spec.training.precision))
     _train(trainer, folder, execution)
@@ -98,6 +100,7 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
         stop_reason=trainer.stop_reason,
         steps=trainer.step,
         resumed_from_step=resumed_from_step,
+        batch_parts=trainer.training_split.parts,
     )
 
 

@@ -27,6 +27,7 @@ class Outcome:
         lengths: at which the run has been evaluated, also where a task of files had nothing to evaluate.
         resumed_from_step: the step from which the last execution went on; None where it began anew.
         seconds: wall time of the last execution.
+        batch_parts: parts that each batch went in at last; more than 1 where memory gave out.
         files: size, checksum and time of change of what the run left, so that damage is noticed.
     """
 
@@ -38,6 +39,7 @@ class Outcome:
     resumed_from_step: int | None = None
     seconds: float | None = None
     error: str | None = None
+    batch_parts: int | None = None
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
 
 import torch
@@ -57,6 +57,10 @@ class Scores:
     source_tokens: int = 0
     hypotheses: list[str] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
+
+    def __add__(self, other: "Scores") -> "Scores":
+        """Return what was counted over the examples of both."""
+        return Scores(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
     @property
     def token_accuracy(self) -> float:

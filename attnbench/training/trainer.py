@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from attnbench.errors import InterruptedRunError, RunFailedError
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.randomness import derive_seed
 from attnbench.tasks.base import LengthRange, Task
+from attnbench.training.batch_split import BatchSplit
 from attnbench.training.config import TrainingConfig
 from attnbench.training.device import autocast, seeded_dropout
 from attnbench.training.evaluation import Scores, evaluate, scored_nats
@@ -27,6 +29,7 @@ class TrainRow:
     Attributes:
         loss_nats: mean training loss per scored token since the row before.
         target_tokens: target tokens trained on since the start.
+        batch_parts: parts that a batch goes in since memory gave out; their gradients are added up.
         train_seconds: time spent training since the start, without evaluation.
         tokens_per_second: target tokens trained on per second since the row before.
     """
@@ -40,6 +43,7 @@ class TrainRow:
     validation_nats: float
     validation_token_accuracy: float
     validation_teacher_forced_accuracy: float
+    batch_parts: int = 1
 
 
 @dataclass
@@ -78,6 +82,7 @@ class Trainer:
         self.window = Window()
         self.rows: list[TrainRow] = []
         self.stop_reason: StopReason | None = None
+        self.training_split, self.evaluation_split = BatchSplit("training"), BatchSplit("evaluation")
         self._parameters = list(model.parameters())
         self._has_dropout = any(isinstance(each, nn.Dropout) and each.p > 0 for each in model.modules())
 
@@ -110,21 +115,32 @@ class Trainer:
         scored_tokens = int(batch.scored.sum())
         self.window.scored_tokens += scored_tokens
         self.window.target_tokens += int(batch.target_mask.sum())
-        nats = self._forward(batch.to(self.device))
-        self.optimizer.zero_grad(set_to_none=True)
-        (nats / scored_tokens).backward()
+        nats = self.training_split.work_on(batch, lambda parts: self._add_up_gradients(parts, scored_tokens))
         torch.nn.utils.clip_grad_norm_(self._parameters, self.config.gradient_clip)
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate(self.step)
         self.optimizer.step()
-        return nats.detach()
+        return nats
+
+    def _add_up_gradients(self, parts: Iterator[Batch], scored_tokens: int) -> torch.Tensor:
+        """Leave the gradient of the mean loss of a batch in the parameters, and return its summed loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = []
+        with self._dropout_of_this_step():
+            for part in parts:
+                nats = self._forward(part.to(self.device))
+                (nats / scored_tokens).backward()
+                losses.append(nats.detach())
+        return sum(losses[1:], start=losses[0])
+
+    def _dropout_of_this_step(self) -> AbstractContextManager[object]:
+        if not self._has_dropout:
+            return nullcontext()
+        return seeded_dropout(derive_seed("dropout", self.seed, self.step), self.device)
 
     def _forward(self, batch: Batch) -> torch.Tensor:
         with autocast(self.config.precision, self.device):
-            if not self._has_dropout:
-                return scored_nats(self.model(batch, wants_weights=False).logits, batch)
-            with seeded_dropout(derive_seed("dropout", self.seed, self.step), self.device):
-                return scored_nats(self.model(batch, wants_weights=False).logits, batch)
+            return scored_nats(self.model(batch, wants_weights=False).logits, batch)
 
     def _close_window(self, losses: list[torch.Tensor], started: float) -> None:
         if losses:
@@ -153,6 +169,7 @@ class Trainer:
             validation_nats=scores.cross_entropy_nats,
             validation_token_accuracy=scores.token_accuracy,
             validation_teacher_forced_accuracy=scores.teacher_forced_accuracy,
+            batch_parts=self.training_split.parts,
         )
         self.rows.append(row)
         self.window = Window()
@@ -179,9 +196,14 @@ class Trainer:
     def _score(self, batches: Iterator[Batch]) -> Scores:
         self.model.eval()
         with autocast(self.config.precision, self.device):
-            scores = evaluate(self.model, self.task, batches, self.device)
+            scores = sum(map(self._score_batch, batches), start=Scores())
         self.model.train()
         return scores
+
+    def _score_batch(self, batch: Batch) -> Scores:
+        return self.evaluation_split.work_on(
+            batch, lambda parts: evaluate(self.model, self.task, parts, self.device)
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that a training needs to go on exactly where it stands: tensors and plain values only."""
@@ -193,6 +215,7 @@ class Trainer:
             "window": asdict(self.window),
             "rows": [asdict(row) for row in self.rows],
             "stop_reason": self.stop_reason,
+            "parts": [self.training_split.parts, self.evaluation_split.parts],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -204,3 +227,5 @@ class Trainer:
         self.window = Window(**state["window"])
         self.rows = [TrainRow(**row) for row in state["rows"]]
         self.stop_reason = state["stop_reason"]
+        # Checkpoints of before batches could be split have no parts.
+        self.training_split.parts, self.evaluation_split.parts = state.get("parts", (1, 1))
