@@ -9,7 +9,7 @@ import attnbench
 from attnbench.errors import UserError
 from attnbench.runs.environment import PACKAGES, package_version
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.executors.processes import available_cores
+from attnbench.sweeps.executors.allowance import available_bytes, available_cores, suitable_workers
 from attnbench.training.device import resolve_device
 
 
@@ -34,6 +34,8 @@ def examine(results: Path) -> list[Finding]:
         *versions,
         Finding("device: auto", _describe_device()),
         Finding("cores", str(available_cores())),
+        Finding("memory", f"{available_bytes() / 2**30:.1f} GiB"),
+        Finding("workers", f"{suitable_workers()} at once, unless --workers says otherwise"),
         Finding("slurm", shutil.which("sbatch") or "not on PATH (needed for a cluster only)"),
         _examine_results(results),
     ]

@@ -10,9 +10,10 @@ import pytest
 from attnbench.runs.folder import RunFolder
 from attnbench.sweeps.events import Note, RunEnded, RunProgressed, RunStarted
 from attnbench.sweeps.executors import processes
+from attnbench.sweeps.executors.allowance import suitable_workers
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.executors.inline import Inline
-from attnbench.sweeps.executors.processes import Processes, available_cores
+from attnbench.sweeps.executors.processes import Processes
 from tests.commands import rows_of, without_times
 from tests.runs.tiny_runs import prepared, tiny_spec
 
@@ -153,8 +154,8 @@ def test_ctrl_c_does_not_reach_a_worker_that_is_only_starting():
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
-def test_there_are_as_many_workers_as_cores_unless_somebody_says_otherwise():
-    assert replace(TWO_WORKERS, workers=None).submit([], ORDER).worker_count == available_cores()
+def test_there_are_as_many_workers_as_suit_the_machine_unless_somebody_says_otherwise():
+    assert replace(TWO_WORKERS, workers=None).submit([], ORDER).worker_count == suitable_workers()
     assert replace(TWO_WORKERS, workers=7).submit([], ORDER).worker_count == 7
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from attnbench.ranges import Count
 from attnbench.runs.folder import Outcome, RunFolder
 from attnbench.sweeps.events import Event, Listener, Note, RunEnded, RunProgressed, RunStarted
+from attnbench.sweeps.executors.allowance import suitable_workers
 from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
 
 # glibc returns large blocks to the system at once, and asks for them again at the next step; keeping them takes a
@@ -195,7 +196,7 @@ class Processes(Executor):
     """Executes in worker processes.
 
     Attributes:
-        workers: how many; None for one per core, or `workers_per_gpu` for each GPU.
+        workers: how many; None for one per core that there is memory for, or `workers_per_gpu` for each GPU.
         workers_per_gpu: how many share one GPU.
     """
 
@@ -205,15 +206,8 @@ class Processes(Executor):
     def submit(self, run_folders: Sequence[Path], order: WorkOrder) -> ProcessSubmission:
         gpus = _count_gpus(order.device)
         environments: list[dict[str, str]] = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus] or [{}]
-        count = self.workers or (self.workers_per_gpu * len(gpus) if gpus else available_cores())
+        count = self.workers or (self.workers_per_gpu * len(gpus) if gpus else suitable_workers())
         return ProcessSubmission(deque(run_folders), order, count, environments)
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _count_gpus(device: str) -> list[str]:
