@@ -108,11 +108,15 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
         task_values, _ = without_length(values["task"])
         task = build_task(task_values, names["task"], configuration)
         tasks[task] = None
-        root = root_of(values)
-        device = root.device
-        builder = axes.builder(names)
-        for trained, tested in _ranges(task, protocol, lengths, preset.train_range):
-            runs.append(PlannedRun(builder.build(values, task, protocol, trained, root.seed), tuple(tested)))
+        device = root_of(values).device
+        ranges = _ranges(task, protocol, lengths, preset.train_range)
+        # Of the parts of a run, those that are built and checked are the same for all seeds and lengths.
+        first = axes.builder(names).build(values, task, protocol, ranges[0][0], axes.seeds[0])
+        runs += [
+            PlannedRun(replace(first, seed=seed, lengths=trained), tuple(tested))
+            for seed in axes.seeds
+            for trained, tested in ranges
+        ]
     executor = _executor(configuration, words, axes)
     return SweepPlan(
         name="-".join([preset_name, *axes.tasks]) if words.name is None else words.name,
@@ -241,14 +245,13 @@ class _Axes:
         self._builders: dict[tuple[tuple[str, str], ...], RunBuilder] = {}
 
     def matched_combinations(self, baseline: str | None) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
-        """Yield the chosen names and the values of every combination, seeds included, the arms sized."""
+        """Yield the chosen names and the values of every combination but for the seeds, the arms sized."""
         for setting in itertools.product(*(each.values for each in self.keys)):
             for others in itertools.product(*(self.groups[group] for group in self._other_groups)):
                 chosen = dict(zip(self._other_groups, others, strict=True))
                 choices = [self._combination({**chosen, "model": model}, setting) for model in self.models]
                 match_arms(self.configuration, choices, baseline)
-                for names, values in choices:
-                    yield from ((names, {**values, "seed": seed}) for seed in self.seeds)
+                yield from choices
 
     @property
     def _other_groups(self) -> list[str]:
@@ -271,7 +274,8 @@ class _Axes:
 
 
 def _seeds(values: Sequence[Any]) -> list[int]:
-    if not all(isinstance(each, int) and each >= 0 for each in values):
+    # type() because true is an int too.
+    if not all(type(each) is int and each >= 0 for each in values):
         raise UserError(f"seed={','.join(map(str, values))}: seeds are whole numbers of at least 0.")
     return list(dict.fromkeys(values))
 

@@ -1,10 +1,12 @@
 """How many parameters an arm has, and which hidden sizes bring several arms to about as many."""
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from attnbench.errors import UserError
 from attnbench.models.arm import Arm
@@ -27,9 +29,25 @@ class VocabularySizes:
 
 def count_parameters(arm: Arm, sizes: VocabularySizes) -> int:
     """Count the trainable numbers of an arm, without making room for them."""
-    with torch.device("meta"):
+    with torch.device("meta"), _LeftUnfilled():
         model = arm.assemble(sizes.source, sizes.target)
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+class _LeftUnfilled(TorchFunctionMode):
+    """Leaves parameters as they are made: to draw numbers that are nowhere torch imports its compiler, for a second."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return given["tensor"] if "tensor" in given else args[0]
+        return func(*args, **given)
 
 
 def match_parameters(arms: Mapping[str, Arm], baseline: str, sizes: VocabularySizes) -> dict[str, int]:

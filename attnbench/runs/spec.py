@@ -46,9 +46,9 @@ class RunSpec:
         A field with a default in its dataclass was added after runs had been made without it; at that default it
         is left out, so that those runs keep their names.
         """
-        task = _without_defaults(_named(self.task), self.task)
+        task, paths = _without_defaults(_named(self.task), self.task), path_fields(self.task)
         return {
-            "task": {key: value for key, value in task.items() if key not in path_fields(self.task)},
+            "task": {key: value for key, value in task.items() if key not in paths},
             "data": self.data,
             "model": _without_defaults(_named(self.model), self.model),
             "training": _without_defaults(plain(self.training), self.training),

@@ -3,6 +3,7 @@ import sys
 import pytest
 
 from attnbench.config.composition import Configuration
+from attnbench.config.run_request import request_run
 from attnbench.config.sweep_plan import SweepWords, plan_sweep
 from attnbench.errors import UserError
 from attnbench.models.sizing import VocabularySizes, count_parameters
@@ -49,6 +50,16 @@ def test_options_replace_what_the_preset_says():
     assert (planned.models, planned.lengths, planned.seeds) == (["blind", "uniform"], [2, 4], [7, 11])
     assert len(planned.runs) == 8
     assert planned.executor == Inline()
+
+
+def test_every_planned_run_is_the_one_that_would_be_made_alone():
+    shared = ["task=copy", "training.steps=5", "model.hidden_size=16"]
+    planned = plan(*shared, models="fixed,luong_general", lengths="2,5", seeds="7,11")
+    assert len(planned.runs) == 8
+    for run in (each.spec for each in planned.runs):
+        own = [f"model={run.model.name}", f"task.length={run.lengths.maximum}", f"seed={run.seed}"]
+        alone = request_run(CONFIGURATION, [*shared, *own]).spec
+        assert (run, run.run_id) == (alone, alone.run_id)
 
 
 def test_the_name_is_the_presets_and_the_tasks_however_the_task_was_chosen():

@@ -1,5 +1,7 @@
 """Arms are brought to one number of parameters by their hidden sizes, or it is said why not."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -20,6 +22,17 @@ def arms_of(hidden_size: int, *names: str) -> dict[str, Arm]:
 def test_parameters_are_counted_as_built(name: str) -> None:
     built = arm(name).build(SIZES.source, SIZES.target, 0)
     assert count_parameters(arm(name), SIZES) == sum(each.numel() for each in built.parameters())
+
+
+def test_counting_does_not_wait_for_the_compiler_of_torch() -> None:
+    program = (
+        "import sys\n"
+        "from attnbench.models.sizing import VocabularySizes, count_parameters\n"
+        "from tests.models.arms import arm\n"
+        "count_parameters(arm('fixed'), VocabularySizes(20, 17))\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
 def test_fixed_at_two_units_counts_as_by_hand() -> None:
