@@ -222,6 +222,8 @@ def _say_what_next(plan: SweepPlan, store: RunStore, result: SweepResult, files:
         say(f"{path}")
     if result.unfinished:
         say(f"{len(result.unfinished)} of {len(plan.own_runs)} runs are left; the same command carries on.")
+    elif plan.share:
+        say(f"Share {plan.share} is done. When all shares are: attnbench plot {store.path}")
     elif result.done:
         say(f"Draw it again, alone or beside other sweeps: attnbench plot {store.path}")
 

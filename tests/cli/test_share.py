@@ -45,6 +45,7 @@ def test_shares_fill_one_folder_with_the_rows_of_a_plain_sweep(results, swept_on
     first = sweep(results, "--share", "1/2")
     assert first.status == 0, first.err
     assert "2 runs (share 1/2 of 4) on cpu" in first.err
+    assert "Share 1/2 is done." in first.err
     assert len(run_folders(folder)) == 2
     assert {row["run_id"] for row in rows_of(folder / "metrics.csv")} == {
         path.name for path in run_folders(folder)
