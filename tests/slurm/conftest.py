@@ -1,19 +1,24 @@
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.slurm.jobs import slurm, until
+
 HERE = Path(__file__).parent
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
-FIRST_PORT = 26817  # the controller's; its node takes the next
 
 
-def _worker_number() -> int:
-    """Say which process of pytest-xdist this is: each has a Slurm of its own."""
-    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+def _free_ports() -> list[int]:
+    """Return two ports that nobody listens at: other tests on this machine may have a Slurm of their own."""
+    with socket.socket() as first, socket.socket() as second:
+        for each in (first, second):
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in (first, second)]
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +35,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         if each.is_relative_to(tmp_path_factory.getbasetemp().parent.parent) and each.owner() == "root":
             each.chmod(each.stat().st_mode | 0o055)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ATTNBENCH_TEST_SLURM_PORT", str(FIRST_PORT + 2 * _worker_number()))
+        patch.setenv("ATTNBENCH_TEST_SLURM_PORTS", " ".join(map(str, _free_ports())))
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         try:
             subprocess.run([HERE / "start", folder], check=True, timeout=120)
             yield folder
         finally:
             subprocess.run([HERE / "stop", folder], check=False, timeout=120)
+
+
+@pytest.fixture
+def results(cluster: Path, tmp_path: Path) -> Iterator[Path]:
+    """A results folder; its jobs end with the test."""
+    yield tmp_path / "results"
+    slurm("scancel", "--user=root")
+    until(lambda: not slurm("squeue", "--noheader"))

@@ -1,53 +1,23 @@
 """Sweeps on a real Slurm of one node."""
 
-import subprocess
-import time
-
 import pytest
 
 from attnbench.runs.folder import RunFolder
 from tests.commands import (
     TINY_SWEEP,
     attnbench,
-    in_a_process,
     modification_times,
     rows_of,
     run_folders,
     started,
     without_times,
 )
+from tests.slurm.jobs import ON_SLURM, slurm, states, sweep, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
-ON_SLURM = ("--executor", "slurm", "executor.memory_gb=1", "executor.runs_per_job=2")
 ENDLESS = ("training.steps=1000000", "training.patience=1000000", "training.evaluate_every=500")
 ONE_RUN = ("--lengths", "3", "--models", "fixed")
-
-
-@pytest.fixture
-def results(cluster, tmp_path):
-    yield tmp_path / "results"
-    subprocess.run(["scancel", "--user=root"], check=True)
-    until(lambda: not slurm("squeue", "--noheader"))
-
-
-def slurm(*command):
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def until(is_so, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.2)
-
-
-def sweep(results, *words):
-    return in_a_process(*TINY_SWEEP, *ON_SLURM, "--results", results, *words)
-
-
-def states(folder):
-    return attnbench("status", folder, "--json").json["counts"]
 
 
 def test_the_cluster_gives_the_very_rows_that_this_process_gives(results):

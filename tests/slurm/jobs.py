@@ -1,0 +1,82 @@
+"""Sweeps as jobs of a real Slurm, and the moments in which something may be done to them."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from attnbench.runs.folder import RunFolder
+from tests.commands import TINY_SWEEP, Finished, attnbench, in_a_process, run_folders
+
+ON_SLURM = ("--executor", "slurm", "executor.memory_gb=1", "executor.runs_per_job=2")
+
+
+def slurm(*command: object) -> str:
+    """Return what a command of Slurm prints."""
+    words = [str(word) for word in command]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def until(is_so: Callable[[], object], seconds: float = 90.0) -> None:
+    """Wait for something to come to pass."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.1)
+
+
+def sweep(results: Path, *words: object) -> Finished:
+    """Run a sweep on Slurm to its end."""
+    return in_a_process(*TINY_SWEEP, *ON_SLURM, "--results", results, *words)
+
+
+def states(folder: Path) -> dict[str, int]:
+    """Return how many runs of a sweep are how far."""
+    return attnbench("status", folder, "--json").json["counts"]
+
+
+def runs_of(folder: Path) -> list[RunFolder]:
+    """Return the runs of a sweep once they are written down."""
+    until(lambda: (folder / "runs").is_dir() and run_folders(folder))
+    return [RunFolder(path) for path in run_folders(folder)]
+
+
+def process_of(run: RunFolder) -> int:
+    """Return the process that works on a run."""
+    return int(json.loads(run.claim_file.read_bytes())["process"])
+
+
+def freeze(run: RunFolder) -> int:
+    """Hold a run where it is once it has saved, and return its process: what comes then comes in its middle.
+
+    Whatever Slurm signals, be it a warning, it sends together with SIGCONT: then the process goes on by itself.
+    """
+    until(run.checkpoint_file.exists)
+    process = process_of(run)
+    os.kill(process, signal.SIGSTOP)
+    assert run.state == "running", "it was over before it could be held"
+    return process
+
+
+def job_of(process: int) -> str:
+    """Return the job that a process belongs to; in an array by its place, since one bare number means them all."""
+    pairs = (each.partition(b"=") for each in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"))
+    variables = {name.decode(): value.decode() for name, _, value in pairs}
+    if "SLURM_ARRAY_JOB_ID" in variables:
+        return f"{variables['SLURM_ARRAY_JOB_ID']}_{variables['SLURM_ARRAY_TASK_ID']}"
+    return variables["SLURM_JOB_ID"]
+
+
+def release(job: str) -> None:
+    """Let a requeued job begin again at once; Slurm holds it back for two minutes."""
+
+    def has_begun_again() -> bool:
+        # More than once: while the old processes end Slurm sets the time anew.
+        subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], capture_output=True)
+        said = slurm("scontrol", "show", "job", job)
+        return "Restarts=0" not in said and "JobState=RUNNING" in said
+
+    until(has_begun_again)
