@@ -1,0 +1,91 @@
+"""The Slurm of one node that belongs to the tests, for as long as the torture lasts."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parents[1] / "tests" / "slurm"
+NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
+PORT = "28817"  # apart from those of the tests
+ANSWER_SECONDS = 20.0
+HELD_EVERY_SECONDS = 1.0
+
+
+def why_not() -> str | None:
+    """Return why there can be no Slurm here; None where there can."""
+    absent = [name for name in NEEDED if shutil.which(name) is None]
+    if absent:
+        return f"no Slurm here ({', '.join(absent)} missing)"
+    return None if os.geteuid() == 0 else "its Slurm is started by root alone"
+
+
+@dataclass
+class Cluster:
+    """A running Slurm.
+
+    Attributes:
+        folder: holds all of it.
+        looked_for_held: when jobs were last looked for that Slurm holds back.
+    """
+
+    folder: Path
+    looked_for_held: float = 0.0
+
+    def ask(self, *command: str) -> str:
+        """Return what Slurm says, nothing where it is silent or refuses: that may be a fault at work."""
+        try:
+            finished = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS)
+        except subprocess.TimeoutExpired:
+            return ""
+        return finished.stdout
+
+    def jobs(self, *states: str) -> list[str]:
+        """Return the ids of the jobs in these states, elements of arrays one by one."""
+        return self.ask(
+            "squeue", "--noheader", "--array", f"--states={','.join(states)}", "--format=%i"
+        ).split()
+
+    def release_held(self) -> None:
+        """Let jobs begin that were requeued: Slurm would hold each back for two minutes."""
+        if time.monotonic() - self.looked_for_held < HELD_EVERY_SECONDS:
+            return
+        self.looked_for_held = time.monotonic()
+        for line in self.ask("squeue", "--noheader", "--array", "--states=pending", "--format=%i|%r").split():
+            job, _, reason = line.partition("|")
+            if reason == "BeginTime":
+                self.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+    def kill_daemon(self, name: str) -> None:
+        """Kill slurmctld or slurmd."""
+        os.kill(int((self.folder / "run" / f"{name}.pid").read_text()), signal.SIGKILL)
+
+    def start_daemon(self, name: str) -> None:
+        """Start slurmctld or slurmd again, which finds its state on disk."""
+        subprocess.run([name, "-f", self.folder / "slurm.conf"], check=True, start_new_session=True)
+
+    def clear(self) -> None:
+        """End every job."""
+        self.ask("scancel", "--user=root")
+
+
+@contextmanager
+def started_cluster() -> Iterator[Cluster]:
+    """Start a Slurm, and stop it whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix="attnbench-slurm-"))
+    folder.chmod(0o755)  # munged, which is not root, has to reach its own folder
+    os.environ.setdefault("ATTNBENCH_TEST_SLURM_PORT", PORT)
+    os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
+    try:
+        # In a session of its own: Ctrl-C must not end the daemons before the sweeps.
+        subprocess.run([SCRIPTS / "start", folder], check=True, timeout=120, start_new_session=True)
+        yield Cluster(folder)
+    finally:
+        subprocess.run([SCRIPTS / "stop", folder], check=False, timeout=120, start_new_session=True)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,87 @@
+"""Faults that strike files between two commands: cut off, or one bit of them flipped."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+from torture_round import Fault, Round
+
+from attnbench.runs.claim import is_claimed
+from attnbench.runs.folder import RunFolder
+
+FILES_OF_RUNS = ("checkpoint.pt", "spec.yaml", "status.json", "metrics.csv", "evaluation.json")
+UNFORGIVEN = "evaluation.json"
+FILES_OF_THE_SWEEP = ("sweep.yaml", "metrics.csv")
+
+
+def cut(data: bytes, place: float) -> bytes:
+    """Return the beginning of a file, up to a place from 0 to 1; at least one byte is missing."""
+    return data[: int(place * len(data))]
+
+
+def flip(data: bytes, place: float) -> bytes:
+    """Return a file with one bit turned over, at a place from 0 to 1."""
+    bit = int(place * len(data) * 8)
+    changed = bytearray(data)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def _damage_run(name: str, damage: Callable[[bytes, float], bytes]) -> Callable[[Round], int | None]:
+    """Return what damages a file of one run that nobody is at."""
+
+    def strike(round_: Round) -> int | None:
+        _await_end(round_)
+        runs = [run for run in round_.runs if _is_free(run, run.path / name)]
+        if not runs:
+            return None
+        run = round_.choice.choice(runs)
+        with nullcontext() if name == UNFORGIVEN else round_.ledger.forgiving(run):
+            _damage(run.path / name, damage, round_)
+        return 1
+
+    return strike
+
+
+def _is_free(run: RunFolder, path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0 and not is_claimed(run.claim_file)
+
+
+def _damage_sweep(name: str, damage: Callable[[bytes, float], bytes]) -> Callable[[Round], int | None]:
+    """Return what damages a file of the sweep itself; no run is hit by that."""
+
+    def strike(round_: Round) -> int | None:
+        _await_end(round_)
+        path = round_.store.path / name
+        if not path.exists():
+            return None
+        _damage(path, damage, round_)
+        return 0
+
+    return strike
+
+
+def _damage(path: Path, damage: Callable[[bytes, float], bytes], round_: Round) -> None:
+    path.write_bytes(damage(path.read_bytes(), round_.choice.random()))
+
+
+def _await_end(round_: Round) -> None:
+    """Wait for a command that still runs: files are damaged between two commands."""
+    for command in round_.commands:
+        if command.is_running:
+            round_.wait(command)
+
+
+DAMAGES = {"cut off": cut, "a bit flipped": flip}
+DAMAGE_FAULTS = [
+    *(
+        Fault(f"a run's {name} {words}", _damage_run(name, damage))
+        for name in FILES_OF_RUNS
+        for words, damage in DAMAGES.items()
+    ),
+    *(
+        Fault(f"the sweep's {name} {words}", _damage_sweep(name, damage))
+        for name in FILES_OF_THE_SWEEP
+        for words, damage in DAMAGES.items()
+    ),
+]

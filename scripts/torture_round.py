@@ -1,0 +1,177 @@
+"""One round: a fresh folder, the same command typed again and again, faults in between, and what came of it."""
+
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torture_findings import Findings, judge
+from torture_ledger import Ledger
+from torture_sweep import NAME, Command, Reference, words_of
+
+from attnbench.runs.claim import is_claimed
+from attnbench.runs.store import RunStore
+
+PATIENCE_SECONDS = 240.0
+LEAVING_SECONDS = 60.0
+MOST_COMMANDS_TO_FINISH = 3
+RETRIES = "--retry-failed"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A kind of fault.
+
+    Attributes:
+        strike: lets it strike a round once; returns how many runs it hit: those that were being worked on, or whose
+            file it damaged. None where there was nothing that it could have struck.
+    """
+
+    kind: str
+    strike: "Callable[[Round], int | None]"
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What a round had to bear and what it came to."""
+
+    number: int
+    strikes: list[tuple[str, int]]
+    findings: Findings
+    statuses: Counter[int]
+
+
+@dataclass
+class Round:
+    """A sweep under disturbance, with all that its faults need.
+
+    Attributes:
+        executor: "processes" or "slurm".
+        choice: every choice of the round comes from here.
+        commands: every command typed so far, the last one last.
+        bereft: commands that a worker was taken from.
+        while_waiting: called again and again while a command is waited for.
+    """
+
+    folder: Path
+    executor: str
+    reference: Reference
+    choice: random.Random
+    commands: list[Command] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
+    bereft: list[Command] = field(default_factory=list)
+    while_waiting: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.results = self.folder / "results"
+        self.results.mkdir(parents=True, exist_ok=True)
+        self.store = RunStore(self.results / NAME)
+        self.runs = [self.store.folder(run_id) for run_id in self.reference.run_ids]
+        self.ledger = Ledger(self.runs)
+
+    def type_command(self) -> Command:
+        """Start the sweep as its user would; after failed runs with the option that repeats them."""
+        retries = [RETRIES] if self.commands and self.commands[-1].status == 1 else []
+        log = self.folder / f"command_{len(self.commands) + 1}.log"
+        # Before it starts: what it finds saved it must not train again.
+        self.ledger.look_at_checkpoints()
+        self.commands.append(
+            Command([*words_of(self.executor), "--results", str(self.results), *retries], log)
+        )
+        return self.commands[-1]
+
+    def running_command(self) -> Command:
+        """Return the command that is running, a new one where none is."""
+        if self.commands and self.commands[-1].is_running:
+            return self.commands[-1]
+        return self.type_command()
+
+    def await_moment(self, command: Command) -> None:
+        """Let a random time pass: mostly some seconds after the first run was taken up, sometimes sooner."""
+        if self.choice.random() < 0.15:
+            self.let_pass(command, self.choice.uniform(0, 2.5))
+            return
+        self.await_work(command)
+        self.let_pass(command, self.choice.uniform(0, 3.5))
+
+    def await_work(self, command: Command) -> None:
+        """Wait until a run of the sweep is being worked on."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while command.is_running and not self.in_flight() and time.monotonic() < end:
+            self.while_waiting()
+            time.sleep(0.02)
+
+    def let_pass(self, command: Command, seconds: float) -> None:
+        """Wait some seconds, but no longer than the command runs."""
+        end = time.monotonic() + seconds
+        while command.is_running and time.monotonic() < end:
+            self.while_waiting()
+            time.sleep(0.01)
+
+    def in_flight(self) -> int:
+        """Return how many runs a living process is at."""
+        return sum(is_claimed(run.claim_file) for run in self.runs)
+
+    def wait(self, command: Command) -> int | None:
+        """Wait for the end of a command and check how it ended."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while command.is_running:
+            if time.monotonic() > end:
+                self.findings.leftovers.append(f"{command.log.name}: no end within {PATIENCE_SECONDS:g} s")
+                command.end()
+                return None
+            self.while_waiting()
+            time.sleep(0.02)
+        if command.status not in command.expected:
+            self.findings.leftovers.append(f"{command.log.name}: exit status {command.status}")
+        return command.status
+
+    def finish(self) -> None:
+        """Type the command until it says that all is done."""
+        for _ in range(MOST_COMMANDS_TO_FINISH):
+            if self.wait(self.running_command()) == 0:
+                break
+        self._await_orphans()
+
+    def _await_orphans(self) -> None:
+        end = time.monotonic() + LEAVING_SECONDS
+        while time.monotonic() < end and any(command.members() for command in self.commands):
+            time.sleep(0.1)
+
+    def judge(self) -> Findings:
+        """Look at everything that the sweep left; its processes still live."""
+        self.ledger.check_tables()
+        judge(self.findings, self.store, self.reference, self.ledger)
+        for command in self.commands:
+            if "Traceback (most recent call last)" in command.log.read_text(errors="replace"):
+                self.findings.leftovers.append(f"{command.log.name}: a traceback")
+            if command.members():
+                self.findings.leftovers.append(f"{command.log.name}: processes that live on")
+        return self.findings
+
+    def end(self) -> None:
+        """End whatever still runs."""
+        for command in self.commands:
+            command.end()
+
+
+def play(round_: Round, number: int, faults: list[Fault]) -> RoundReport:
+    """Let the faults strike, let the sweep finish, and judge."""
+    strikes = []
+    try:
+        with round_.ledger.watching():
+            for fault in faults:
+                hits = fault.strike(round_)
+                told = "found nothing to strike" if hits is None else f"hit {hits} runs"
+                print(f"  {fault.kind}: {told}", file=sys.stderr, flush=True)
+                if hits is not None:
+                    strikes.append((fault.kind, hits))
+            round_.finish()
+        findings = round_.judge()
+    finally:
+        round_.end()
+    statuses = Counter(command.status for command in round_.commands if command.status is not None)
+    return RoundReport(number, strikes, findings, statuses)
