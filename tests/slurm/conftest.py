@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import socket
@@ -13,12 +14,15 @@ HERE = Path(__file__).parent
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
 
 
-def _free_ports() -> list[int]:
-    """Return two ports that nobody listens at: other tests on this machine may have a Slurm of their own."""
-    with socket.socket() as first, socket.socket() as second:
-        for each in (first, second):
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in (first, second)]
+def _free_port() -> int:
+    """Return a port that nobody listens at, nor at the next: other tests on this machine may have a Slurm too."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            with contextlib.suppress(OSError):
+                second.bind(("127.0.0.1", port + 1))
+                return port
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +39,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         if each.is_relative_to(tmp_path_factory.getbasetemp().parent.parent) and each.owner() == "root":
             each.chmod(each.stat().st_mode | 0o055)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ATTNBENCH_TEST_SLURM_PORTS", " ".join(map(str, _free_ports())))
+        patch.setenv("ATTNBENCH_TEST_SLURM_PORT", str(_free_port()))
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         try:
             subprocess.run([HERE / "start", folder], check=True, timeout=120)
