@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import integrate
 
 from attnbench.analysis.arms import Arm, arm_table, narrowest_buckets, number_arms
 from attnbench.analysis.curves import TOKEN_SCORES, seed_scores
@@ -73,7 +72,8 @@ def average_over_log_length(lengths: np.ndarray, values: np.ndarray) -> float:
     if len(lengths) == 1:
         return float(values[0])
     places = np.log2(lengths)
-    return float(integrate.trapezoid(values, places) / (places[-1] - places[0]))
+    area = float((np.diff(places) * (values[1:] + values[:-1]) / 2).sum())
+    return area / float(places[-1] - places[0])
 
 
 def _parameters(metrics: pd.DataFrame, arms: list[Arm], numbers: np.ndarray) -> dict[Arm, float]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 
@@ -46,5 +46,6 @@ def student_margins(spreads: ArrayLike, counts: ArrayLike) -> np.ndarray:
     spread, count = np.asarray(spreads, dtype=float), np.asarray(counts, dtype=float)
     has_interval = (count > 1) & (spread > 0)
     freedom = np.where(has_interval, count - 1, 1)
-    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, freedom)
+    # What scipy.stats.t.ppf computes; that module alone takes half a second to import.
+    quantile = special.stdtrit(freedom, (1 + CONFIDENCE) / 2)
     return np.where(has_interval, quantile * spread / np.sqrt(np.maximum(count, 1)), np.nan)
