@@ -69,9 +69,12 @@ class Stages:
 
     def _hand_over(self, left: Sequence[RunFolder]) -> None:
         if left:
-            say(self.plan.executor.submit([folder.path for folder in left], self.order).describe())
+            submission = self.plan.executor.submit([folder.path for folder in left], self.order)
+            say(submission.describe())
             say(f"How far they are: attnbench status {self.store.path}")
             say(f"To end them: attnbench cancel {self.store.path}")
+            if submission.rejection is not None:
+                raise submission.rejection
 
     def _has_ended(self, folders: Sequence[RunFolder]) -> bool:
         """Say whether the next stage can begin; where it cannot, the same command comes to it later."""

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ if name == "sbatch" and "--test-only" not in words:
     array = re.search("--array=0-([0-9]+)", script)
     job_id = str(100 + len((folder / "calls.jsonl").read_text().splitlines()))
     indices = [str(each) for each in range(int(array.group(1)) + 1)] if array else ["N/A"]
+    room_file = folder / "room"
+    if room_file.exists() and len(queue) + len(indices) > int(room_file.read_text()):
+        sys.exit("sbatch: error: QOSMaxSubmitJobPerUserLimit")
     queue += [[job_name, job_id, index, "PENDING"] for index in indices]
     print(f"Submitted batch job {{job_id}}")
 elif name == "squeue":
@@ -35,9 +39,13 @@ elif name == "squeue":
     print("\\n".join("|".join(job) for job in queue if job[0] in wanted))
 elif name == "scancel":
     queue = [job for job in queue if job[1] not in words]
-elif name in ("sinfo", "srun"):
-    print((folder / f"{{name}}.answer").read_text())
+answer = folder / f"{{name}}.answer"
+if answer.exists():
+    print(answer.read_text())
 queue_file.write_text(json.dumps(queue))
+failure = folder / f"{{name}}.failure"
+if failure.exists() and "--test-only" not in words:
+    sys.exit(failure.read_text())
 """
 
 
@@ -74,8 +82,32 @@ class FakeSlurm:
     def refuse(self, command: str, words: str) -> None:
         (self.folder / f"{command}.refusal").write_text(words)
 
+    def relent(self, command: str) -> None:
+        """No longer refuse."""
+        (self.folder / f"{command}.refusal").unlink()
+
+    def fail_late(self, command: str, words: str) -> None:
+        """Do what is asked, and then report an error."""
+        (self.folder / f"{command}.failure").write_text(words)
+
+    def limit(self, jobs: int) -> None:
+        """Take no more jobs than these into the queue."""
+        (self.folder / "room").write_text(str(jobs))
+
     def answer(self, command: str, words: str) -> None:
         (self.folder / f"{command}.answer").write_text(words)
+
+
+class Cluster:
+    """Does something whenever the sweep asks whether to stop, as the cluster does in the meantime."""
+
+    def __init__(self, *deeds: Callable[[], object]) -> None:
+        self.deeds = list(deeds)
+
+    def __call__(self) -> bool:
+        if self.deeds:
+            self.deeds.pop(0)()
+        return False
 
 
 def install(folder: Path, patch: Any) -> FakeSlurm:

@@ -10,53 +10,20 @@ from attnbench.config.composition import Configuration
 from attnbench.errors import UserError
 from attnbench.runs.folder import Outcome, RunFolder
 from attnbench.sweeps.events import Note, RunEnded
-from attnbench.sweeps.executors import slurm, slurm_sight
+from attnbench.sweeps.executors import slurm_records, slurm_sight
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.executors.slurm_job import Pack
-from attnbench.sweeps.executors.slurm_records import JobBook, new_record
+from attnbench.sweeps.executors.slurm_records import new_record
 from attnbench.sweeps.sweep import run_to_the_end
 from tests.runs.tiny_runs import finish, prepared, tiny_spec
-from tests.sweeps.fake_slurm import install
+from tests.sweeps.fake_slurm import Cluster
 
 ORDER = WorkOrder("cpu")
 EXECUTOR = Configuration().executor("slurm")
 
 
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(slurm, "LOST_AFTER_SECONDS", 0.0)
-    return install(tmp_path / "bin", monkeypatch)
-
-
-@pytest.fixture
-def folders(tmp_path):
-    return [prepared(tmp_path / "sweep" / "runs", tiny_spec(f"seed={seed}")) for seed in range(5)]
-
-
-@pytest.fixture
-def book(tmp_path):
-    return JobBook(tmp_path / "sweep" / "jobs")
-
-
 def submit(folders, executor=EXECUTOR):
     return executor.submit([folder.path for folder in folders], ORDER)
-
-
-def never():
-    return False
-
-
-class Cluster:
-    """Does something whenever the sweep asks whether to stop, as the cluster does in the meantime."""
-
-    def __init__(self, *deeds):
-        self.deeds = list(deeds)
-
-    def __call__(self):
-        if self.deeds:
-            self.deeds.pop(0)()
-        return False
 
 
 def test_runs_are_packed_into_the_jobs_of_one_array(fake, folders, book):
@@ -106,7 +73,7 @@ def test_the_configuration_reaches_sbatch(fake, folders):
 def test_living_jobs_are_joined_and_only_the_rest_is_submitted(fake, folders, book):
     submit(folders[:3])
     again = submit(folders)
-    assert again.found_in_queue == 3
+    assert again.first.found == [folder.run_id for folder in folders[:3]]
     assert book.records()[-1].packs == [[folder.run_id for folder in folders[3:]]]
     assert fake.submissions == 2
     assert submit(folders).describe() == "5 runs were in its queue already."
@@ -117,14 +84,15 @@ def test_jobs_are_found_again_where_the_sweep_was_killed_before_it_learnt_their_
     record = new_record([[folder.run_id for folder in folders]])
     book.write(record)
     fake.put([[record.name, "55", "N/A", "RUNNING"]])
-    assert submit(folders).found_in_queue == 5
+    assert len(submit(folders).first.found) == 5
     assert book.cancel() == 1
     assert fake.calls("scancel") == [["55"]]
 
 
-def test_two_sweeps_do_not_submit_the_same_runs_at_the_same_moment(fake, folders, book):
-    with book.held(), pytest.raises(UserError, match="The same command in a moment joins its jobs"):
-        submit(folders)
+def test_two_sweeps_do_not_submit_the_same_runs_at_the_same_moment(fake, folders, book, monkeypatch):
+    monkeypatch.setattr(slurm_records, "TURN_SECONDS", 0.0)
+    with book.held():
+        assert "Another attnbench is still submitting" in str(submit(folders).rejection)
     assert fake.submissions == 0
     submit(folders)
     assert fake.submissions == 1
@@ -147,9 +115,14 @@ def test_waiting_ends_with_the_runs(fake, folders):
 
 def test_a_lost_run_is_submitted_once_more_alone_and_then_has_failed(fake, folders, book):
     events = []
-    submission = submit(folders[:2])
-    submission.wait(
-        events.append, Cluster(lambda: None, lambda: fake.put([]), lambda: None, lambda: fake.put([]))
+
+    def end_with_a_log():
+        for _, job_id, index, _ in fake.queue:
+            (book.logs_folder / f"{job_id}_{index}_0_log.err").touch()
+        fake.put([])
+
+    submit(folders[:2]).wait(
+        events.append, Cluster(lambda: None, lambda: fake.put([]), lambda: None, end_with_a_log)
     )
     assert [record.packs for record in book.records()] == [
         [[folder.run_id for folder in folders[:2]]],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from attnbench.errors import UserError
 from attnbench.sweeps.events import Listener
 
 
@@ -30,6 +31,11 @@ class Submission(ABC):
     """
 
     is_given_up: bool = False
+
+    @property
+    def rejection(self) -> UserError | None:
+        """Why some of the runs were not taken; who waits hands them over again."""
+        return None
 
     def describe(self) -> str:
         """Say in a sentence what was handed over, where that is worth one."""

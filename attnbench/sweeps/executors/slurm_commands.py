@@ -17,6 +17,10 @@ class SlurmError(UserError):
     """A command of Slurm that refused or did not answer."""
 
 
+class SilentSlurmError(SlurmError):
+    """Slurm does not answer, which may pass: whether it took what it was given nobody knows yet."""
+
+
 @dataclass(frozen=True)
 class QueuedJob:
     """A job that Slurm still means to run, or runs.
@@ -70,7 +74,7 @@ def jobs_in_queue(names: Iterable[str]) -> list[QueuedJob]:
     """Return the jobs of these names that are not over.
 
     Raises:
-        SlurmError: where Slurm does not answer.
+        SlurmError: where Slurm does not answer, or not to the end.
     """
     wanted = ",".join(names)
     if not wanted:
@@ -80,7 +84,10 @@ def jobs_in_queue(names: Iterable[str]) -> list[QueuedJob]:
 
 
 def _queued_job(line: str) -> QueuedJob:
-    name, array_id, index, state = line.split("|")
+    try:
+        name, array_id, index, state = line.split("|")
+    except ValueError as error:
+        raise SlurmError(f"squeue said what cannot be read: {line}") from error
     is_running = state in ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
     return QueuedJob(name, array_id, int(index) if index.isdigit() else 0, is_running)
 

@@ -1,6 +1,8 @@
 """What one job of the cluster does: a few runs, one after the other."""
 
 import signal
+import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
+    from attnbench.runs.folder import RunFolder
     from attnbench.sweeps.events import Event
+    from attnbench.sweeps.executors.base import WorkOrder
+
+CLAIMED_SECONDS = 2.0
+"""How often a job looks for runs that another process is at."""
 
 
 class StopSignal:
@@ -78,16 +85,16 @@ class Pack:
         from attnbench.runs.folder import RunFolder
         from attnbench.schema import trust_folder
         from attnbench.sweeps.executors.base import WorkOrder
-        from attnbench.sweeps.executors.inline import execute_and_tell
 
         trusted_folder = Path(self.trusted_folder) if self.trusted_folder else None
         if trusted_folder is not None:
             trust_folder(trusted_folder)
         order = WorkOrder(self.device, trusted_folder)
-        for path in self.run_folders:
-            if stop():
-                return
-            execute_and_tell(RunFolder(Path(path)), order, _log, stop)
+        left = [RunFolder(Path(path)) for path in self.run_folders]
+        while left and not stop():
+            before, left = left, [folder for folder in left if not _is_over(folder, order, stop)]
+            if left == before and not stop():
+                time.sleep(CLAIMED_SECONDS)
 
     def _is_unfinished(self) -> bool:
         from pathlib import Path
@@ -95,6 +102,20 @@ class Pack:
         from attnbench.runs.folder import RunFolder
 
         return any(RunFolder(Path(path)).state not in ("done", "failed") for path in self.run_folders)
+
+
+def _is_over(folder: "RunFolder", order: "WorkOrder", stop: StopSignal) -> bool:
+    """Make a run; say whether this job is through with it, and not another process at it."""
+    from attnbench.runs.claim import is_claimed
+    from attnbench.sweeps.executors.inline import execute_and_tell
+
+    try:
+        if stop() or is_claimed(folder.claim_file):
+            return False
+        return execute_and_tell(folder, order, _log, stop) is not None
+    except Exception:  # noqa: BLE001 the other runs of the job can go on; this one counts as lost
+        traceback.print_exc()
+        return True
 
 
 def _log(event: "Event") -> None:

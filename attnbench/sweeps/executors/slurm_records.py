@@ -6,20 +6,29 @@ Slurm whether somebody is still at it, since a claim need not hold between the h
 """
 
 import json
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from attnbench.errors import UserError
+from attnbench.errors import DamagedFileError
 from attnbench.runs.claim import ClaimedError, claimed
 from attnbench.runs.files import write_json
-from attnbench.sweeps.executors.slurm_commands import QueuedJob, cancel_jobs, jobs_in_queue
+from attnbench.sweeps.executors.slurm_commands import (
+    QueuedJob,
+    SlurmError,
+    cancel_jobs,
+    jobs_in_queue,
+)
 
 JobState = Literal["pending", "running", "lost"]
+
+TURN_SECONDS = 120.0
+LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -40,9 +49,12 @@ class JobRecord:
     job_id: str | None = None
     is_cancelled: bool = False
 
-    def find_pack(self, run_id: str) -> int | None:
-        """Return the place of the job that a run belongs to; None where it is in none."""
-        return next((index for index, pack in enumerate(self.packs) if run_id in pack), None)
+    def __post_init__(self) -> None:
+        if not all(isinstance(run_id, str) for pack in self.packs for run_id in pack):
+            raise TypeError(f"expected lists of run_ids, got {self.packs}")
+
+
+Place = tuple[JobRecord, int]  # in the array
 
 
 def new_record(packs: Sequence[Sequence[str]]) -> JobRecord:
@@ -60,21 +72,28 @@ class JobBook:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep others on this host from submitting for the same runs at the same moment.
+        """Keep others on this host from submitting for the same runs at the same moment; waits for its turn.
 
         Raises:
-            UserError: where another is at it.
+            SlurmError: where another takes too long.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        end = time.monotonic() + TURN_SECONDS
         with ExitStack() as stack:
-            try:
-                stack.enter_context(claimed(self.folder / "claim"))
-            except ClaimedError as error:
-                raise UserError(
-                    f"Another attnbench is submitting the runs of {self.folder.parent} right now. "
-                    "The same command in a moment joins its jobs."
-                ) from error
+            while not self._takes_hold(stack):
+                if time.monotonic() >= end:
+                    raise SlurmError(
+                        f"Another attnbench is still submitting the runs of {self.folder.parent}."
+                    )
+                time.sleep(LOOK_SECONDS)
             yield
+
+    def _takes_hold(self, stack: ExitStack) -> bool:
+        try:
+            stack.enter_context(claimed(self.folder / "claim"))
+        except ClaimedError:
+            return False
+        return True
 
     def write(self, record: JobRecord) -> None:
         """Put a record down, or replace it."""
@@ -88,60 +107,104 @@ class JobBook:
     def _file(self, record: JobRecord) -> Path:
         return self.folder / f"{record.name}.json"
 
+    def withdraw(self, record: JobRecord) -> bool:
+        """Take back an array that sbatch reported as refused; say whether Slurm answers.
+
+        Slurm may have taken the jobs all the same, where its answer came too late: they would wait for files that
+        nobody puts there, and are ended. Where it is silent the record stays, so that they are found later.
+        """
+        try:
+            jobs = jobs_in_queue([record.name])
+            if not jobs:
+                self.forget(record)
+                return True
+            self.write(replace(record, is_cancelled=True))
+            cancel_jobs(sorted({job.array_id for job in jobs}))
+        except SlurmError:
+            return False
+        return True
+
     def records(self) -> list[JobRecord]:
-        """Return every record, the latest last; what cannot be read counts as none."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(self._read(), key=lambda record: record.submitted)
+        """Return every record, the latest last; what cannot be read is left out."""
+        return _in_order(self._read())
 
-    def _read(self) -> Iterator[JobRecord]:
-        for path in self.folder.glob("*.json"):
-            try:
-                yield JobRecord(**json.loads(path.read_bytes()))
-            except (OSError, ValueError, TypeError):
-                continue  # at worst a run is submitted twice, and the second finds it claimed or done
+    def _read(self) -> dict[str, JobRecord | None]:
+        """Return every record by the name of its jobs, which its file has too; None where it is damaged."""
+        return {path.stem: _record_in(path) for path in self.folder.glob("*.json")}
 
-    def latest(self, run_id: str) -> JobRecord | None:
-        """Return the record of the array that a run was last submitted with."""
-        return next(
-            (record for record in reversed(self.records()) if record.find_pack(run_id) is not None), None
-        )
+    def log_of(self, run_id: str) -> Path | None:
+        """Return where the job that a run was last submitted with writes; None where nobody knows."""
+        places = _places(self.records(), [run_id])
+        if not places or places[run_id][-1][0].job_id is None:
+            return None
+        record, index = places[run_id][-1]
+        job = f"{record.job_id}_{index}" if len(record.packs) > 1 else record.job_id
+        return self.logs_folder / f"{job}_0_log.err"
 
     def states(self, run_ids: Sequence[str]) -> dict[str, JobState]:
         """Say of unfinished runs what their jobs do; a run that was never submitted, or was cancelled, is left out.
 
-        A run is lost where its job is over; whether it is finished, the caller has to look.
+        A run is lost where its jobs are over; whether it is finished, the caller has to look.
 
         Raises:
             SlurmError: where Slurm does not answer.
+            DamagedFileError: where jobs live of which nobody knows the runs.
         """
-        latest: dict[str, JobRecord] = {}
-        for record in self.records():
-            latest |= {run_id: record for pack in record.packs for run_id in pack}
-        asked = {run_id: latest[run_id] for run_id in run_ids if run_id in latest}
-        names = sorted({record.name for record in asked.values()})
-        queue = {(job.name, job.index): job for job in jobs_in_queue(names)}
-        states = {run_id: _state(run_id, record, queue) for run_id, record in asked.items()}
+        records = self._read()
+        places = _places(_in_order(records), run_ids)
+        damaged = {name for name, record in records.items() if record is None}
+        names = {record.name for each in places.values() for record, _ in each}
+        queue = {(job.name, job.index): job for job in jobs_in_queue(sorted(names | damaged))}
+        for name, _ in queue:
+            if name in damaged:
+                raise DamagedFileError(
+                    f"{self.folder / name}.json is damaged, and its jobs live: which runs they are at is not known. "
+                    f"`attnbench cancel {self.folder.parent}` ends them; the sweep takes their runs up again."
+                )
+        states = {run_id: _state(each, queue) for run_id, each in places.items()}
         return {run_id: state for run_id, state in states.items() if state is not None}
 
     def cancel(self) -> int:
-        """End every job that is not over, and return how many there were.
+        """End every job that is not over, also those of a record that is damaged, and return how many there were.
 
         Raises:
             SlurmError: where Slurm refuses or does not answer.
         """
-        records = {record.name: record for record in self.records()}
+        records = self._read()
         jobs = jobs_in_queue(records)
         for name in {job.name for job in jobs}:
             # First: who waits for the jobs must not take them for lost, and submit them again.
-            self.write(replace(records[name], is_cancelled=True))
+            if record := records[name]:
+                self.write(replace(record, is_cancelled=True))
         cancel_jobs(sorted({job.array_id for job in jobs}))
         return len(jobs)
 
 
-def _state(run_id: str, record: JobRecord, queue: dict[tuple[str, int], QueuedJob]) -> JobState | None:
-    pack = record.find_pack(run_id)
-    job = queue.get((record.name, pack)) if pack is not None else None
-    if job is not None:
-        return "running" if job.is_running else "pending"
-    return None if record.is_cancelled else "lost"
+def _record_in(path: Path) -> JobRecord | None:
+    try:
+        return JobRecord(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _in_order(records: Mapping[str, JobRecord | None]) -> list[JobRecord]:
+    return sorted(filter(None, records.values()), key=lambda record: record.submitted)
+
+
+def _places(records: Iterable[JobRecord], run_ids: Iterable[str]) -> dict[str, list[Place]]:
+    """Return the jobs that runs were ever submitted with, the latest last."""
+    wanted = set(run_ids)
+    places: dict[str, list[Place]] = {}
+    for record in records:
+        for index, pack in enumerate(record.packs):
+            for run_id in wanted.intersection(pack):
+                places.setdefault(run_id, []).append((record, index))
+    return places
+
+
+def _state(places: Sequence[Place], queue: dict[tuple[str, int], QueuedJob]) -> JobState | None:
+    """Return what the jobs of a run do: the latest, unless an earlier one lives on."""
+    jobs = [queue[record.name, index] for record, index in places if (record.name, index) in queue]
+    if jobs:
+        return "running" if any(job.is_running for job in jobs) else "pending"
+    return None if places[-1][0].is_cancelled else "lost"
