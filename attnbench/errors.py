@@ -1,7 +1,27 @@
 """What can go wrong, told apart by who has to act."""
 
 import difflib
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_ROOM = "Make room there"
+_LEAVE = "Make it writable again"
+_REACH = "See that its disk or its server is there and sound"
+_REMEDIES = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: _ROOM,
+    errno.EROFS: _LEAVE,
+    errno.EACCES: _LEAVE,
+    errno.EPERM: _LEAVE,
+    errno.EIO: _REACH,
+    errno.ESTALE: _REACH,
+    errno.ENOTCONN: _REACH,
+    errno.ETIMEDOUT: _REACH,
+}
+"""What the operating system says where the disk is at fault, and not the file or the work."""
 
 
 class UserError(Exception):
@@ -21,6 +41,40 @@ class RunFailedError(Exception):
 
 class InterruptedRunError(Exception):
     """A run that was asked to stop, and has saved its state."""
+
+
+class StorageError(Exception):
+    """A disk that refuses a file: full, over a quota, read-only, forbidden, failing or gone.
+
+    Nothing is wrong with the work: what was saved before stays, and the same command carries on once the disk takes
+    files again. The command line prints the message and leaves with exit status 1.
+    """
+
+
+def is_storage_fault(error: BaseException) -> bool:
+    """Say whether the disk is at fault, and not the file that was asked for."""
+    return isinstance(error, OSError) and error.errno in _REMEDIES
+
+
+@contextmanager
+def storage_faults_named(path: Path | None = None) -> Iterator[None]:
+    """Turn what the operating system says of a disk into a StorageError that names the path and what to do.
+
+    Without a path it is the one that the system tells.
+
+    Raises:
+        StorageError: in place of such an OSError; others pass.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not is_storage_fault(error):
+            raise
+        remedy = _REMEDIES[error.errno or 0]
+        named = path or error.filename or "a file"
+        raise StorageError(
+            f"The disk refused {named}: {error.strerror}. {remedy}, then repeat the command."
+        ) from error
 
 
 def unknown(kind: str, given: str, known: Iterable[str], alike: Iterable[str] | None = None) -> UserError:

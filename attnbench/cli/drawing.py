@@ -105,13 +105,14 @@ def draw_metrics(
     compared with the `baseline`, by default with `fixed` where it is there.
     """
     from attnbench.report.verdict import verdict_text
-    from attnbench.runs.files import write_atomically
+    from attnbench.runs.files import clear_halves, write_atomically
     from attnbench.runs.tables import write_table
 
     joined = join_sweeps(metrics)
     tables = _analyse(joined, baseline)
     verdict = verdict_text(tables)
     out.mkdir(parents=True, exist_ok=True)
+    clear_halves(out)
     files = []
     for name, table in _files_of(tables, is_copied).items():
         files.append(out / name)

@@ -85,9 +85,11 @@ def _draw_price(metrics: "pd.DataFrame", out: Path) -> list[Path]:
 
 def _write(name: str, table: "pd.DataFrame", figure: "Figure", out: Path) -> list[Path]:
     from attnbench.report.figure import save_figure
+    from attnbench.runs.files import clear_halves
     from attnbench.runs.tables import write_table
 
     out.mkdir(parents=True, exist_ok=True)
+    clear_halves(out)
     write_table(out / f"{name}.csv", table)
     return [out / f"{name}.csv", *save_figure(figure, out / name)]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.errors import UserError
+from attnbench.errors import StorageError, UserError, is_storage_fault, storage_faults_named
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -28,24 +28,30 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 DEFAULT_RESULTS = Path("results")
+FAILED = 1
 WRONG_USE = 2
 
 
 @contextmanager
 def explained_errors(debug: bool) -> Iterator[None]:
-    """Turn an error of the person's into its few lines and exit status 2."""
+    """Turn an error of the person's into its few lines and exit status 2, and one of the disk's into status 1."""
     try:
-        yield
-    except UserError as error:
+        with storage_faults_named():
+            yield
+    except (UserError, StorageError) as error:
         if debug:
             traceback.print_exc()
         say(f"attnbench: {error}")
-        raise typer.Exit(WRONG_USE) from error
+        raise typer.Exit(WRONG_USE if isinstance(error, UserError) else FAILED) from error
 
 
 def say(text: str) -> None:
     """Print a message to standard error; results alone go to standard output."""
-    print(text, file=sys.stderr, flush=True)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError as error:
+        if not is_storage_fault(error):  # a log on a full disk has nobody to tell, and ends no sweep
+            raise
 
 
 def print_json(value: Any) -> None:

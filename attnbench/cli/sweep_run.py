@@ -13,8 +13,9 @@ from rich.console import Console
 import attnbench
 from attnbench.cli.arm_table import arm_table
 from attnbench.cli.interruption import stop_on_signals
-from attnbench.cli.options import print_json, say
+from attnbench.cli.options import FAILED, print_json, say
 from attnbench.cli.places import named_store
+from attnbench.cli.refusal import Refusal
 from attnbench.cli.sweep_stages import Stages, work_of
 from attnbench.config.sweep_plan import SweepPlan
 from attnbench.errors import UserError
@@ -29,8 +30,6 @@ from attnbench.sweeps.sweep import (
 )
 from attnbench.sweeps.tuning import tuning_runs
 from attnbench.training.device import check_precision, resolve_device
-
-FAILED = 1
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,16 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
     plan.executor.check(store.path)
     _announce(plan, store, device)
     store.record_invocation(_invocation(plan))
+    store.clear_halves()
+    refusal = Refusal()
     with stop_on_signals() as stop:
         order = WorkOrder(device, trusted_folder)
-        folders = Stages(plan, store, order, choices.retries_failed, stop, choices.waits).execute_all()
+        folders = Stages(
+            plan, store, order, choices.retries_failed, stop, choices.waits, refusal
+        ).execute_all()
     result = result_of(folders)
-    is_whole = _report(plan, store, result, choices) and not (result.unfinished and choices.waits)
+    is_whole = _report(plan, store, result, choices, refusal) and not (result.unfinished and choices.waits)
+    refusal.raise_noted()
     return stop.exit_status or (0 if is_whole else FAILED)
 
 
@@ -196,43 +200,51 @@ def _seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float
     return sum(work_of(run) * len(each) / sum(each) for run in left for each in [speeds[run.spec.model.name]])
 
 
-def _report(plan: SweepPlan, store: RunStore, result: SweepResult, choices: SweepChoices) -> bool:
+def _report(
+    plan: SweepPlan, store: RunStore, result: SweepResult, choices: SweepChoices, refusal: Refusal
+) -> bool:
     """Draw, tell what came of the runs, and say whether all of the folder is whole, or of the share."""
     from attnbench.cli.drawing import draw_folder
 
     files: list[Path] = []
     damages: list[str] = []
     if result.done:
-        files = draw_folder(store, choices.is_drawn, not choices.as_json, damages.append, plan.baseline)
+        with refusal.noted(), store.held():
+            files = draw_folder(store, choices.is_drawn, not choices.as_json, damages.append, plan.baseline)
     for damage in damages:
         say(f"{damage} Its rows are left out; the sweep that it belongs to repeats it.")
     for run_id, reason in result.failed.items():
         say(f"{run_id} failed: {reason}")
         say(f"  its folder: {store.folder(run_id).path}; --retry-failed repeats it")
     if choices.as_json:
-        print_json(_as_json(store, result, files))
+        print_json(_as_json(store, result, files, refusal))
     else:
-        _say_what_next(plan, store, result, files)
+        _say_what_next(plan, store, result, files, refusal)
     # A damaged run that stands in the plan has been repeated by now: these are of another sweep or share.
     return not result.failed and (plan.share is not None or not damages)
 
 
-def _say_what_next(plan: SweepPlan, store: RunStore, result: SweepResult, files: Sequence[Path]) -> None:
+def _say_what_next(
+    plan: SweepPlan, store: RunStore, result: SweepResult, files: Sequence[Path], refusal: Refusal
+) -> None:
     for path in files:
         say(f"{path}")
     if result.unfinished:
         say(f"{len(result.unfinished)} of {len(plan.own_runs)} runs are left; the same command carries on.")
+    elif refusal.error is not None:
+        say("Not everything could be written; the same command carries on.")
     elif plan.share:
         say(f"Share {plan.share} is done. When all shares are: attnbench plot {store.path}")
     elif result.done:
         say(f"Draw it again, alone or beside other sweeps: attnbench plot {store.path}")
 
 
-def _as_json(store: RunStore, result: SweepResult, files: Sequence[Path]) -> dict[str, Any]:
+def _as_json(store: RunStore, result: SweepResult, files: Sequence[Path], refusal: Refusal) -> dict[str, Any]:
     return {
         "folder": str(store.path),
         "done": result.done,
         "failed": result.failed,
         "unfinished": result.unfinished,
         "files": [str(path) for path in files],
+        "refused": str(refusal.error) if refusal.error else None,
     }

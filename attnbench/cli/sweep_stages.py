@@ -1,13 +1,14 @@
 """The stages of a sweep: learning rates are chosen, the runs are made, and breakdowns get a longer look."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from attnbench.cli.interruption import StopRequest
 from attnbench.cli.options import say
 from attnbench.cli.progress import SweepProgress
+from attnbench.cli.refusal import Refusal
 from attnbench.config.sweep_plan import SweepPlan
 from attnbench.errors import UserError
 from attnbench.runs.columns import write_rows
@@ -37,6 +38,7 @@ class Stages:
 
     Attributes:
         waits: whether to stay until a stage has ended; the next ones need it.
+        refusal: takes in that the disk refused a file, after which no stage goes on.
     """
 
     plan: SweepPlan
@@ -45,6 +47,7 @@ class Stages:
     retries_failed: bool
     stop: StopRequest
     waits: bool = True
+    refusal: Refusal = field(default_factory=Refusal)
 
     def execute_all(self) -> list[RunFolder]:
         """Go through the stages; after an interruption the folders of what would have come are there, unfinished."""
@@ -55,17 +58,21 @@ class Stages:
         return folders
 
     def execute(self, runs: Sequence[PlannedRun]) -> list[RunFolder]:
-        """Bring runs to their end, as far as nobody says stop."""
+        """Bring runs to their end, as far as nobody says stop and the disk takes what they save."""
+        with self.refusal.noted():
+            self._execute(runs)
+        return [self.store.folder(run.spec.run_id) for run in runs]
+
+    def _execute(self, runs: Sequence[PlannedRun]) -> None:
         folders = prepare(self.store, runs, _say_note, self.order.trusted_folder)
         left = missing(folders, self.retries_failed)
         weights = {run.spec.run_id: work_of(run) for run in runs}
         if not self.waits:
             self._hand_over(left)
-            return folders
+            return
         left_weights = {folder.run_id: weights[folder.run_id] for folder in left}
         with SweepProgress(left_weights, len(folders)) as progress:
             run_to_the_end(left, self.plan.executor, self.order, progress.listen, self.stop)
-        return folders
 
     def _hand_over(self, left: Sequence[RunFolder]) -> None:
         if left:
@@ -78,7 +85,7 @@ class Stages:
 
     def _has_ended(self, folders: Sequence[RunFolder]) -> bool:
         """Say whether the next stage can begin; where it cannot, the same command comes to it later."""
-        if self.stop():
+        if self.stop() or self.refusal.error is not None:
             return False
         for folder in folders:
             folder.forget_read()
@@ -93,7 +100,10 @@ class Stages:
         tuned = read_tuning(self.store, runs)
         chosen = choose_rates(tuned)
         rows = tuning_rows(tuned, chosen)
-        write_rows(self.store.tuning_file, rows, TUNING_COLUMNS)
+        with self.refusal.noted():
+            write_rows(self.store.tuning_file, rows, TUNING_COLUMNS)
+        if self.refusal.error is not None:
+            return []
         self._say_chosen(rows)
         return self._unmixed(with_rates(self.plan.runs, chosen))
 

@@ -6,6 +6,7 @@ from typing import Any
 from attnbench.cli.interruption import stop_on_signals
 from attnbench.cli.options import print_json, say
 from attnbench.cli.progress import TrainProgress
+from attnbench.cli.refusal import Refusal
 from attnbench.config.run_request import RunRequest
 from attnbench.runs.columns import read_rows
 from attnbench.runs.folder import RunFolder
@@ -38,13 +39,15 @@ def train_run(
     check_precision(request.spec.training.precision, device)
     order = WorkOrder(str(device), trusted_folder)
     planned = PlannedRun(request.spec, tuple(request.lengths))
-    with stop_on_signals() as stop, TrainProgress() as progress:
-        folders = prepare(store, [planned], progress.listen, trusted_folder)
-        left = missing(folders, retry_failed)
+    refusal = Refusal()
+    store.clear_halves()
+    with stop_on_signals() as stop, TrainProgress() as progress, refusal.noted():
+        left = missing(prepare(store, [planned], progress.listen, trusted_folder), retry_failed)
         if left:
             _announce(request, store.folder(request.spec.run_id), str(device))
             run_to_the_end(left, Inline(), order, progress.listen, stop)
-    status = _report(folders[0], as_json)
+    status = _report(store.folder(request.spec.run_id), as_json, refusal)
+    refusal.raise_noted()
     return stop.exit_status or status
 
 
@@ -60,11 +63,11 @@ def _announce(request: RunRequest, folder: RunFolder, device: str) -> None:
         say(f"  {note}")
 
 
-def _report(folder: RunFolder, as_json: bool) -> int:
+def _report(folder: RunFolder, as_json: bool, refusal: Refusal) -> int:
     result = result_of([folder])
     rows = read_rows(folder.metrics_file) if result.done else []
     if as_json:
-        print_json(_as_json(folder, rows))
+        print_json(_as_json(folder, rows, refusal))
     for run_id, reason in result.failed.items():
         say(f"{run_id} failed: {reason}")
         say(f"Its folder: {folder.path}. --retry-failed repeats it.")
@@ -88,7 +91,7 @@ def _print_row(row: dict[str, str]) -> None:
             print(f"  {label:32} {float(row[column]):{form}}")
 
 
-def _as_json(folder: RunFolder, rows: list[dict[str, str]]) -> dict[str, Any]:
+def _as_json(folder: RunFolder, rows: list[dict[str, str]], refusal: Refusal) -> dict[str, Any]:
     outcome = folder.read_outcome()
     return {
         "run_id": folder.run_id,
@@ -96,6 +99,7 @@ def _as_json(folder: RunFolder, rows: list[dict[str, str]]) -> dict[str, Any]:
         "state": folder.state,
         "error": outcome.error if outcome else None,
         "metrics": [numbers(row) for row in rows],
+        "refused": str(refusal.error) if refusal.error else None,
     }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.errors import DamagedFileError
-from attnbench.runs.files import write_atomically
+from attnbench.runs.files import read_whole, write_atomically
 
 _HEADER = b"attnbench checkpoint 1 sha256 "
 
@@ -29,10 +29,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         DamagedFileError: where the file is not what was written, or holds more than tensors and plain values.
+        StorageError: where the disk does not give it.
     """
     import torch
 
-    data = path.read_bytes()
+    data = read_whole(path)
     head, _, payload = data.partition(b"\n")
     if not head.startswith(_HEADER) or head != _HEADER + hashlib.sha256(payload).hexdigest().encode():
         raise DamagedFileError(f"{path} is damaged: its checksum does not fit.")

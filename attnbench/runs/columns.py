@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from attnbench.errors import DamagedFileError
-from attnbench.runs.files import write_atomically
+from attnbench.runs.files import read_whole, write_atomically
 
 # What pandas can hold in an integer column.
 _LARGEST_INTEGER = 2**63 - 1
@@ -161,7 +161,7 @@ def damaged(path: Path | str, line: int | None, column: str | None, what: str) -
 
 
 def _read_text(path: Path) -> str:
-    data = path.read_bytes()
+    data = read_whole(path)
     try:
         text = data.decode("utf-8-sig")  # spreadsheets put a byte order mark ahead
     except UnicodeDecodeError as error:

@@ -2,18 +2,25 @@
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from attnbench.errors import DamagedFileError, InterruptedRunError, UserError
+from attnbench.errors import (
+    DamagedFileError,
+    InterruptedRunError,
+    StorageError,
+    UserError,
+    is_storage_fault,
+    storage_faults_named,
+)
 from attnbench.runs.checkpoint import load_checkpoint, save_checkpoint
 from attnbench.runs.columns import read_rows, write_rows
 from attnbench.runs.environment import describe_environment
-from attnbench.runs.files import write_json
+from attnbench.runs.files import write_atomically, write_json
 from attnbench.runs.folder import Outcome, RunFolder
 from attnbench.runs.rows import metrics_row
 from attnbench.runs.spec import RunSpec
@@ -55,8 +62,9 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
     Raises:
         InterruptedRunError: when asked to stop; the run is saved and goes on another time.
         ClaimedError: when another process works on it.
+        StorageError: when the disk refuses a file; the run goes on another time from what was saved before.
     """
-    with folder.claim():
+    with storage_faults_named(), folder.claim():
         folder.clear_halves()
         folder.forget_read()
         outcome = folder.read_outcome()
@@ -65,10 +73,12 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
         started = time.perf_counter()
         try:
             outcome = _train_and_evaluate(folder, execution)
-        except (InterruptedRunError, BrokenPipeError):
+        except (InterruptedRunError, StorageError, BrokenPipeError):
             raise  # a pipe breaks where nobody listens any more; the run is no worse for that
-        except Exception as error:  # noqa: BLE001 one run must not take the others with it
-            folder.error_file.write_text(traceback.format_exc(), encoding="utf-8")
+        except Exception as error:
+            if is_storage_fault(error):
+                raise
+            write_atomically(folder.error_file, traceback.format_exc().encode())
             outcome = Outcome(folder.run_id, "failed", error=f"{error}" or type(error).__name__)
         outcome.seconds = round(time.perf_counter() - started, 3)
         folder.write_outcome(outcome)
@@ -76,6 +86,7 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
 
 
 def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
+    known = _known_rows(folder)
     folder.status_file.unlink(missing_ok=True)
     folder.error_file.unlink(missing_ok=True)
     # Sums depend on how they are split over threads: with one, a run gives the same numbers in every executor.
@@ -92,7 +103,8 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     write_json(folder.environment_file, describe_environment(str(device), spec.training.precision))
     _train(trainer, folder, execution)
     lengths = folder.requested_lengths
-    _evaluate(spec, trainer, folder, lengths, execution.should_stop)
+    rows = _evaluate(spec, trainer, lengths, known, execution.should_stop)
+    write_rows(folder.metrics_file, [rows[each] for each in sorted(rows)])
     return Outcome(
         folder.run_id,
         "done",
@@ -121,6 +133,8 @@ def _resume(trainer: Trainer, folder: RunFolder, execution: Execution) -> int | 
         execution.on_note(f"{error} The run {folder.run_id} begins anew.")
         folder.checkpoint_file.unlink()
         return None
+    if not folder.train_file.exists():
+        _write_train_rows(trainer, folder)
     return trainer.step
 
 
@@ -136,16 +150,38 @@ def _train(trainer: Trainer, folder: RunFolder, execution: Execution) -> None:
 
 def _save(trainer: Trainer, folder: RunFolder) -> None:
     """Write train.csv, then the checkpoint that holds the same rows: after a crash in between, nothing is lost."""
-    write_rows(folder.train_file, [asdict(row) for row in trainer.rows], TRAIN_COLUMNS)
+    _write_train_rows(trainer, folder)
     save_checkpoint(folder.checkpoint_file, trainer.state_dict())
 
 
+def _write_train_rows(trainer: Trainer, folder: RunFolder) -> None:
+    write_rows(folder.train_file, [asdict(row) for row in trainer.rows], TRAIN_COLUMNS)
+
+
+def _known_rows(folder: RunFolder) -> dict[LengthRange, dict[str, Any]]:
+    """Return the rows that status.json vouches for.
+
+    Those of an execution that was cut short may be damaged without a trace; making them again trains nothing.
+    """
+    if folder.read_outcome() is None or folder.find_damage() is not None:
+        return {}
+    try:
+        rows = read_rows(folder.metrics_file)
+        return {LengthRange(int(row["length_min"]), int(row["length"])): dict(row) for row in rows}
+    except (OSError, UserError, KeyError, ValueError):
+        return {}
+
+
 def _evaluate(
-    spec: RunSpec, trainer: Trainer, folder: RunFolder, lengths: list[int], should_stop: Callable[[], bool]
-) -> None:
-    """Write one row per requested length, keeping those that are there already."""
+    spec: RunSpec,
+    trainer: Trainer,
+    lengths: list[int],
+    known: Mapping[LengthRange, dict[str, Any]],
+    should_stop: Callable[[], bool],
+) -> dict[LengthRange, dict[str, Any]]:
+    """Return a row for each requested length, taking those that are known already."""
     wanted = [spec.task.evaluation_range(length, lengths) for length in lengths]
-    rows = {each: row for each, row in _rows_by_range(folder).items() if each in wanted}
+    rows = {each: known[each] for each in wanted if each in known}
     for each in wanted:
         if each not in rows:
             if should_stop():
@@ -153,12 +189,4 @@ def _evaluate(
             scores = trainer.test(each)
             if scores.tokens:
                 rows[each] = metrics_row(spec, trainer, each, scores)
-    write_rows(folder.metrics_file, [rows[each] for each in sorted(rows)])
-
-
-def _rows_by_range(folder: RunFolder) -> dict[LengthRange, dict[str, Any]]:
-    try:
-        rows = read_rows(folder.metrics_file)
-        return {LengthRange(int(row["length_min"]), int(row["length"])): dict(row) for row in rows}
-    except (OSError, UserError, KeyError, ValueError):
-        return {}  # evaluating again costs seconds and trains nothing
+    return rows

@@ -1,6 +1,5 @@
 """One folder, one run: every file of it is named and read here, and nowhere else."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -11,11 +10,11 @@ from typing import Any, Literal
 
 import yaml
 
-from attnbench.errors import DamagedFileError
+from attnbench.errors import DamagedFileError, storage_faults_named
+from attnbench.runs.checksums import fingerprint, is_unchanged, take_checksum, with_checksum
 from attnbench.runs.claim import claimed, is_claimed
-from attnbench.runs.files import write_atomically, write_json
+from attnbench.runs.files import clear_halves, read_whole, write_atomically, write_json
 
-CHECKSUM = "checksum"  # of the rest of status.json; runs of before it was introduced have none
 RunState = Literal["done", "failed", "running", "interrupted", "waiting"]
 
 
@@ -65,11 +64,12 @@ class RunFolder:
 
     def prepare(self, spec_values: Mapping[str, Any], lengths: Sequence[int]) -> None:
         """Write down what is to be trained and at which lengths it is to be evaluated, besides earlier ones."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        with storage_faults_named(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
         outcome = self.read_outcome()
         wanted = sorted({*lengths, *self.requested_lengths, *(outcome.lengths if outcome else ())})
         if wanted != self.requested_lengths:
-            write_json(self.evaluation_file, {"lengths": wanted})
+            write_json(self.evaluation_file, with_checksum({"lengths": wanted}))
             self.forget_read()
         if self.spec_file.exists() and self.state in ("done", "running"):
             return
@@ -91,10 +91,11 @@ class RunFolder:
 
         Raises:
             DamagedFileError: where it is missing or cannot be read.
+            StorageError: where the disk does not give it.
         """
         try:
             values = yaml.load(
-                self.spec_file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+                read_whole(self.spec_file), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
             )
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise DamagedFileError(f"{self.spec_file} cannot be read: {error}") from error
@@ -104,12 +105,18 @@ class RunFolder:
 
     @cached_property
     def requested_lengths(self) -> list[int]:
-        """The lengths at which the run is to be evaluated; empty where nothing was asked for yet."""
+        """The lengths at which the run is to be evaluated; empty where nothing was asked for yet.
+
+        A damaged file asks for nothing: the sweep writes it anew, while a wrong length would be evaluated for hours.
+        """
         try:
-            lengths = json.loads(self.evaluation_file.read_bytes())["lengths"]
+            values = dict(json.loads(read_whole(self.evaluation_file)))
+            is_whole = take_checksum(values)
+            lengths = values.pop("lengths")
         except (OSError, ValueError, TypeError, KeyError):
-            return []  # asking again is free: the sweep writes it anew
-        return lengths if isinstance(lengths, list) and all(isinstance(each, int) for each in lengths) else []
+            return []
+        is_list = isinstance(lengths, list) and all(isinstance(each, int) for each in lengths)
+        return lengths if is_whole and is_list and not values else []
 
     def forget_read(self) -> None:
         """Read anew what another process may have written."""
@@ -120,7 +127,11 @@ class RunFolder:
         return claimed(self.claim_file)
 
     def read_outcome(self) -> Outcome | None:
-        """Return how the run ended; None where it has not ended, or its status cannot be read."""
+        """Return how the run ended; None where it has not ended, or its status is damaged.
+
+        Raises:
+            StorageError: where the disk does not give it, so that nobody takes the run for damaged.
+        """
         try:
             return self._read_status()
         except DamagedFileError:
@@ -129,8 +140,8 @@ class RunFolder:
     def _read_status(self) -> Outcome | None:
         """Return how the run ended, None where it has not; raises DamagedFileError."""
         try:
-            values = dict(json.loads(self.status_file.read_bytes()))
-            is_whole = values.pop(CHECKSUM, None) in (None, _checksum(values))
+            values = dict(json.loads(read_whole(self.status_file)))
+            is_whole = take_checksum(values)
             outcome = Outcome(**values)
         except FileNotFoundError:
             return None
@@ -144,12 +155,18 @@ class RunFolder:
     def write_outcome(self, outcome: Outcome) -> None:
         """Write status.json, which makes everything before it count."""
         values = asdict(outcome)
-        values["files"] = {path.name: _fingerprint(path) for path in self._products if path.exists()}
-        write_json(self.status_file, values | {CHECKSUM: _checksum(values)})
+        left = [*self._products, *self._records]
+        values["files"] = {path.name: fingerprint(path) for path in left if path.exists()}
+        write_json(self.status_file, with_checksum(values))
 
     @property
     def _products(self) -> tuple[Path, ...]:
         return self.spec_file, self.checkpoint_file, self.metrics_file
+
+    @property
+    def _records(self) -> tuple[Path, ...]:
+        """What the run wrote down on its way; its rows are right without it."""
+        return self.train_file, self.environment_file
 
     @property
     def state(self) -> RunState:
@@ -164,8 +181,9 @@ class RunFolder:
     def find_damage(self) -> str | None:
         """Return what is wrong with the files of a finished run, or None.
 
-        A file that still has its recorded size and time of change is taken as unchanged, so that looking at
-        thousands of finished runs stays cheap. A checkpoint may be gone: the rows do not need it.
+        A spec or checkpoint that still has its recorded size and time of change is taken as unchanged, so that
+        looking at thousands of finished runs stays cheap: whoever loads them checks them once more. The rows count
+        without being loaded again, so they are always compared. A checkpoint may be gone: the rows do not need it.
         """
         try:
             outcome = self._read_status()
@@ -173,18 +191,29 @@ class RunFolder:
             return str(error)
         if outcome is None:
             return None
-        for path in self._products:
-            recorded = outcome.files.get(path.name)
-            is_spared = path == self.checkpoint_file and not path.exists()
-            if recorded is not None and not is_spared and not _is_unchanged(path, recorded):
-                return f"{path} is damaged: it is not what the run wrote."
-        return None
+        spared = () if self.checkpoint_file.exists() else (self.checkpoint_file,)
+        compared = [path for path in self._products if path not in spared]
+        damage = _first_changed(compared, outcome, self.metrics_file)
+        if damage is not None and self.read_outcome() != outcome:
+            return self.find_damage()  # it was being evaluated at more lengths just then
+        return damage
+
+    def find_damaged_record(self) -> str | None:
+        """Return what is wrong with what a finished run wrote down on its way, or None; its rows are right."""
+        outcome = self.read_outcome()
+        return None if outcome is None else _first_changed(self._records, outcome)
 
     def clear_halves(self) -> None:
-        """Take away what a holder of the claim was writing when it was killed; for the present holder alone."""
-        for path in (self.checkpoint_file, self.train_file, self.metrics_file):
-            for half in self.path.glob(f".{path.name}.*.tmp"):
-                half.unlink(missing_ok=True)
+        """Take away what killed processes were writing here."""
+        clear_halves(self.path)
+
+    def unfinish(self) -> None:
+        """Take away damaged records, status first, so that the next execution makes them from the checkpoint."""
+        outcome = self.read_outcome()
+        damaged = [path for path in self._records if outcome and _first_changed([path], outcome)]
+        for path in (self.status_file, *damaged):
+            with storage_faults_named(path):
+                path.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Take away everything but the claim, status first, so that nothing of it counts any more."""
@@ -195,26 +224,14 @@ class RunFolder:
             self.train_file,
             self.spec_file,
         ):
-            path.unlink(missing_ok=True)
+            with storage_faults_named(path):
+                path.unlink(missing_ok=True)
 
 
-def _checksum(values: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def _fingerprint(path: Path) -> dict[str, Any]:
-    found = path.stat()
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return {"bytes": found.st_size, "changed_ns": found.st_mtime_ns, "sha256": digest}
-
-
-def _is_unchanged(path: Path, recorded: Mapping[str, Any]) -> bool:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return False
-    if found.st_size != recorded.get("bytes"):
-        return False
-    if found.st_mtime_ns == recorded.get("changed_ns"):
-        return True
-    return hashlib.sha256(path.read_bytes()).hexdigest() == recorded.get("sha256")
+def _first_changed(paths: Sequence[Path], outcome: Outcome, always_read: Path | None = None) -> str | None:
+    """Name the first file that is not what the outcome recorded; one that it did not record is not looked at."""
+    for path in paths:
+        recorded = outcome.files.get(path.name)
+        if recorded is not None and not is_unchanged(path, recorded, path == always_read):
+            return f"{path} is damaged: it is not what the run wrote."
+    return None

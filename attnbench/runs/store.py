@@ -1,16 +1,22 @@
 """The folder of a sweep: it owns every path below it."""
 
+import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from attnbench.errors import DamagedFileError, UserError
+from attnbench.errors import DamagedFileError, UserError, storage_faults_named
+from attnbench.runs.claim import held_in_turn
 from attnbench.runs.columns import read_rows, write_rows
-from attnbench.runs.files import write_atomically
+from attnbench.runs.files import clear_halves, read_whole, write_atomically
 from attnbench.runs.folder import RunFolder, RunState
+
+LEAST_ROOM = 64 * 1024
+"""Bytes: what the first files of a small sweep take."""
 
 
 class RunStore:
@@ -23,6 +29,7 @@ class RunStore:
         self.metrics_file = path / "metrics.csv"
         self.tuning_file = path / "tuning.csv"
         self.jobs_path = path / "jobs"
+        self.claim_file = path / "claim"
 
     def check_ours(self) -> None:
         """Refuse a folder that holds something else, or that cannot be written.
@@ -57,18 +64,31 @@ class RunStore:
         """Return how far every run is, by run_id."""
         return {folder.run_id: folder.state for folder in self.folders()}
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Do what reads files of this folder and writes them anew, while no other sweep does; waits for its turn."""
+        # First of all: by runs/ another sweep that starts at the same moment knows the folder as ours.
+        with storage_faults_named(self.runs_path):
+            self.runs_path.mkdir(parents=True, exist_ok=True)
+        with held_in_turn(self.claim_file):
+            yield
+
+    def clear_halves(self) -> None:
+        """Take away what killed processes were writing, anywhere in the folder."""
+        for folder in (self.path, self.jobs_path, *(folder.path for folder in self.folders())):
+            clear_halves(folder)
+
     def record_invocation(self, invocation: Mapping[str, Any]) -> None:
         """Add one invocation to sweep.yaml."""
-        # First of all: by runs/ another sweep that starts at the same moment knows the folder as ours.
-        self.runs_path.mkdir(parents=True, exist_ok=True)
-        invocations = [*self.invocations(), dict(invocation)]
-        text = yaml.safe_dump({"invocations": invocations}, sort_keys=False, allow_unicode=True)
-        write_atomically(self.sweep_file, text.encode())
+        with self.held():
+            invocations = [*self.invocations(), dict(invocation)]
+            text = yaml.safe_dump({"invocations": invocations}, sort_keys=False, allow_unicode=True)
+            write_atomically(self.sweep_file, text.encode())
 
     def invocations(self) -> list[dict[str, Any]]:
         """Return every invocation that filled this folder; what cannot be read counts as none."""
         try:
-            return list(yaml.safe_load(self.sweep_file.read_bytes())["invocations"])
+            return list(yaml.safe_load(read_whole(self.sweep_file))["invocations"])
         except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
             return []  # a record for people: losing it loses no result
 
@@ -102,7 +122,8 @@ class RunStore:
 def check_writable(folder: Path, remedy: str) -> None:
     """Refuse a folder that cannot be made, or in which no file can be made.
 
-    Permission bits do not tell, above all not to root; an unnamed file does, and leaves no trace.
+    Permission bits do not tell, above all not to root, nor what is left of a quota; an unnamed file does, and
+    leaves no trace.
 
     Raises:
         UserError: ending with the remedy.
@@ -111,7 +132,8 @@ def check_writable(folder: Path, remedy: str) -> None:
     if not existing.is_dir():
         raise UserError(f"{existing} is a file, expected a folder. {remedy}")
     try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
+        with tempfile.TemporaryFile(dir=existing, buffering=0) as file:
+            file.write(bytes(LEAST_ROOM))
+            os.fsync(file.fileno())
     except OSError as error:
         raise UserError(f"{existing} cannot be written to ({error.strerror}). {remedy}") from error

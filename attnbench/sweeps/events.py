@@ -28,11 +28,24 @@ class RunEnded:
     """A worker is done with a run.
 
     Attributes:
-        outcome: how it ended; None where it was interrupted, or is in the hands of another process.
+        outcome: how it ended; None where it was interrupted, is in the hands of another process, or could not be
+            saved.
     """
 
     run_id: str
     outcome: Outcome | None
+
+
+@dataclass(frozen=True)
+class StorageRefused:
+    """The disk refused what a run had to save; no other run should be begun. The end of the run follows.
+
+    Attributes:
+        reason: the path, what the system said and what to do.
+    """
+
+    run_id: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -42,5 +55,5 @@ class Note:
     text: str
 
 
-Event = RunStarted | RunProgressed | RunEnded | Note
+Event = RunStarted | RunProgressed | RunEnded | StorageRefused | Note
 Listener = Callable[[Event], None]

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from attnbench.errors import UserError
-from attnbench.runs.claim import is_claimed
+from attnbench.runs.claim import ClaimedError, is_claimed
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.spec import RunSpec
 from attnbench.runs.store import RunStore
@@ -34,17 +35,33 @@ class SweepResult:
 def prepare(
     store: RunStore, planned: Sequence[PlannedRun], listener: Listener, trusted_folder: Path | None
 ) -> list[RunFolder]:
-    """Write down every planned run; a damaged one is named and begins anew."""
+    """Write down every planned run; a damaged one is named and begins anew.
+
+    Raises:
+        StorageError: when the disk refuses a file.
+    """
     folders = []
-    for run in planned:
-        folder = store.folder(run.spec.run_id)
-        damage = find_damage(folder, run.spec, trusted_folder)
-        if damage and not is_claimed(folder.claim_file):
+    with store.held():
+        for run in planned:
+            folder = store.folder(run.spec.run_id)
+            _repair(folder, run.spec, listener, trusted_folder)
+            folder.prepare(run.spec.to_values(), run.lengths)
+            folders.append(folder)
+    return folders
+
+
+def _repair(folder: RunFolder, spec: RunSpec, listener: Listener, trusted_folder: Path | None) -> None:
+    """Make a damaged run one that is still to be done, unless somebody is at it."""
+    if not (find_damage(folder, spec, trusted_folder) or folder.find_damaged_record()):
+        return
+    with suppress(ClaimedError), folder.claim():
+        # Looked at once more: who was at the run may have come to its end in between.
+        if damage := find_damage(folder, spec, trusted_folder):
             listener(Note(f"{damage} The run {folder.run_id} is repeated."))
             folder.discard()
-        folder.prepare(run.spec.to_values(), run.lengths)
-        folders.append(folder)
-    return folders
+        elif damage := folder.find_damaged_record():
+            listener(Note(f"{damage} It is written anew from the checkpoint of {folder.run_id}."))
+            folder.unfinish()
 
 
 def find_damage(folder: RunFolder, spec: RunSpec, trusted_folder: Path | None) -> str | None:
@@ -76,7 +93,11 @@ def run_to_the_end(
     listener: Listener,
     should_stop: Callable[[], bool],
 ) -> None:
-    """Execute what nobody else works on, and wait for what somebody else does."""
+    """Execute what nobody else works on, and wait for what somebody else does.
+
+    Raises:
+        StorageError: when the disk refuses a file; what could be saved has been.
+    """
     left, has_told = list(folders), False
     while left and not should_stop():
         free = [folder for folder in left if executor.is_remote or not is_claimed(folder.claim_file)]

@@ -11,10 +11,12 @@ import queue
 import signal
 import sys
 import threading
-from dataclasses import asdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from attnbench.errors import StorageError
+from attnbench.sweeps.event_lines import to_line
 from attnbench.sweeps.events import Event
 
 
@@ -55,7 +57,7 @@ def _execute(values: dict[str, Any], events: TextIO, is_over: threading.Event) -
 
     def tell(event: Event) -> None:
         try:
-            events.write(json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n")
+            events.write(to_line(event))
         except BrokenPipeError:
             is_over.set()  # the sweep was killed: save and leave
 
@@ -63,7 +65,8 @@ def _execute(values: dict[str, Any], events: TextIO, is_over: threading.Event) -
     if trusted_folder is not None:
         trust_folder(trusted_folder)
     order = WorkOrder(values["device"], trusted_folder)
-    execute_and_tell(RunFolder(Path(values["run_folder"])), order, tell, is_over.is_set)
+    with suppress(StorageError):  # the sweep has been told, and decides
+        execute_and_tell(RunFolder(Path(values["run_folder"])), order, tell, is_over.is_set)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def test_a_sweep_leaves_the_files_of_the_contract(results):
     assert finished.status == 0
     assert [path.name for path in results.iterdir()] == ["quick-reverse"]
     files = {path.name for path in (results / "quick-reverse").iterdir()}
-    tables = {"sweep.yaml", "runs", "metrics.csv", "curve.csv", "breakdown.csv"}
+    tables = {"claim", "sweep.yaml", "runs", "metrics.csv", "curve.csv", "breakdown.csv"}
     figures = {
         f"{name}.{kind}"
         for name in ("accuracy_vs_length", "bits_vs_length", "price")

@@ -1,8 +1,12 @@
+import errno
+import fcntl
 import os
 
 import pytest
 
-from attnbench.runs.files import write_atomically
+from attnbench.errors import StorageError
+from attnbench.runs import files
+from attnbench.runs.files import clear_halves, read_whole, write_atomically
 
 
 def test_data_is_written(tmp_path):
@@ -52,3 +56,112 @@ def test_the_file_can_be_read_by_whom_the_umask_allows(tmp_path):
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "none" / "a.csv", b"1")
+
+
+def half_of(path, number=0):
+    """Make what a writer of the path leaves when it is killed."""
+    half = path.with_name(f".{path.name}.{number:032x}.tmp")
+    half.write_bytes(b"half")
+    return half
+
+
+def test_halves_of_killed_writers_are_cleared_and_nothing_else_is(tmp_path):
+    half = half_of(tmp_path / "a.csv")
+    kept = [tmp_path / name for name in ("a.csv", ".a.csv.tmp", ".a.csv.0a.tmp", "notes.tmp", ".hidden")]
+    for path in kept:
+        path.touch()
+    clear_halves(tmp_path)
+    assert not half.exists()
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+def test_what_a_living_writer_is_at_is_not_cleared(tmp_path, monkeypatch):
+    right, seen = os.fsync, []
+
+    def clear_and_look(descriptor):
+        clear_halves(tmp_path)
+        seen.extend(path.name.startswith(".a.csv.") for path in tmp_path.iterdir())
+        right(descriptor)
+
+    monkeypatch.setattr(os, "fsync", clear_and_look)
+    write_atomically(tmp_path / "a.csv", b"whole")
+    assert seen == [True]
+    assert (tmp_path / "a.csv").read_bytes() == b"whole"
+
+
+def test_a_writer_whose_file_was_cleared_before_it_was_locked_writes_once_more(tmp_path, monkeypatch):
+    right, asked = fcntl.flock, []
+
+    def clear_first(descriptor, how):
+        asked.append(how)
+        if len(asked) == 1:
+            clear_halves(tmp_path)
+        right(descriptor, how)
+
+    monkeypatch.setattr(files.fcntl, "flock", clear_first)
+    write_atomically(tmp_path / "a.csv", b"whole")
+    assert (tmp_path / "a.csv").read_bytes() == b"whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_there_is_nothing_to_clear_in_a_folder_that_is_not_there(tmp_path):
+    clear_halves(tmp_path / "none")
+
+
+FAULTS = ["ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT"]
+
+
+def failing(number, times=1000):
+    left = iter(range(times))
+
+    def fail(*_, **__):
+        if next(left, None) is not None:
+            raise OSError(number, os.strerror(number))
+        return b"read"
+
+    return fail
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_disk_at_fault_is_named_with_what_to_do(tmp_path, monkeypatch, name):
+    number = getattr(errno, name)
+    monkeypatch.setattr(os, "fsync", failing(number))
+    with pytest.raises(StorageError) as caught:
+        write_atomically(tmp_path / "a.csv", b"new")
+    words = f"{caught.value}"
+    assert words.startswith(f"The disk refused {tmp_path / 'a.csv'}: {os.strerror(number)}. ")
+    assert words.endswith(", then repeat the command.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_and_a_read_only_one_want_different_things(tmp_path, monkeypatch):
+    for name, remedy in {
+        "ENOSPC": "Make room",
+        "EROFS": "Make it writable",
+        "EIO": "See that its disk",
+    }.items():
+        monkeypatch.setattr(os, "fsync", failing(getattr(errno, name)))
+        with pytest.raises(StorageError, match=remedy):
+            write_atomically(tmp_path / "a.csv", b"new")
+
+
+@pytest.mark.parametrize("name", ["ENOENT", "ENAMETOOLONG", "EISDIR"])
+def test_an_error_of_ours_is_no_fault_of_the_disk(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(os, "fsync", failing(getattr(errno, name)))
+    with pytest.raises(OSError, match=os.strerror(getattr(errno, name))):
+        write_atomically(tmp_path / "a.csv", b"new")
+
+
+def test_a_half_that_cannot_be_taken_away_hides_no_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", failing(errno.EROFS))
+    monkeypatch.setattr("pathlib.Path.unlink", failing(errno.EROFS))
+    with pytest.raises(StorageError, match=r"a\.csv: Read-only"):
+        write_atomically(tmp_path / "a.csv", b"new")
+
+
+def test_a_file_that_a_server_replaced_while_it_was_opened_is_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.read_bytes", failing(errno.ESTALE, times=1))
+    assert read_whole(tmp_path / "a.csv") == b"read"
+    monkeypatch.setattr("pathlib.Path.read_bytes", failing(errno.ESTALE, times=2))
+    with pytest.raises(StorageError, match="Stale"):
+        read_whole(tmp_path / "a.csv")

@@ -1,4 +1,5 @@
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -137,10 +138,12 @@ def test_a_folder_without_the_permission_to_write_is_refused(tmp_path):
 
 
 def test_a_runs_folder_that_cannot_be_written_is_found_below_one_that_can(store, monkeypatch):
-    def refuse(dir):  # noqa: A002 the name that tempfile gives it
+    right = tempfile.TemporaryFile
+
+    def refuse(dir, **options):  # noqa: A002 the name that tempfile gives it
         if Path(dir) == store.runs_path:
             raise PermissionError(13, "Permission denied")
-        return Path(os.devnull).open()
+        return right(dir=dir, **options)
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(UserError, match=r"runs cannot be written to \(Permission denied\)"):

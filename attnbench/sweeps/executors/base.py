@@ -43,7 +43,11 @@ class Submission(ABC):
 
     @abstractmethod
     def wait(self, listener: Listener, should_stop: Callable[[], bool]) -> None:
-        """Stay until every run has ended, telling the listener; when asked to stop, let them save and end."""
+        """Stay until every run has ended, telling the listener; when asked to stop, let them save and end.
+
+        Raises:
+            StorageError: when the disk refuses a file; runs that can still save have done so, and no other was begun.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

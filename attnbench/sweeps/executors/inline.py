@@ -4,18 +4,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench.errors import InterruptedRunError
+from attnbench.errors import InterruptedRunError, StorageError
 from attnbench.runs.claim import ClaimedError
 from attnbench.runs.execute import Execution, execute
 from attnbench.runs.folder import Outcome, RunFolder
-from attnbench.sweeps.events import Listener, Note, RunEnded, RunProgressed, RunStarted
+from attnbench.sweeps.events import Listener, Note, RunEnded, RunProgressed, RunStarted, StorageRefused
 from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
 
 
 def execute_and_tell(
     folder: RunFolder, order: WorkOrder, listener: Listener, should_stop: Callable[[], bool]
 ) -> Outcome | None:
-    """Execute one run, turning what happens into events; None where it was interrupted or is claimed."""
+    """Execute one run, turning what happens into events; None where it was interrupted or is claimed.
+
+    Raises:
+        StorageError: when the disk refuses a file of the run; everybody has been told.
+    """
     run_id = folder.run_id
     listener(RunStarted(run_id))
     execution = Execution(
@@ -29,6 +33,10 @@ def execute_and_tell(
         outcome: Outcome | None = execute(folder, execution)
     except (InterruptedRunError, ClaimedError):
         outcome = None
+    except StorageError as error:
+        listener(StorageRefused(run_id, f"{error}"))
+        listener(RunEnded(run_id, None))
+        raise
     listener(RunEnded(run_id, outcome))
     return outcome
 

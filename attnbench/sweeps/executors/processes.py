@@ -11,16 +11,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from attnbench.errors import StorageError
 from attnbench.ranges import Count
 from attnbench.runs.folder import Outcome, RunFolder
-from attnbench.sweeps.events import Event, Listener, Note, RunEnded, RunProgressed, RunStarted
+from attnbench.sweeps.event_lines import from_line
+from attnbench.sweeps.events import Listener, Note, RunEnded, StorageRefused
 from attnbench.sweeps.executors.allowance import suitable_workers
 from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
 
@@ -30,8 +32,7 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 ATTEMPTS = 2
 GRACE_SECONDS = 120.0
-
-EVENTS: dict[str, Callable[..., Event]] = {each.__name__: each for each in (RunStarted, RunProgressed, Note)}
+LONGEST_QUOTE = 200  # characters
 
 
 @dataclass
@@ -44,7 +45,11 @@ class Worker:
 
 @dataclass
 class ProcessSubmission(Submission):
-    """Runs that a few workers share."""
+    """Runs that a few workers share.
+
+    Attributes:
+        refusal: why the disk takes no more, as the first worker put it that met with it.
+    """
 
     waiting: deque[Path]
     order: WorkOrder
@@ -52,30 +57,41 @@ class ProcessSubmission(Submission):
     environments: list[dict[str, str]]
     attempts: dict[Path, int] = field(default_factory=dict)
     messages: "queue.SimpleQueue[tuple[Worker, str | None]]" = field(default_factory=queue.SimpleQueue)
+    workers: dict[int, Worker] = field(default_factory=dict)
+    is_stopping: bool = False
+    refusal: str | None = None
 
     def wait(self, listener: Listener, should_stop: Callable[[], bool]) -> None:
-        workers = {number: self._start(number) for number in range(min(self.worker_count, len(self.waiting)))}
-        is_stopping = False
-        for worker in workers.values():
-            self._hand_over(worker)
+        for number in range(min(self.worker_count, len(self.waiting))):
+            self.workers[number] = self._start(number)
+            self._hand_over(self.workers[number])
         try:
-            while any(worker.run_folder for worker in workers.values()):
-                if should_stop() and not is_stopping:
-                    is_stopping = True
-                    self.waiting.clear()
-                    for worker in workers.values():
-                        _end_input(worker)
-                try:
-                    worker, line = self.messages.get(timeout=0.1)
-                except queue.Empty:
-                    continue
-                if line is None:
-                    self._replace_dead(worker, workers, listener, is_stopping)
-                else:
-                    self._take(worker, json.loads(line), listener)
+            while any(worker.run_folder for worker in self.workers.values()):
+                if not self.is_stopping and (should_stop() or self.refusal):
+                    self._let_save()
+                self._take_next(listener)
         finally:
-            for worker in workers.values():
-                _leave(worker)
+            _leave(list(self.workers.values()))
+        if self.refusal is not None:
+            raise StorageError(self.refusal)
+
+    def _let_save(self) -> None:
+        """Begin no other run, and let those in flight save and end."""
+        self.is_stopping = True
+        self.waiting.clear()
+        for worker in self.workers.values():
+            _end_input(worker)
+
+    def _take_next(self, listener: Listener) -> None:
+        """Take in what a worker said next, if any says something soon."""
+        try:
+            worker, line = self.messages.get(timeout=0.1)
+        except queue.Empty:
+            return
+        if line is None:
+            self._replace_dead(worker, listener)
+        else:
+            self._take(worker, line, listener)
 
     def _start(self, number: int) -> Worker:
         environment = self.environments[number % len(self.environments)]
@@ -85,7 +101,8 @@ class ProcessSubmission(Submission):
                 [sys.executable, "-P", "-m", "attnbench.sweeps.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 env={**KEEP_MEMORY, **os.environ, **ONE_THREAD, **environment},
             )
         worker = Worker(process)
@@ -119,18 +136,18 @@ class ProcessSubmission(Submission):
         except (BrokenPipeError, ValueError):
             pass  # it has died: the end of its output says so in a moment
 
-    def _take(self, worker: Worker, message: dict[str, Any], listener: Listener) -> None:
-        kind = message.pop("event")
-        if kind != RunEnded.__name__:
-            listener(EVENTS[kind](**message))
+    def _take(self, worker: Worker, line: str, listener: Listener) -> None:
+        event = from_line(line)
+        if event is None:
+            listener(Note(f"A worker printed: {line.strip()[:LONGEST_QUOTE]}"))
             return
-        outcome = Outcome(**message["outcome"]) if message["outcome"] else None
-        listener(RunEnded(message["run_id"], outcome))
-        self._hand_over(worker)
+        if isinstance(event, StorageRefused):
+            self.refusal = self.refusal or event.reason
+        listener(event)
+        if isinstance(event, RunEnded):
+            self._hand_over(worker)
 
-    def _replace_dead(
-        self, dead: Worker, workers: dict[int, Worker], listener: Listener, is_stopping: bool
-    ) -> None:
+    def _replace_dead(self, dead: Worker, listener: Listener) -> None:
         """Try the run of a worker that died once more, in a new one."""
         folder, cause = dead.run_folder, _cause_of_death(dead.process)
         dead.run_folder = None
@@ -138,8 +155,8 @@ class ProcessSubmission(Submission):
         if folder is None:
             return
         self.attempts[folder] = self.attempts.get(folder, 0) + 1
-        number = next(number for number, worker in workers.items() if worker is dead)
-        if is_stopping:
+        number = next(number for number, worker in self.workers.items() if worker is dead)
+        if self.is_stopping:
             listener(RunEnded(folder.name, None))
             return
         if self.attempts[folder] < ATTEMPTS:
@@ -150,8 +167,8 @@ class ProcessSubmission(Submission):
             RunFolder(folder).write_outcome(outcome)
             listener(RunEnded(folder.name, outcome))
         if self.waiting:
-            workers[number] = self._start(number)
-            self._hand_over(workers[number])
+            self.workers[number] = self._start(number)
+            self._hand_over(self.workers[number])
 
 
 @contextmanager
@@ -181,14 +198,17 @@ def _end_input(worker: Worker) -> None:
         pass  # it has died already
 
 
-def _leave(worker: Worker) -> None:
-    """Let a worker save and end; end it where it does not."""
-    _end_input(worker)
-    try:
-        worker.process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        worker.process.kill()
-        worker.process.wait()
+def _leave(workers: Sequence[Worker]) -> None:
+    """Let the workers save and end; end those that do not."""
+    for worker in workers:
+        _end_input(worker)
+    end = time.monotonic() + GRACE_SECONDS
+    for worker in workers:
+        try:
+            worker.process.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()
 
 
 @dataclass(frozen=True, kw_only=True)
