@@ -2,11 +2,14 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 STANDARD_ERROR = 2
+TOGETHER_SECONDS = 0.5
+"""Signals that come so close are one: `timeout` and batch systems signal a process, and then its whole group."""
 
 
 class StopRequest:
@@ -29,14 +32,19 @@ class StopRequest:
 def stop_on_signals() -> Iterator[StopRequest]:
     """Let the first signal ask the work to save and stop; a second one of the same kind ends it at once."""
     request = StopRequest()
+    first_came: dict[int, float] = {}
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def take(number: int, _frame: FrameType | None) -> None:
-        request.signal = number
-        signal.signal(number, before[signal.Signals(number)])
-        # Past sys.stderr: the signal may have come while it was writing, and it must not be entered twice.
-        with suppress(OSError):
-            os.write(STANDARD_ERROR, "Saving what has been done …\n".encode())
+        now = time.monotonic()
+        if number not in first_came:
+            first_came[number], request.signal = now, number
+            # Past sys.stderr: the signal may have come while it was writing, and it must not be entered twice.
+            with suppress(OSError):
+                os.write(STANDARD_ERROR, "Saving what has been done …\n".encode())
+        elif now - first_came[number] >= TOGETHER_SECONDS:
+            signal.signal(number, before[signal.Signals(number)])
+            signal.raise_signal(number)
 
     for number in before:
         signal.signal(number, take)

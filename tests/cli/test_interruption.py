@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.cli import interruption
 from attnbench.cli.interruption import stop_on_signals
 from attnbench.runs import execute
 from attnbench.runs.claim import is_claimed
@@ -50,7 +51,8 @@ def signalled_twice(number, status):
 
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)
-def test_the_first_signal_asks_and_the_second_ends(number, status):
+def test_the_first_signal_asks_and_the_second_ends(number, status, monkeypatch):
+    monkeypatch.setattr(interruption, "TOGETHER_SECONDS", 0)
     before = signal.signal(number, end_at_once)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -58,6 +60,12 @@ def test_the_first_signal_asks_and_the_second_ends(number, status):
         assert signal.getsignal(number) is end_at_once
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+def test_the_same_signal_twice_at_once_asks_and_ends_nothing(number, status):
+    # As `timeout` sends it: to the process, and then to its whole group.
+    signalled_twice(number, status)
 
 
 @pytest.fixture
