@@ -68,10 +68,13 @@ class Torture:
         commands, damages = self.decks[executor]
         if executor == "slurm":
             return dealt(commands, self.seed, self._place(number), ON_SLURM)
-        first, *others = dealt(commands, self.seed, self._place(number), WITH_PROCESSES)
-        rest = [*others, *dealt(damages, self.seed, self._place(number), WITH_DAMAGE)]
-        random.Random(f"order {self.seed} {number}").shuffle(rest)
-        return [first, *rest]  # before any command there is nothing to damage
+        faults = dealt(commands, self.seed, self._place(number), WITH_PROCESSES)
+        faults.sort(key=lambda fault: fault.lets_finish)
+        order = random.Random(f"order {self.seed} {number}")
+        for damage in dealt(damages, self.seed, self._place(number), WITH_DAMAGE):
+            # Not first: before any command there is nothing to damage.
+            faults.insert(order.randint(1, len(faults)), damage)
+        return faults
 
     def _place(self, number: int) -> int:
         """Return how many rounds of the same executor come before a round."""
@@ -94,7 +97,7 @@ class Torture:
             self.reports.append(report)
             for line in report.findings.lines():
                 say(f"  FOUND {line}")
-            if report.findings and FULL_DISK in faults:
+            if (report.findings or self.keeps) and FULL_DISK in faults:
                 shutil.copytree(folder / "results", folder / "kept")
         if not report.findings and not self.keeps:
             shutil.rmtree(folder)

@@ -5,8 +5,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from torture_round import Fault, Round
+from torture_sweep import holder_of
 
-from attnbench.runs.claim import is_claimed
 from attnbench.runs.folder import RunFolder
 
 FILES_OF_RUNS = ("checkpoint.pt", "spec.yaml", "status.json", "metrics.csv", "evaluation.json")
@@ -44,7 +44,7 @@ def _damage_run(name: str, damage: Callable[[bytes, float], bytes]) -> Callable[
 
 
 def _is_free(run: RunFolder, path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0 and not is_claimed(run.claim_file)
+    return path.exists() and path.stat().st_size > 0 and holder_of(run.claim_file) is None
 
 
 def _damage_sweep(name: str, damage: Callable[[bytes, float], bytes]) -> Callable[[Round], int | None]:
@@ -66,21 +66,22 @@ def _damage(path: Path, damage: Callable[[bytes, float], bytes], round_: Round) 
 
 
 def _await_end(round_: Round) -> None:
-    """Wait for a command that still runs: files are damaged between two commands."""
+    """Wait for a command that still runs, and for its orphans: files are damaged between two commands."""
     for command in round_.commands:
         if command.is_running:
             round_.wait(command)
+    round_.await_orphans()
 
 
 DAMAGES = {"cut off": cut, "a bit flipped": flip}
 DAMAGE_FAULTS = [
     *(
-        Fault(f"a run's {name} {words}", _damage_run(name, damage))
+        Fault(f"a run's {name} {words}", _damage_run(name, damage), is_between_commands=True)
         for name in FILES_OF_RUNS
         for words, damage in DAMAGES.items()
     ),
     *(
-        Fault(f"the sweep's {name} {words}", _damage_sweep(name, damage))
+        Fault(f"the sweep's {name} {words}", _damage_sweep(name, damage), is_between_commands=True)
         for name in FILES_OF_THE_SWEEP
         for words, damage in DAMAGES.items()
     ),

@@ -29,6 +29,9 @@ def _kill(
         command = round_.running_command()
         round_.await_moment(command)
         pids = pids_of(round_, command)
+        if not pids:
+            round_.await_work(command)
+            pids = pids_of(round_, command)
         if not command.is_running or not pids:
             return None
         hits = kill_halted(round_, command, pids)
@@ -160,5 +163,5 @@ PROCESS_FAULTS = [
     Fault("Ctrl-C twice", _ask_to_stop(signal.SIGINT, 2)),
     Fault("SIGTERM", _ask_to_stop(signal.SIGTERM, 1)),
     Fault("SIGTERM twice", _ask_to_stop(signal.SIGTERM, 2)),
-    Fault("two sweeps at once, one killed", _second_sweep),
+    Fault("two sweeps at once, one killed", _second_sweep, lets_finish=True),
 ]

@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torture_sweep import holder_of
+
 from attnbench.errors import DamagedFileError
 from attnbench.runs.checkpoint import load_checkpoint
-from attnbench.runs.claim import is_claimed
 from attnbench.runs.folder import RunFolder
 
 LOOK_SECONDS = 0.02
@@ -168,9 +169,4 @@ def _read_status(run: RunFolder) -> dict[str, Any]:
 
 def _is_left(run: RunFolder, dying: Collection[int]) -> bool:
     """Say whether no process is at the run but those that are about to die."""
-    if not is_claimed(run.claim_file):
-        return True
-    try:
-        return json.loads(run.claim_file.read_bytes())["process"] in dying
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
+    return holder_of(run.claim_file) in (None, *dying)

@@ -1,18 +1,18 @@
 """One round: a fresh folder, the same command typed again and again, faults in between, and what came of it."""
 
 import random
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from torture_findings import Findings, judge
 from torture_ledger import Ledger
-from torture_sweep import NAME, Command, Reference, words_of
+from torture_sweep import NAME, Command, Reference, holder_of, words_of
 
-from attnbench.runs.claim import is_claimed
 from attnbench.runs.store import RunStore
 
 PATIENCE_SECONDS = 240.0
@@ -28,10 +28,14 @@ class Fault:
     Attributes:
         strike: lets it strike a round once; returns how many runs it hit: those that were being worked on, or whose
             file it damaged. None where there was nothing that it could have struck.
+        is_between_commands: whether it strikes what a command has left; where there is nothing yet, it is put off.
+        lets_finish: whether the sweep goes on to its end after it, so that it is better struck last.
     """
 
     kind: str
     strike: "Callable[[Round], int | None]"
+    is_between_commands: bool = False
+    lets_finish: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,20 +117,19 @@ class Round:
 
     def in_flight(self) -> int:
         """Return how many runs a living process is at."""
-        return sum(is_claimed(run.claim_file) for run in self.runs)
+        return sum(holder_of(run.claim_file) is not None for run in self.runs)
 
     def wait(self, command: Command) -> int | None:
-        """Wait for the end of a command and check how it ended."""
+        """Wait for the end of a command and return its exit status; None where it had to be ended."""
         end = time.monotonic() + PATIENCE_SECONDS
         while command.is_running:
             if time.monotonic() > end:
                 self.findings.leftovers.append(f"{command.log.name}: no end within {PATIENCE_SECONDS:g} s")
+                command.expected.add(-signal.SIGKILL)
                 command.end()
                 return None
             self.while_waiting()
             time.sleep(0.02)
-        if command.status not in command.expected:
-            self.findings.leftovers.append(f"{command.log.name}: exit status {command.status}")
         return command.status
 
     def finish(self) -> None:
@@ -134,9 +137,10 @@ class Round:
         for _ in range(MOST_COMMANDS_TO_FINISH):
             if self.wait(self.running_command()) == 0:
                 break
-        self._await_orphans()
+        self.await_orphans()
 
-    def _await_orphans(self) -> None:
+    def await_orphans(self) -> None:
+        """Wait for workers whose command has ended to save, and leave."""
         end = time.monotonic() + LEAVING_SECONDS
         while time.monotonic() < end and any(command.members() for command in self.commands):
             time.sleep(0.1)
@@ -146,6 +150,8 @@ class Round:
         self.ledger.check_tables()
         judge(self.findings, self.store, self.reference, self.ledger)
         for command in self.commands:
+            if command.status not in command.expected:
+                self.findings.leftovers.append(f"{command.log.name}: exit status {command.status}")
             if "Traceback (most recent call last)" in command.log.read_text(errors="replace"):
                 self.findings.leftovers.append(f"{command.log.name}: a traceback")
             if command.members():
@@ -158,20 +164,38 @@ class Round:
             command.end()
 
 
-def play(round_: Round, number: int, faults: list[Fault]) -> RoundReport:
+def play(round_: Round, number: int, faults: Sequence[Fault]) -> RoundReport:
     """Let the faults strike, let the sweep finish, and judge."""
-    strikes = []
+    struck = _Strikes(round_)
     try:
         with round_.ledger.watching():
-            for fault in faults:
-                hits = fault.strike(round_)
-                told = "found nothing to strike" if hits is None else f"hit {hits} runs"
-                print(f"  {fault.kind}: {told}", file=sys.stderr, flush=True)
-                if hits is not None:
-                    strikes.append((fault.kind, hits))
+            put_off = [fault for fault in faults if not struck.by(fault) and fault.is_between_commands]
             round_.finish()
+            for fault in put_off:
+                struck.by(fault)
+            if put_off:
+                round_.finish()
         findings = round_.judge()
     finally:
         round_.end()
     statuses = Counter(command.status for command in round_.commands if command.status is not None)
-    return RoundReport(number, strikes, findings, statuses)
+    return RoundReport(number, struck.strikes, findings, statuses)
+
+
+@dataclass
+class _Strikes:
+    """The faults that have struck a round, told as they do."""
+
+    round_: Round
+    strikes: list[tuple[str, int]] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def by(self, fault: Fault) -> bool:
+        """Let a fault strike, and say whether it could."""
+        hits = fault.strike(self.round_)
+        told = "nothing to strike" if hits is None else f"hit {hits}"
+        seconds = time.monotonic() - self.started
+        print(f"  {seconds:5.1f} s  {fault.kind}: {told}", file=sys.stderr, flush=True)
+        if hits is not None:
+            self.strikes.append((fault.kind, hits))
+        return hits is not None

@@ -9,7 +9,9 @@ from torture_round import Fault, Round
 # Here the parent waits for the jobs, and they go on where it ends.
 OF_THE_PARENT = ("SIGKILL of the parent", "Ctrl-C", "SIGTERM")
 # 1: runs that were taken from their job twice count as failed, and are named.
-STATUSES = {0, 1}
+OF_LOST_JOBS = {0, 1}
+# 2: Slurm does not answer, so nothing is begun.
+OF_SILENCE = {0, 2}
 
 
 def slurm_faults(cluster: Cluster) -> list[Fault]:
@@ -37,10 +39,11 @@ def _strike_job(
     def strike(round_: Round) -> int | None:
         command = round_.running_command()
         round_.await_moment(command)
+        round_.await_work(command)
         jobs = cluster.jobs("running")
         if not command.is_running or not jobs:
             return None
-        command.expected |= STATUSES
+        command.expected |= OF_LOST_JOBS
         hits = round_.in_flight()
         strike_job(cluster, round_.choice.choice(jobs), round_)
         return hits
@@ -75,6 +78,7 @@ def _restart(cluster: Cluster, daemon: str) -> Callable[[Round], int | None]:
         round_.await_moment(command)
         if not command.is_running:
             return None
+        command.expected |= OF_SILENCE
         hits = round_.in_flight()
         cluster.kill_daemon(daemon)
         try:

@@ -102,5 +102,5 @@ def _call(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-FULL_DISK = Fault("a full disk for a while", _fill_disk)
-STORAGE_FAULTS = [FULL_DISK, Fault("read-only for a while", _forbid_writing)]
+FULL_DISK = Fault("a full disk for a while", _fill_disk, lets_finish=True)
+STORAGE_FAULTS = [FULL_DISK, Fault("read-only for a while", _forbid_writing, lets_finish=True)]
