@@ -1,22 +1,12 @@
 """Jobs that a person submits with scripts/attnbench.sbatch, on a real Slurm of one node."""
 
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from attnbench.runs.folder import RunFolder
-from tests.commands import (
-    TINY,
-    TINY_SWEEP,
-    attnbench,
-    modification_times,
-    rows_of,
-    run_folders,
-    without_times,
-)
+from tests.commands import TINY, TINY_SWEEP, attnbench, modification_times, rows_of, without_times
+from tests.slurm.jobs import runs_of, slurm, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -27,18 +17,11 @@ WORDS = ("--lengths", "2,3", "--seeds", "1", *TINY)
 ENDLESS = ("--lengths", "30", "--seeds", "1", *TINY, "training.steps=1000000", "training.patience=1000000")
 
 
-@pytest.fixture
-def results(cluster, tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def _in_the_folder_of_the_jobs(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTNBENCH", str(Path(sys.executable).with_name("attnbench")))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.chdir(tmp_path)
-    yield tmp_path / "results"
-    slurm("scancel", "--user=root")
-    until(lambda: not queue())
-
-
-def slurm(*command):
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def submit(*words):
@@ -50,13 +33,6 @@ def queue(what="%i"):
     return slurm("squeue", "--noheader", "--array", f"--format={what}").split()
 
 
-def until(is_so, seconds=180.0):
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.3)
-
-
 def logs(folder):
     return "".join(path.read_text() for path in sorted(folder.glob("attnbench-*.out")))
 
@@ -64,7 +40,7 @@ def logs(folder):
 def test_an_array_gives_the_very_rows_of_a_plain_sweep_and_a_last_job_draws(results):
     array = submit("--array=1-3", SCRIPT, *WORDS)
     submit(f"--dependency=afterany:{array}", SCRIPT, *WORDS)
-    until(lambda: len(queue()) <= 1)
+    until(lambda: len(queue()) <= 1, seconds=180)
     folder = results / "quick-reverse"
     times = modification_times(folder)
     until(lambda: not queue())
@@ -76,21 +52,22 @@ def test_an_array_gives_the_very_rows_of_a_plain_sweep_and_a_last_job_draws(resu
     assert rows[0] == rows[1]
 
 
-def test_before_its_limit_each_job_of_an_array_saves_requeues_itself_and_goes_on(results):
-    # Slurm warns ninety seconds before: half a minute after the start.
-    submit("--array=1-2", "--cpus-per-task=1", "--time=2", SCRIPT, *ENDLESS, "--name", "long")
-    until(lambda: queue("%r") == ["BeginTime"] * 2)
+def test_each_job_of_an_array_that_is_warned_saves_requeues_itself_and_goes_on(results):
+    submit("--array=1-2", "--cpus-per-task=1", SCRIPT, *ENDLESS, "--name", "long")
+    until(lambda: len(queue("%T")) == 2 and len(runs_of(results / "long")) == 2)
+    until(lambda: all(run.checkpoint_file.exists() for run in runs_of(results / "long")))
+    # What Slurm does by itself ninety seconds before the limit.
+    slurm("scancel", "--signal=TERM", *queue())
+    until(lambda: queue("%r") == ["BeginTime"] * 2, seconds=180)
     assert logs(results.parent).count("waits for its next turn") == 2
-    runs = [RunFolder(path) for path in run_folders(results / "long")]
+    runs = runs_of(results / "long")
     assert [run.state for run in runs] == ["interrupted"] * 2
-    saved = [run.checkpoint_file.stat().st_mtime_ns for run in runs]
+    saved = {run.run_id: run.checkpoint_file.stat().st_mtime_ns for run in runs}
     for job in queue():
-        # Slurm holds a requeued job back for two minutes.
+        # Slurm holds a requeued job back for two minutes, and where the old processes are still ending, once more.
         slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
     until(
-        lambda: all(
-            run.checkpoint_file.stat().st_mtime_ns > time for run, time in zip(runs, saved, strict=True)
-        )
+        lambda: all(run.checkpoint_file.stat().st_mtime_ns > saved[run.run_id] for run in runs), seconds=300
     )
     for run in runs:
         steps = [int(row["step"]) for row in rows_of(run.train_file)]
@@ -99,8 +76,7 @@ def test_before_its_limit_each_job_of_an_array_saves_requeues_itself_and_goes_on
 
 def test_a_cancelled_job_saves_and_does_not_come_back(results):
     job = submit(SCRIPT, *ENDLESS, "--models", "fixed", "--name", "long")
-    until(lambda: (results / "long" / "runs").is_dir())
-    (run,) = (RunFolder(path) for path in run_folders(results / "long"))
+    (run,) = runs_of(results / "long")
     until(run.checkpoint_file.exists)
     slurm("scancel", job)
     until(lambda: not queue())
