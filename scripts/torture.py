@@ -8,6 +8,7 @@ typed again, until it says that all is done. What it comes to must be what it ca
 import itertools
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -29,7 +30,7 @@ from torture_storage import FULL_DISK, STORAGE_FAULTS, small_disk
 from torture_sweep import Reference, make_reference
 
 WITH_PROCESSES = 3  # faults of each round that strike while a command runs
-WITH_DAMAGE = 3  # and those that strike files between two commands
+WITH_DAMAGE = 4  # and those that strike files between two commands
 ON_SLURM = 4  # faults of each round on a cluster
 Executor = Literal["processes", "slurm", "both"]
 app = typer.Typer(add_completion=False)
@@ -96,7 +97,7 @@ class Torture:
             report = play(round_, number, faults)
             self.reports.append(report)
             for line in report.findings.lines():
-                say(f"  FOUND {line}")
+                say(f"  FOUND {line} (in {folder})")
             if (report.findings or self.keeps) and FULL_DISK in faults:
                 shutil.copytree(folder / "results", folder / "kept")
         if not report.findings and not self.keeps:
@@ -138,6 +139,9 @@ def main(
     ] = None,
 ) -> None:
     """See the module's docstring, which is what --help shows."""
+    if keep is not None and keep.exists() and any(keep.iterdir()):
+        raise typer.BadParameter(f"{keep} holds something already.", param_hint="--keep")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster and mounts must not be left behind
     end = time.monotonic() + 60 * minutes
     base = keep or Path(tempfile.mkdtemp(prefix="attnbench-torture-"))
     with ExitStack() as stack:

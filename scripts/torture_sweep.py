@@ -121,16 +121,32 @@ def holder_of(claim: Path) -> int | None:
     The system is asked for its locks: to try the lock, as attnbench itself looks, would disturb whoever takes it.
     """
     try:
-        number = str(claim.stat().st_ino)
+        found = claim.stat()
     except OSError:
         return None
     for line in Path("/proc/locks").read_text().splitlines():
         # 1: FLOCK ADVISORY WRITE <process> <device>:<inode> 0 EOF
         words = line.split()
-        is_claim = words[1] == "FLOCK" and words[3] == "WRITE" and words[5].rpartition(":")[2] == number
-        if is_claim and _is_ours(int(words[4])):
+        is_like_it = words[1] == "FLOCK" and words[3] == "WRITE" and words[5].endswith(f":{found.st_ino}")
+        # Numbers of files are those of their disk, and the disk is not always told as stat tells it.
+        if is_like_it and _has_open(int(words[4]), found):
             return int(words[4])
     return None
+
+
+def _has_open(pid: int, file: os.stat_result) -> bool:
+    try:
+        opened = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False
+    return any(_is_same(each, file) for each in opened)
+
+
+def _is_same(opened: Path, file: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(opened.stat(), file)
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)
