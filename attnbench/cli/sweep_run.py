@@ -185,12 +185,15 @@ def _state(run: PlannedRun, store: RunStore, trusted_folder: Path | None) -> str
     folder = store.folder(run.spec.run_id)
     if find_damage(folder, run.spec, trusted_folder):
         return "damaged"
-    is_done_so_far = folder.state == "done" and not set(run.lengths) <= set(folder.requested_lengths)
-    return "unevaluated" if is_done_so_far else folder.state
+    state = folder.state
+    is_done_so_far = state == "done" and not set(run.lengths) <= set(folder.requested_lengths)
+    return "unevaluated" if is_done_so_far else state
 
 
 def _seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float | None:
     """Reckon the time of what is left from the speed of the finished runs of the same arm; None without any."""
+    if not left:
+        return 0.0
     speeds: dict[str, list[float]] = {}
     for row in store.collect(on_damage=lambda _: None):
         if row["tokens_per_second"]:

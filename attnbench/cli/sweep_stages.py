@@ -60,19 +60,20 @@ class Stages:
     def execute(self, runs: Sequence[PlannedRun]) -> list[RunFolder]:
         """Bring runs to their end, as far as nobody says stop and the disk takes what they save."""
         with self.refusal.noted():
-            self._execute(runs)
+            return self._execute(runs)
         return [self.store.folder(run.spec.run_id) for run in runs]
 
-    def _execute(self, runs: Sequence[PlannedRun]) -> None:
+    def _execute(self, runs: Sequence[PlannedRun]) -> list[RunFolder]:
         folders = prepare(self.store, runs, _say_note, self.order.trusted_folder)
         left = missing(folders, self.retries_failed)
-        weights = {run.spec.run_id: work_of(run) for run in runs}
         if not self.waits:
             self._hand_over(left)
-            return
-        left_weights = {folder.run_id: weights[folder.run_id] for folder in left}
+            return folders
+        left_ids = {folder.run_id for folder in left}
+        left_weights = {run.spec.run_id: work_of(run) for run in runs if run.spec.run_id in left_ids}
         with SweepProgress(left_weights, len(folders)) as progress:
             run_to_the_end(left, self.plan.executor, self.order, progress.listen, self.stop)
+        return folders
 
     def _hand_over(self, left: Sequence[RunFolder]) -> None:
         if left:

@@ -178,6 +178,8 @@ def _read_text(path: Path) -> str:
 def _format(name: str, value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, str):
+        return value  # first of all: a merged table is text throughout
     if isinstance(value, Integral):
         return str(int(value))
     if isinstance(value, Real):

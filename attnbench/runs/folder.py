@@ -42,20 +42,37 @@ class Outcome:
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+class _FileOf:
+    """A file of a run by its name. Its path is made when first asked for: few are, of thousands of runs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        self.attribute = attribute
+
+    def __get__(self, folder: "RunFolder", owner: type) -> Path:
+        path = folder.path / self.name
+        folder.__dict__[self.attribute] = path
+        return path
+
+
 class RunFolder:
     """The files of one run."""
 
+    spec_file = _FileOf("spec.yaml")
+    evaluation_file = _FileOf("evaluation.json")
+    environment_file = _FileOf("environment.json")
+    train_file = _FileOf("train.csv")
+    metrics_file = _FileOf("metrics.csv")
+    checkpoint_file = _FileOf("checkpoint.pt")
+    status_file = _FileOf("status.json")
+    error_file = _FileOf("error.txt")
+    claim_file = _FileOf("claim")
+
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.spec_file = path / "spec.yaml"
-        self.evaluation_file = path / "evaluation.json"
-        self.environment_file = path / "environment.json"
-        self.train_file = path / "train.csv"
-        self.metrics_file = path / "metrics.csv"
-        self.checkpoint_file = path / "checkpoint.pt"
-        self.status_file = path / "status.json"
-        self.error_file = path / "error.txt"
-        self.claim_file = path / "claim"
+        self._last_read: tuple[tuple[int, ...], Outcome] | None = None
 
     @property
     def run_id(self) -> str:
@@ -64,8 +81,9 @@ class RunFolder:
 
     def prepare(self, spec_values: Mapping[str, Any], lengths: Sequence[int]) -> None:
         """Write down what is to be trained and at which lengths it is to be evaluated, besides earlier ones."""
-        with storage_faults_named(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+        if not self.path.is_dir():
+            with storage_faults_named(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
         outcome = self.read_outcome()
         wanted = sorted({*lengths, *self.requested_lengths, *(outcome.lengths if outcome else ())})
         if wanted != self.requested_lengths:
@@ -73,7 +91,7 @@ class RunFolder:
             self.forget_read()
         if self.spec_file.exists() and self.state in ("done", "running"):
             return
-        text = yaml.safe_dump(dict(spec_values), sort_keys=False, allow_unicode=True).encode()
+        text = _spec_text(spec_values)
         if not self.spec_file.exists():
             write_atomically(self.spec_file, text)
         elif self.spec_file.read_bytes() != text:
@@ -102,6 +120,13 @@ class RunFolder:
         if not isinstance(values, dict):
             raise DamagedFileError(f"{self.spec_file} is damaged: it holds no keys.")
         return values
+
+    def holds_spec(self, spec_values: Mapping[str, Any]) -> bool:
+        """Say whether spec.yaml is, letter by letter, what `prepare` writes of these values."""
+        try:
+            return read_whole(self.spec_file) == _spec_text(spec_values)
+        except OSError:
+            return False
 
     @cached_property
     def requested_lengths(self) -> list[int]:
@@ -138,7 +163,20 @@ class RunFolder:
             return None
 
     def _read_status(self) -> Outcome | None:
-        """Return how the run ended, None where it has not; raises DamagedFileError."""
+        """Return how the run ended, None where it has not; raises DamagedFileError.
+
+        A sweep asks this of a run many times, and of thousands of runs. Who writes a status puts a new file in place
+        of the old one: what still is the same file, unchanged, was read before.
+        """
+        identity = _identity(self.status_file)
+        if identity is None or self._last_read is None or self._last_read[0] != identity:
+            self._last_read = None
+            outcome = self._parse_status()
+            self._last_read = (identity, outcome) if identity and outcome else None
+            return outcome
+        return self._last_read[1]
+
+    def _parse_status(self) -> Outcome | None:
         try:
             values = dict(json.loads(read_whole(self.status_file)))
             is_whole = take_checksum(values)
@@ -228,6 +266,16 @@ class RunFolder:
                 path.unlink(missing_ok=True)
 
 
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """Return what tells a file from what it was before; None where it cannot be looked at."""
+    try:
+        with storage_faults_named(path):
+            found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def _first_changed(paths: Sequence[Path], outcome: Outcome, always_read: Path | None = None) -> str | None:
     """Name the first file that is not what the outcome recorded; one that it did not record is not looked at."""
     for path in paths:
@@ -235,3 +283,9 @@ def _first_changed(paths: Sequence[Path], outcome: Outcome, always_read: Path | 
         if recorded is not None and not is_unchanged(path, recorded, path == always_read):
             return f"{path} is damaged: it is not what the run wrote."
     return None
+
+
+def _spec_text(values: Mapping[str, Any]) -> bytes:
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(dict(values), Dumper=dumper, sort_keys=False, allow_unicode=True)
+    return text.encode()

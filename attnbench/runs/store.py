@@ -58,7 +58,9 @@ class RunStore:
         """Return the folders of all runs, by name."""
         if not self.runs_path.is_dir():
             return []
-        return [RunFolder(path) for path in sorted(self.runs_path.iterdir()) if path.is_dir()]
+        # By name and with scandir: to compare thousands of paths and to look each one up takes a second.
+        with os.scandir(self.runs_path) as entries:
+            return [self.folder(name) for name in sorted(each.name for each in entries if each.is_dir())]
 
     def states(self) -> dict[str, RunState]:
         """Return how far every run is, by run_id."""

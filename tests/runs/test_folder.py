@@ -56,6 +56,35 @@ def test_status_json_says_what_the_contract_asks_for(folder):
     assert {"state", "stop_reason", "steps", "resumed_from_step", "seconds", "error"} <= set(values)
 
 
+def test_a_status_that_another_process_replaced_is_read_anew(folder):
+    assert folder.state == "done"
+    for error in ("one", "two"):  # of the same length
+        anew(folder).write_outcome(Outcome("a", "failed", error=error))
+        assert folder.read_outcome().error == error
+    folder.status_file.unlink()
+    assert folder.read_outcome() is None
+
+
+def test_a_status_that_is_damaged_after_it_was_read_is_noticed_though_its_time_is_put_back(folder):
+    assert folder.find_damage() is None
+    before = folder.status_file.stat()
+    flip_bit(folder.status_file)
+    os.utime(folder.status_file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert "status.json is damaged" in folder.find_damage()
+    assert folder.read_outcome() is None
+
+
+@pytest.mark.parametrize("path", ["söurce 🙂.tsv", "a: b #c", "x " * 100, "two\nlines", "yes", "", "'\""])
+def test_a_spec_reads_back_as_it_was_prepared(tmp_path, path):
+    values = {**SPEC, "task": {"source": path}}
+    folder = RunFolder(tmp_path / "a")
+    assert not folder.holds_spec(values)
+    folder.prepare(values, [4])
+    assert folder.read_spec() == values
+    assert folder.holds_spec(values)
+    assert not folder.holds_spec(SPEC)
+
+
 def test_more_lengths_are_added_to_those_before_and_make_a_done_run_one_to_do(folder):
     folder.prepare(SPEC, [8])
     assert (folder.requested_lengths, folder.state) == ([4, 8], "interrupted")

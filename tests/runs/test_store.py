@@ -31,6 +31,12 @@ def test_the_states_of_all_runs(store):
     assert store.states() == {"a": "done", "b": "done", "c": "failed", "d": "waiting"}
 
 
+def test_runs_are_found_by_name_and_files_beside_them_are_none(store):
+    (store.runs_path / "a.txt").write_text("a note of a person's")
+    store.folder("B").prepare({"run_id": "B"}, [4])
+    assert [folder.run_id for folder in store.folders()] == ["B", "a", "b", "c", "d"]
+
+
 def test_rows_come_from_finished_runs_alone(store):
     rows = store.collect()
     assert [(row["run_id"], row["length"]) for row in rows] == [("a", "4"), ("b", "8")]

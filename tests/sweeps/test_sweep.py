@@ -104,6 +104,15 @@ def test_the_damaged_spec_of_an_unfinished_run_is_named_and_written_anew(store, 
     assert finish(folders[0]).state == "done"
 
 
+def test_an_unfinished_spec_that_says_the_same_in_other_words_is_not_damaged(store):
+    folders, _ = prepare_quietly(store)
+    text = folders[0].spec_file.read_text()
+    folders[0].spec_file.write_text(f"# looked at by a person\n{text}")
+    _, notes = prepare_quietly(store)
+    assert notes == []
+    assert folders[0].spec_file.read_text() == text
+
+
 def test_a_spec_that_names_a_foreign_class_is_damaged(store):
     folders, _ = prepare_quietly(store)
     text = folders[0].spec_file.read_text().replace("attnbench.models.contexts.fixed.FixedArm", "os.system")
