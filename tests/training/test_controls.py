@@ -11,9 +11,12 @@ from tests.training.fitting import make_trainer
 pytestmark = pytest.mark.slow
 
 
-def trained(task: SyntheticTask, model: str, length: int, steps: int) -> Scores:
-    """Train as conf/ has it, at half the hidden size, and test."""
-    configured = arm(model, hidden_size=32, embedding_size=32, cell="lstm", layers=1, bidirectional=True)
+def trained(
+    task: SyntheticTask, model: str, length: int, steps: int, hidden_size: int = 32, **changed: object
+) -> Scores:
+    """Train as conf/ has it, by default at half the hidden size, and test."""
+    sizes = {"hidden_size": hidden_size, "embedding_size": hidden_size}
+    configured = arm(model, **sizes, cell="lstm", layers=1, bidirectional=True)
     lengths = LengthRange(length, length)
     trainer = make_trainer(
         configured,
@@ -26,6 +29,7 @@ def trained(task: SyntheticTask, model: str, length: int, steps: int) -> Scores:
         validation_examples=128,
         test_examples=256,
         evaluation_batch_size=128,
+        **changed,
     )
     list(trainer.fit())
     return trainer.test(lengths)
@@ -49,3 +53,22 @@ def test_one_vector_holds_the_answer_to_a_question_that_it_knew() -> None:
     task = synthetic_task("recall", keys=4, vocabulary_size=4, question="before")
     for length in (2, 4):
         assert trained(task, "fixed", length, 1200).token_accuracy > 0.95
+
+
+def answered(question: str, model: str, length: int, steps: int) -> float:
+    """Return the accuracy of answers about stories of few words, at a rate at which they are learnt."""
+    task = synthetic_task("story_qa", question=question, relations=1, people=8, vocabulary_size=4)
+    return trained(
+        task, model, length, steps, hidden_size=64, learning_rate=2e-3, patience=100
+    ).token_accuracy
+
+
+def test_one_vector_falls_where_the_whole_story_may_be_asked_about_and_attention_does_not() -> None:
+    fixed = {length: answered("after", "fixed", length, 1600) for length in (2, 6)}
+    assert fixed[6] < 0.6 < 0.9 < fixed[2]
+    assert answered("after", "luong_general", 6, 1600) > 0.95
+
+
+def test_one_vector_holds_the_answer_of_a_story_whose_question_it_knew() -> None:
+    for length in (2, 6):
+        assert answered("before", "fixed", length, 4000) > 0.95
