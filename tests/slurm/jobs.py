@@ -1,5 +1,6 @@
 """Sweeps as jobs of a real Slurm, and the moments in which something may be done to them."""
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from attnbench.runs.folder import RunFolder
 from tests.commands import TINY_SWEEP, Finished, attnbench, in_a_process, run_folders
 
 ON_SLURM = ("--executor", "slurm", "executor.memory_gb=1", "executor.runs_per_job=2")
+INIT = 1
 
 
 def slurm(*command: object) -> str:
@@ -61,13 +63,36 @@ def freeze(run: RunFolder) -> int:
     return process
 
 
+def variables_of(process: int) -> dict[str, str]:
+    """Return the environment that a process was given."""
+    pairs = (each.partition(b"=") for each in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"))
+    return {name.decode(): value.decode() for name, _, value in pairs}
+
+
 def job_of(process: int) -> str:
     """Return the job that a process belongs to; in an array by its place, since one bare number means them all."""
-    pairs = (each.partition(b"=") for each in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"))
-    variables = {name.decode(): value.decode() for name, _, value in pairs}
+    variables = variables_of(process)
     if "SLURM_ARRAY_JOB_ID" in variables:
         return f"{variables['SLURM_ARRAY_JOB_ID']}_{variables['SLURM_ARRAY_TASK_ID']}"
     return variables["SLURM_JOB_ID"]
+
+
+def kill_hard(process: int, *, with_daemons: bool) -> None:
+    """Kill all processes of a job, its script and the process given among them, and the daemon of each if so asked."""
+    marks = {name: variables_of(process)[name] for name in ("SLURM_CONF", "SLURM_JOB_ID")}
+    doomed = {process, parent_of(process)}
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if marks.items() <= variables_of(int(path.name)).items():
+                doomed |= {int(path.name), *([parent_of(int(path.name))] if with_daemons else [])}
+    for each in doomed - {INIT}:
+        with contextlib.suppress(ProcessLookupError):  # with one of them others end
+            os.kill(each, signal.SIGKILL)
+
+
+def parent_of(process: int) -> int:
+    """Return the process that began a process: a daemon of Slurm for those of a job."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def release(job: str) -> None:
@@ -77,6 +102,8 @@ def release(job: str) -> None:
         # More than once: while the old processes end Slurm sets the time anew.
         subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], capture_output=True)
         said = slurm("scontrol", "show", "job", job)
-        return "Restarts=0" not in said and "JobState=RUNNING" in said
+        return "Restarts=0" not in said and any(
+            f"JobState={each}" in said for each in ("RUNNING", "COMPLETED")
+        )
 
     until(has_begun_again)

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from pathlib import Path
+from socket import gethostname
 
 import pytest
 
@@ -12,6 +12,7 @@ from tests.slurm.jobs import (
     ON_SLURM,
     freeze,
     job_of,
+    kill_hard,
     release,
     runs_of,
     slurm,
@@ -30,6 +31,7 @@ LONG = (
 )
 ONE_RUN = ("--lengths", "3")
 ALONE = ("executor.runs_per_job=1",)
+NODE = gethostname().partition(".")[0]
 
 
 @pytest.fixture(scope="module")
@@ -99,17 +101,34 @@ def test_jobs_that_are_cancelled_from_outside_or_killed_are_done_again_from_thei
         runs = runs_of(folder)
         cancelled, killed = (freeze(run) for run in runs)
         slurm("scancel", job_of(cancelled))
-        step_daemon = parent_of(killed)
-        os.kill(step_daemon, signal.SIGKILL)
-        os.kill(killed, signal.SIGKILL)
+        kill_hard(killed, with_daemons=False)
         err = end_of(process)
     assert "submitted once more" in err
     assert all(resumed_from(run) > 0 for run in runs)
     assert without_times(rows_of(folder / "metrics.csv")) == undisturbed
 
 
-def parent_of(process: int) -> int:
-    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+def test_a_job_whose_node_dies_is_requeued_by_slurm_and_goes_on(results, folder, undisturbed):
+    with waiting_sweep(results, *ONE_RUN) as process:
+        (run,) = runs_of(folder)
+        held = freeze(run)
+        job = job_of(held)
+        kill_hard(held, with_daemons=True)
+        slurm("scontrol", "update", f"NodeName={NODE}", "State=DOWN", "Reason=died")
+        until(lambda: states(folder) == {"pending": 1})
+        until(comes_back)
+        release(job)
+        end_of(process)
+    assert resumed_from(run) > 0
+    assert submissions(folder) == 1
+    rows = without_times(rows_of(folder / "metrics.csv"))
+    assert rows == [row for row in undisturbed if row["length"] == "3"]
+
+
+def comes_back():
+    """Ask for the node that died; Slurm refuses while it is not down yet, or back already."""
+    subprocess.run(["scontrol", "update", f"NodeName={NODE}", "State=RESUME"], capture_output=True)
+    return slurm("sinfo", "--noheader", "--format=%T").split()[0] == "idle"
 
 
 def test_an_element_of_an_array_is_requeued_and_the_others_stay_as_they_are(results, folder, undisturbed):
@@ -142,8 +161,8 @@ def test_daemons_that_are_killed_and_come_back_cost_nothing(cluster, results, fo
         kill(cluster, "slurmctld")
         assert process.stderr is not None
         assert any("Still waiting." in line for line in process.stderr)
-        for name in ("slurmctld", "slurmd"):
-            subprocess.run([name, "-f", cluster / "slurm.conf"], check=True)
+        start(cluster, "slurmctld")
+        start(cluster, "slurmd")
         for each in held:
             os.kill(each, signal.SIGCONT)
         end_of(process)
@@ -154,3 +173,7 @@ def test_daemons_that_are_killed_and_come_back_cost_nothing(cluster, results, fo
 
 def kill(cluster, name):
     os.kill(int((cluster / "run" / f"{name}.pid").read_text()), signal.SIGKILL)
+
+
+def start(cluster, name):
+    subprocess.run([name, "-f", cluster / "slurm.conf"], check=True)

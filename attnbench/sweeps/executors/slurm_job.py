@@ -106,6 +106,7 @@ class Pack:
 
 def _is_over(folder: "RunFolder", order: "WorkOrder", stop: StopSignal) -> bool:
     """Make a run; say whether this job is through with it, and not another process at it."""
+    from attnbench.errors import StorageError
     from attnbench.runs.claim import is_claimed
     from attnbench.sweeps.executors.inline import execute_and_tell
 
@@ -113,6 +114,8 @@ def _is_over(folder: "RunFolder", order: "WorkOrder", stop: StopSignal) -> bool:
         if stop() or is_claimed(folder.claim_file):
             return False
         return execute_and_tell(folder, order, _log, stop) is not None
+    except StorageError:
+        raise  # the disk would refuse the others too
     except Exception:  # noqa: BLE001 the other runs of the job can go on; this one counts as lost
         traceback.print_exc()
         return True
