@@ -38,29 +38,33 @@ class Cluster:
     folder: Path
     looked_for_held: float = 0.0
 
-    def ask(self, *command: str) -> str:
-        """Return what Slurm says, nothing where it is silent or refuses: that may be a fault at work."""
+    def call(self, *command: str) -> bool:
+        """Tell Slurm to do something, and say whether it did."""
+        return self._ask(*command) is not None
+
+    def _ask(self, *command: str) -> str | None:
+        """Return what Slurm says; None where it is silent or refuses: that may be a fault at work."""
         try:
             finished = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS)
         except subprocess.TimeoutExpired:
-            return ""
-        return finished.stdout
+            return None
+        return finished.stdout if finished.returncode == 0 else None
 
     def jobs(self, *states: str) -> list[str]:
         """Return the ids of the jobs in these states, elements of arrays one by one."""
-        return self.ask(
-            "squeue", "--noheader", "--array", f"--states={','.join(states)}", "--format=%i"
-        ).split()
+        listed = ("squeue", "--noheader", "--array", f"--states={','.join(states)}", "--format=%i")
+        return (self._ask(*listed) or "").split()
 
     def release_held(self) -> None:
         """Let jobs begin that were requeued: Slurm would hold each back for two minutes."""
         if time.monotonic() - self.looked_for_held < HELD_EVERY_SECONDS:
             return
         self.looked_for_held = time.monotonic()
-        for line in self.ask("squeue", "--noheader", "--array", "--states=pending", "--format=%i|%r").split():
+        listed = ("squeue", "--noheader", "--array", "--states=pending", "--format=%i|%r")
+        for line in (self._ask(*listed) or "").split():
             job, _, reason = line.partition("|")
             if reason == "BeginTime":
-                self.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+                self.call("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def kill_daemon(self, name: str) -> None:
         """Kill slurmctld or slurmd."""
@@ -72,7 +76,7 @@ class Cluster:
 
     def clear(self) -> None:
         """End every job."""
-        self.ask("scancel", "--user=root")
+        self.call("scancel", "--user=root")
 
 
 @contextmanager

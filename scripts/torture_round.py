@@ -77,8 +77,8 @@ class Round:
         self.ledger = Ledger(self.runs)
 
     def type_command(self) -> Command:
-        """Start the sweep as its user would; after failed runs with the option that repeats them."""
-        retries = [RETRIES] if self.commands and self.commands[-1].status == 1 else []
+        """Start the sweep as its user would; with the option that repeats failed runs where the last one named it."""
+        retries = [RETRIES] if self.commands and RETRIES in self.commands[-1].said() else []
         log = self.folder / f"command_{len(self.commands) + 1}.log"
         # Before it starts: what it finds saved it must not train again.
         self.ledger.look_at_checkpoints()
@@ -152,7 +152,7 @@ class Round:
         for command in self.commands:
             if command.status not in command.expected:
                 self.findings.leftovers.append(f"{command.log.name}: exit status {command.status}")
-            if "Traceback (most recent call last)" in command.log.read_text(errors="replace"):
+            if "Traceback (most recent call last)" in command.said():
                 self.findings.leftovers.append(f"{command.log.name}: a traceback")
             if command.members():
                 self.findings.leftovers.append(f"{command.log.name}: processes that live on")

@@ -32,7 +32,7 @@ def slurm_faults(cluster: Cluster) -> list[Fault]:
 
 
 def _strike_job(
-    cluster: Cluster, strike_job: Callable[[Cluster, str, Round], None]
+    cluster: Cluster, strike_job: Callable[[Cluster, str, Round], bool]
 ) -> Callable[[Round], int | None]:
     """Return what does something to a random running job at a random moment."""
 
@@ -45,29 +45,28 @@ def _strike_job(
             return None
         command.expected |= OF_LOST_JOBS
         hits = round_.in_flight()
-        strike_job(cluster, round_.choice.choice(jobs), round_)
-        return hits
+        return hits if strike_job(cluster, round_.choice.choice(jobs), round_) else None
 
     return strike
 
 
-def _cancel(cluster: Cluster, job: str, _: Round) -> None:
-    cluster.ask("scancel", job)
+def _cancel(cluster: Cluster, job: str, _: Round) -> bool:
+    return cluster.call("scancel", job)
 
 
-def _requeue(cluster: Cluster, job: str, _: Round) -> None:
-    cluster.ask("scontrol", "requeue", job)
+def _requeue(cluster: Cluster, job: str, _: Round) -> bool:
+    return cluster.call("scontrol", "requeue", job)
 
 
-def _warn(cluster: Cluster, job: str, _: Round) -> None:
-    cluster.ask("scancel", "--signal=USR2", job)
+def _warn(cluster: Cluster, job: str, _: Round) -> bool:
+    return cluster.call("scancel", "--signal=USR2", job)
 
 
-def _preempt(cluster: Cluster, _: str, round_: Round) -> None:
+def _preempt(cluster: Cluster, _: str, round_: Round) -> bool:
     """Take the whole node from everybody else for some seconds."""
     seconds = round_.choice.uniform(1, 4)
     words = ("--partition=urgent", "--exclusive", "--output=/dev/null", f"--wrap=sleep {seconds:.1f}")
-    cluster.ask("sbatch", *words)
+    return cluster.call("sbatch", *words)
 
 
 def _restart(cluster: Cluster, daemon: str) -> Callable[[Round], int | None]:

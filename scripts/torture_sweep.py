@@ -67,6 +67,10 @@ class Command:
         status = self.process.poll()
         return status if status is None else AS_A_SHELL_SAYS.get(status, status)
 
+    def said(self) -> str:
+        """Return what it has written to stderr."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
     def members(self) -> list[int]:
         """Return the living processes of its group, itself and orphaned workers included."""
         return [pid for pid, group in _groups().items() if group == self.process.pid and _is_ours(pid)]
