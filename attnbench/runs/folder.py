@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from attnbench.errors import DamagedFileError, storage_faults_named
+from attnbench.errors import DamagedFileError, is_storage_fault, storage_faults_named
 from attnbench.runs.checksums import fingerprint, is_unchanged, take_checksum, with_checksum
 from attnbench.runs.claim import claimed, is_claimed
 from attnbench.runs.files import clear_halves, read_whole, write_atomically, write_json
@@ -169,7 +169,9 @@ class RunFolder:
         of the old one: what still is the same file, unchanged, was read before.
         """
         identity = _identity(self.status_file)
-        if identity is None or self._last_read is None or self._last_read[0] != identity:
+        if identity is None:
+            return None
+        if self._last_read is None or self._last_read[0] != identity:
             self._last_read = None
             outcome = self._parse_status()
             self._last_read = (identity, outcome) if identity and outcome else None
@@ -267,12 +269,16 @@ class RunFolder:
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """Return what tells a file from what it was before; None where it cannot be looked at."""
-    try:
-        with storage_faults_named(path):
+    """Return what tells a file from what it was before; None where there is none, nothing where it cannot be told."""
+    with storage_faults_named(path):
+        try:
             found = path.stat()
-    except OSError:
-        return None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if is_storage_fault(error):
+                raise
+            return ()
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
@@ -286,6 +292,12 @@ def _first_changed(paths: Sequence[Path], outcome: Outcome, always_read: Path | 
 
 
 def _spec_text(values: Mapping[str, Any]) -> bytes:
+    # Key by key: the thousands of runs of a sweep have most of their values in common, and yaml is slow.
+    return "".join(_as_yaml(json.dumps({key: value})) for key, value in values.items()).encode()
+
+
+@lru_cache(maxsize=256)
+def _as_yaml(json_text: str) -> str:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(dict(values), Dumper=dumper, sort_keys=False, allow_unicode=True)
-    return text.encode()
+    text: str = yaml.dump(json.loads(json_text), Dumper=dumper, sort_keys=False, allow_unicode=True)
+    return text
