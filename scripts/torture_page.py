@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -71,12 +72,23 @@ def _notes(reports: Sequence[RoundReport], how: Circumstances) -> list[str]:
         f"{how.minutes:g} minutes, {len(reports)} rounds, seed {how.seed}, executors "
         f"{' and '.join(how.executors)}; {len(os.sched_getaffinity(0))} cores; {', '.join(versions)}.",
         f"Exit statuses of the {statuses.total()} commands ({ended}); -9 stands for SIGKILL.",
+        _resumptions(reports),
         "Runs hit are those that a living process was at, or whose file was damaged. What was found in a round counts "
         "in the row of every fault that struck it, and once in the last row.",
     ]
     if how.skipped:
         notes.append("Left out: " + "; ".join(f"{kind} ({why})" for kind, why in how.skipped.items()) + ".")
     return notes
+
+
+def _resumptions(reports: Sequence[RoundReport]) -> str:
+    """Say how often a fault struck a run that had something to go on from."""
+    all_steps = [step for report in reports for step in report.resumed_from_steps]
+    steps = sorted(step for step in all_steps if step)
+    spread = (
+        f", from steps {steps[0]} to {steps[-1]} (median {statistics.median_low(steps)})" if steps else ""
+    )
+    return f"Of the {len(all_steps)} finished runs {len(steps)} went on from a checkpoint{spread}."
 
 
 def _slurm_version() -> str:

@@ -40,12 +40,19 @@ class Fault:
 
 @dataclass(frozen=True)
 class RoundReport:
-    """What a round had to bear and what it came to."""
+    """What a round had to bear and what it came to.
+
+    Attributes:
+        strikes: kind and number of runs hit.
+        statuses: how many commands ended with each exit status.
+        resumed_from_steps: of every finished run; None where its last execution had begun anew.
+    """
 
     number: int
     strikes: list[tuple[str, int]]
     findings: Findings
-    statuses: Counter[int]
+    statuses: Counter[int] = field(default_factory=Counter)
+    resumed_from_steps: list[int | None] = field(default_factory=list)
 
 
 @dataclass
@@ -179,7 +186,9 @@ def play(round_: Round, number: int, faults: Sequence[Fault]) -> RoundReport:
     finally:
         round_.end()
     statuses = Counter(command.status for command in round_.commands if command.status is not None)
-    return RoundReport(number, struck.strikes, findings, statuses)
+    outcomes = [run.read_outcome() for run in round_.runs]
+    resumed = [outcome.resumed_from_step for outcome in outcomes if outcome is not None]
+    return RoundReport(number, struck.strikes, findings, statuses, resumed)
 
 
 @dataclass

@@ -180,7 +180,7 @@ def test_every_kind_has_its_turn_before_any_comes_again():
 
 
 def test_the_table_counts_a_finding_in_every_row_of_its_round_and_once_in_all():
-    clean = RoundReport(0, [("one", 2), ("one", 1)], Findings(), Counter({0: 2}))
+    clean = RoundReport(0, [("one", 2), ("one", 1)], Findings(), Counter({0: 2}), [None, 20, 0])
     found = RoundReport(
         1, [("one", 0), ("other", 1)], Findings(lost=["a"], leftovers=["b", "c"]), Counter({0: 1, 1: 1})
     )
@@ -193,6 +193,7 @@ def test_the_table_counts_a_finding_in_every_row_of_its_round_and_once_in_all():
     assert "| **all** | **4** | **4** | **1** | **0** | **0** | **2** |" in text
     assert "(0: 3, 1: 1)" in text
     assert "full (no root)" in text
+    assert "Of the 3 finished runs 1 went on from a checkpoint, from steps 20 to 20" in text
 
 
 @pytest.mark.slow
