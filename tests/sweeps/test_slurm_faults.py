@@ -141,7 +141,9 @@ def test_a_queue_that_is_told_by_half_is_asked_again(fake, folders):
     assert fake.submissions == 1
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"name": 3}', '{"name": "a", "submitted": "b", "packs": null}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"name": 3}', '{"name": "a", "submitted": "b", "packs": null}']
+)
 def test_runs_of_a_damaged_record_are_not_submitted_while_its_jobs_live(fake, folders, book, text):
     submit(folders)
     (record,) = book.records()
@@ -151,6 +153,14 @@ def test_runs_of_a_damaged_record_are_not_submitted_while_its_jobs_live(fake, fo
     assert book.cancel() == 5
     submit(folders)
     assert fake.submissions == 2
+
+
+def test_a_record_whose_run_ids_were_changed_on_disk_is_damaged(fake, folders, book):
+    submit(folders)
+    (record,) = book.records()
+    file = book.folder / f"{record.name}.json"
+    file.write_text(file.read_text().replace(folders[0].run_id, folders[0].run_id[:-1] + "x"))
+    assert book.records() == []
 
 
 def test_a_job_that_lives_on_from_before_keeps_its_runs_from_being_lost(fake, folders, book):

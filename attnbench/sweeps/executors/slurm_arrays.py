@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from attnbench.errors import storage_faults_named
 from attnbench.sweeps.executors.slurm_commands import SlurmError, ask
 from attnbench.sweeps.executors.slurm_job import Pack
 
@@ -27,6 +28,7 @@ def submit_array(jobs: Sequence[Pack], folder: Path, requeues: int, parameters: 
 
     Raises:
         SlurmError: in the words of sbatch.
+        StorageError: where the disk does not take what submitit writes down.
     """
     import submitit
     from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -35,7 +37,7 @@ def submit_array(jobs: Sequence[Pack], folder: Path, requeues: int, parameters: 
     executor.update_parameters(**parameters)
     try:
         # submitit prints the words of sbatch by itself; they are in the error too.
-        with contextlib.redirect_stderr(io.StringIO()), executor.batch():
+        with storage_faults_named(folder), contextlib.redirect_stderr(io.StringIO()), executor.batch():
             submitted = [executor.submit(job) for job in jobs]
     except (FailedJobError, FailedSubmissionError) as error:
         raise SlurmError(f"sbatch refused: {error}") from error

@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from attnbench.errors import DamagedFileError
+from attnbench.errors import DamagedFileError, storage_faults_named
+from attnbench.runs.checksums import take_checksum, with_checksum
 from attnbench.runs.claim import ClaimedError, claimed
-from attnbench.runs.files import write_json
+from attnbench.runs.files import read_whole, write_json
 from attnbench.sweeps.executors.slurm_commands import (
     QueuedJob,
     SlurmError,
@@ -77,7 +78,8 @@ class JobBook:
         Raises:
             SlurmError: where another takes too long.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with storage_faults_named(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         end = time.monotonic() + TURN_SECONDS
         with ExitStack() as stack:
             while not self._takes_hold(stack):
@@ -97,8 +99,9 @@ class JobBook:
 
     def write(self, record: JobRecord) -> None:
         """Put a record down, or replace it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self._file(record), asdict(record))
+        with storage_faults_named(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self._file(record), with_checksum(asdict(record)))
 
     def forget(self, record: JobRecord) -> None:
         """Take away the record of an array that was refused."""
@@ -181,10 +184,18 @@ class JobBook:
 
 
 def _record_in(path: Path) -> JobRecord | None:
+    """Return what a file says; None where it is damaged.
+
+    Raises:
+        StorageError: where the disk does not give it, so that nobody submits its runs a second time.
+    """
     try:
-        return JobRecord(**json.loads(path.read_bytes()))
+        values = dict(json.loads(read_whole(path)))
+        is_whole = take_checksum(values)
+        record = JobRecord(**values)
     except (OSError, ValueError, TypeError):
         return None
+    return record if is_whole and record.name == path.stem else None
 
 
 def _in_order(records: Mapping[str, JobRecord | None]) -> list[JobRecord]:
