@@ -116,7 +116,8 @@ class Slurm(Executor):
             with book.held():
                 states = book.states(run_ids)
                 found = [run_id for run_id in run_ids if states.get(run_id) in ("pending", "running")]
-                free = [folder for folder in folders if folder.run_id not in set(found)]
+                taken = set(found)
+                free = [folder for folder in folders if folder.run_id not in taken]
                 packs = [free[first : first + runs_per_job] for first in range(0, len(free), runs_per_job)]
                 return self._submit_arrays(packs, order, book, HandedOver(found=found))
         except SlurmError as error:
@@ -175,4 +176,4 @@ def _forget_failures(packs: Sequence[Sequence[RunFolder]]) -> None:
     for folder in (folder for pack in packs for folder in pack):
         outcome = folder.read_outcome()
         if outcome is not None and outcome.state == "failed":
-            folder.status_file.unlink()
+            folder.unfinish()

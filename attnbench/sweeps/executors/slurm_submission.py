@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from attnbench.errors import UserError
@@ -177,7 +178,8 @@ class SlurmSubmission(Submission):
         """Say whether nobody has ended the run, nor is at it; a sweep that works on this machine may be."""
         folder = self.left[run_id]
         # Reading a folder makes a network file system look anew for files that it has not found before.
-        list(folder.path.iterdir())
+        with suppress(OSError):
+            list(folder.path.iterdir())
         return folder.state in ("interrupted", "waiting")
 
     def _may_try_again(self, run_id: str, listener: Listener) -> bool:
