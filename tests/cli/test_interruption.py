@@ -1,30 +1,25 @@
-"""Ctrl-C, SIGTERM and SIGKILL at any moment: what is finished is kept, and the same command carries on."""
+"""Ctrl-C and SIGTERM at any moment: what is finished is kept, and the same command carries on."""
 
 import json
-import os
 import signal
 import time
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
 import pytest
 
 from attnbench.cli import interruption
 from attnbench.cli.interruption import stop_on_signals
 from attnbench.runs import execute
-from attnbench.runs.claim import is_claimed
 from tests.commands import (
     TINY,
     TINY_SWEEP,
     attnbench,
-    in_a_process,
     modification_times,
     rows_of,
     run_folders,
     started,
     without_times,
 )
+from tests.faults.waiting import checkpoints, wait_for
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 # Long enough to be met in the middle: some seconds.
@@ -35,7 +30,6 @@ LONG = (
     "training.solved_accuracy=1",
 )
 TRAIN = ("train", *TINY, *LONG, "task.length=3", "--results")
-SWEEP = ("sweep", *TINY, *LONG, "--lengths", "2,3", "--seeds", "1", "--no-plot", "--results")
 
 
 def end_at_once(*_):
@@ -132,22 +126,6 @@ def test_an_interrupted_sweep_is_one_json_document(results, interrupt_at):
     assert (len(finished.json["done"]), len(finished.json["unfinished"])) == (1, 3)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
-def checkpoints(folder: Path) -> dict[Path, int]:
-    """Return the checkpoints of a sweep and when each was written."""
-    return {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/checkpoint.pt")}
-
-
-def has_saved_since(folder: Path, before: dict[Path, int]) -> bool:
-    return checkpoints(folder) != before
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), SIGNALS)
 def test_a_process_in_the_middle_of_a_run_saves_and_leaves(results, tmp_path, number, status):
@@ -175,73 +153,3 @@ def test_a_signal_during_start_up_writes_nothing(results, number, status):
     assert process.returncode == status
     assert "Traceback" not in err
     assert not results.exists()
-
-
-@pytest.mark.slow
-def test_a_sweep_disturbed_again_and_again_ends_in_the_rows_of_an_undisturbed_one(results, tmp_path):
-    folder = results / "quick-reverse"
-    words = (*SWEEP, results, "--workers", "2")
-    for number, status in [(signal.SIGINT, 130), (signal.SIGKILL, -9), (signal.SIGTERM, 143)]:
-        has_saved = partial(has_saved_since, folder, checkpoints(folder))
-        with started(*words) as process:
-            wait_for(has_saved)
-            process.send_signal(number)
-            _, err = process.communicate(timeout=60)
-        assert process.returncode == status
-        assert "Traceback" not in err
-        # Even where nobody told them, workers notice that their sweep is gone, save and leave.
-        wait_for(lambda: not any(is_claimed(run / "claim") for run in run_folders(folder)), seconds=20)
-    finished = in_a_process(*words)
-    assert finished.status == 0
-    assert "damaged" not in finished.err
-    undisturbed = attnbench(*SWEEP, tmp_path / "undisturbed", "--executor", "inline")
-    assert undisturbed.status == 0
-    expected = rows_of(tmp_path / "undisturbed" / "quick-reverse" / "metrics.csv")
-    assert without_times(rows_of(folder / "metrics.csv")) == without_times(expected)
-
-
-COUNTED = '''"""A task that writes down whenever a training has come to its tenth step, which nothing else looks at."""
-from dataclasses import dataclass
-from pathlib import Path
-from attnbench.tasks.reverse import Reverse
-
-@dataclass(frozen=True, kw_only=True)
-class Counted(Reverse):
-    """Write the source backwards."""
-
-    def training_batch(self, seed, step, batch_size, lengths):
-        if step == 9:
-            with Path(__file__).with_name("begun.txt").open("a") as file:
-                file.write(f"{lengths.minimum}\\n")
-        return super().training_batch(seed, step, batch_size, lengths)
-'''
-
-
-@pytest.mark.slow
-def test_two_sweeps_at_once_share_the_work_and_do_no_run_twice(results, tmp_path):
-    own = tmp_path / "own"
-    (own / "task").mkdir(parents=True)
-    (own / "counted_task.py").write_text(COUNTED)
-    (own / "task" / "counted.yaml").write_text(
-        "_target_: counted_task.Counted\nvocabulary_size: 8\neos: false\n"
-    )
-    words = (*SWEEP, results, "--workers", "1", "--config-dir", own, "--task", "counted")
-    with started(*words) as one, started(*words) as other:
-        errs = [process.communicate(timeout=300)[1] for process in (one, other)]
-    assert (one.returncode, other.returncode) == (0, 0), errs
-    assert sorted((own / "begun.txt").read_text().split()) == ["2", "2", "3", "3"]
-    assert len(rows_of(results / "quick-counted" / "metrics.csv")) == 4
-
-
-@pytest.mark.slow
-def test_a_worker_killed_from_outside_costs_one_retry_and_is_named(results):
-    folder = results / "quick-reverse"
-    with started(*SWEEP, results, "--workers", "1", "--models", "fixed") as process:
-        wait_for(lambda: checkpoints(folder))
-        run = next(iter(checkpoints(folder))).parent
-        os.kill(json.loads((run / "claim").read_text())["process"], signal.SIGKILL)
-        _, err = process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert (
-        f"The worker of {run.name} was killed by SIGKILL (out of memory?); the run is tried once more." in err
-    )

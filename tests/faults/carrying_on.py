@@ -11,6 +11,14 @@ from tests.faults.writes import halves_in
 
 FOLDER = "quick-reverse"
 TWO_RUNS = ("sweep", *TINY, "--models", "fixed", "--lengths", "2,3", "--seeds", "1", "--executor", "inline")
+# Long enough to be met in the middle: a second or two.
+LONG = (
+    "training.steps=400",
+    "training.evaluate_every=20",
+    "training.patience=1000",
+    "training.solved_accuracy=1",
+)
+LONG_RUNS = ("sweep", *TINY, *LONG, "--models", "fixed", "--lengths", "2,3", "--seeds", "1")
 TRAIN = ("train", *TINY, "task.length=3")
 LEFT = ("status.json", "metrics.csv")
 

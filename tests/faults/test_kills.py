@@ -1,9 +1,14 @@
 """SIGKILL at exact moments: the same command carries on to the rows of an undisturbed sweep."""
 
+import signal
+from functools import partial
+
 import pytest
 
-from tests.commands import attnbench, run_folders, started
-from tests.faults.carrying_on import FOLDER, TRAIN, TWO_RUNS, carry_on, complete, progress_of
+from attnbench.runs.claim import is_claimed
+from tests.commands import attnbench, rows_of, run_folders, started, without_times
+from tests.faults.carrying_on import FOLDER, LONG_RUNS, TRAIN, TWO_RUNS, carry_on, complete, progress_of
+from tests.faults.waiting import checkpoints, wait_for
 from tests.faults.writes import Killed, Write, at_writes, die_at, halves_in, killing_environment
 
 WITHOUT_FIGURES = (*TWO_RUNS, "--no-plot", "--results")
@@ -139,3 +144,29 @@ def test_a_worker_killed_in_the_middle_of_a_checkpoint_costs_one_retry(
     times = [path.stat().st_mtime_ns for path in run_folders(results / FOLDER)]
     carry_on(results, expected)
     assert [path.stat().st_mtime_ns for path in run_folders(results / FOLDER)] == times
+
+
+def has_saved_since(folder, before):
+    return checkpoints(folder) != before
+
+
+@pytest.mark.slow
+def test_a_sweep_disturbed_again_and_again_ends_in_the_rows_of_an_undisturbed_one(results, tmp_path):
+    folder = results / FOLDER
+    words = (*LONG_RUNS, "--no-plot", "--executor", "processes", "--workers", "2", "--results", results)
+    for number, status in [(signal.SIGINT, 130), (signal.SIGKILL, -9), (signal.SIGTERM, 143)]:
+        has_saved = partial(has_saved_since, folder, checkpoints(folder))
+        with started(*words) as process:
+            wait_for(has_saved)
+            process.send_signal(number)
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == status
+        assert "Traceback" not in err
+        # Even where nobody told them, workers notice that their sweep is gone, save and leave.
+        wait_for(lambda: not any(is_claimed(run / "claim") for run in run_folders(folder)), seconds=60)
+    complete((*LONG_RUNS, "--executor", "inline"), tmp_path / "undisturbed")
+    carry_on(
+        results,
+        without_times(rows_of(tmp_path / "undisturbed" / FOLDER / "metrics.csv")),
+        (*LONG_RUNS, "--executor", "inline"),
+    )

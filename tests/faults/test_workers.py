@@ -1,0 +1,126 @@
+"""Workers that die, hang or talk nonsense: each costs at most a retry of its run, and the sweep goes on."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+from attnbench.runs.folder import Outcome
+from attnbench.sweeps.event_lines import from_line, to_line
+from attnbench.sweeps.events import Note, RunEnded, RunProgressed, RunStarted, StorageRefused
+from attnbench.sweeps.executors import processes
+from attnbench.sweeps.executors.base import WorkOrder
+from attnbench.sweeps.executors.processes import Processes
+from tests.runs.tiny_runs import prepared, tiny_spec
+
+ONE_WORKER = Processes(workers=1, workers_per_gpu=1)
+SPEC = tiny_spec()
+
+
+@pytest.fixture
+def worker_that(tmp_path, monkeypatch):
+    """Return what puts a shell script in the place of the Python that a worker is started with."""
+
+    def does(script):
+        path = tmp_path / "python"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o700)
+        monkeypatch.setattr(processes.sys, "executable", str(path))
+
+    return does
+
+
+def execute(runs, should_stop=lambda: False):
+    events = []
+    folder = prepared(runs, SPEC)
+    ONE_WORKER.submit([folder.path], WorkOrder("cpu")).wait(events.append, should_stop)
+    return folder, events
+
+
+def notes(events):
+    return [event.text for event in events if isinstance(event, Note)]
+
+
+@pytest.mark.slow
+def test_rubbish_on_standard_output_is_passed_on_and_spoils_no_event(tmp_path, worker_that):
+    rubbish = r"""'hello\n\377\376\n5\n{"event": "Note"}\n[]\n{"event"\nhalf a line'"""
+    worker_that(f'printf {rubbish}; exec {sys.executable} "$@"')
+    folder, events = execute(tmp_path / "runs")
+    assert folder.state == "done"
+    assert notes(events)[0] == "A worker printed: hello"
+    assert len(notes(events)) == 6
+    told = [type(event) for event in events if not isinstance(event, Note)]
+    assert told == [RunStarted, RunProgressed, RunProgressed, RunEnded]
+
+
+def test_a_worker_that_dies_as_it_is_given_a_run_is_replaced_once_and_named(tmp_path, worker_that):
+    worker_that("exec 0<&-; kill -KILL $$")
+    folder, events = execute(tmp_path / "runs")
+    assert folder.state == "failed"
+    (note,) = notes(events)
+    assert note == (
+        f"The worker of {SPEC.run_id} was killed by SIGKILL (out of memory?); the run is tried once more."
+    )
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_word_is_a_dead_one(tmp_path, worker_that):
+    worker_that("""printf '{"event": "RunProg'; kill -SEGV $$""")
+    folder, events = execute(tmp_path / "runs")
+    outcome = folder.read_outcome()
+    assert outcome is not None
+    assert outcome.error == "its worker was killed by SIGSEGV, 2 times"
+    assert notes(events)[0] == 'A worker printed: {"event": "RunProg'
+
+
+def test_a_worker_that_neither_works_nor_listens_is_ended_after_a_request_to_stop(
+    tmp_path, worker_that, monkeypatch
+):
+    monkeypatch.setattr(processes, "GRACE_SECONDS", 0.1)
+    worker_that("echo $$ > $0.number; kill -STOP $$")
+    number_file = tmp_path / "python.number"
+    submission = ONE_WORKER.submit([prepared(tmp_path / "runs", SPEC).path], WorkOrder("cpu"))
+    with pytest.raises(TimeoutError):
+        submission.wait(lambda _: None, stop_that_gives_up(number_file))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number_file.read_text()), signal.SIGCONT)
+
+
+def stop_that_gives_up(started_file):
+    """Return a `should_stop` that raises, as a second Ctrl-C does, once the worker is there."""
+
+    def stop():
+        if started_file.exists() and started_file.read_text():
+            raise TimeoutError
+        return False
+
+    return stop
+
+
+EVENTS = [
+    RunStarted("a"),
+    RunProgressed("a", 2, 4, 0.5),
+    RunEnded("a", None),
+    RunEnded("a", Outcome("a", "failed", error="why")),
+    StorageRefused("a", "The disk refused it."),
+    Note("höchst"),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_an_event_comes_through_a_line_whatever_stands_before_it(event):
+    assert from_line(to_line(event)) == event
+    assert from_line("half of something" + to_line(event)) == event
+
+
+def test_half_an_event_is_none():
+    line = to_line(RunProgressed("a", 2, 4, 0.5)).rstrip("\n")
+    assert all(from_line(line[:end]) is None for end in range(len(line)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "5", "[]", "null", '{"event": []}', '{"event": "Other"}', '{"event": "RunEnded", "outcome": 5}'],
+)
+def test_other_json_is_no_event(line):
+    assert from_line(line) is None
