@@ -23,11 +23,17 @@ class Share:
     count: int
 
     def of(self, planned: Sequence[Planned]) -> list[Planned]:
-        """Return every count-th: a plan begins with the longest runs, so that each share has long and short ones.
+        """Return one of every `count` runs, dealt out to and fro as cards are.
 
-        The third of four shares of the runs 0 to 9 is 2 and 6.
+        A plan begins with the longest runs and goes through its arms in turn: so every share gets long and short
+        ones, and of every arm. The third of four shares of the runs 0 to 9 is 2, 5.
         """
-        return list(planned[self.number - 1 :: self.count])
+        rounds = range(0, len(planned), self.count)
+        places = (
+            first + (self.number - 1 if turn % 2 == 0 else self.count - self.number)
+            for turn, first in enumerate(rounds)
+        )
+        return [planned[place] for place in places if place < len(planned)]
 
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from attnbench.sweeps.share import Share
 from tests.commands import (
     TINY_SWEEP,
     attnbench,
@@ -29,10 +30,11 @@ def planned(results, *words):
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])
-def test_shares_are_every_nth_run_of_the_plan_and_together_all_of_it(results, count):
+def test_shares_are_dealt_out_from_the_plan_and_together_all_of_it(results, count):
     runs = planned(results)
     shares = [planned(results, "--share", f"{number}/{count}") for number in range(1, count + 1)]
-    assert shares == [runs[place::count] for place in range(count)]
+    assert shares == [Share(number, count).of(runs) for number in range(1, count + 1)]
+    assert sorted(run for share in shares for run in share) == sorted(runs)
     assert not results.exists()
 
 

@@ -4,10 +4,22 @@ from attnbench.errors import UserError
 from attnbench.sweeps.share import Share, parse_share
 
 
-def test_a_share_is_every_nth_run_from_its_own_place_on():
-    assert Share(3, 4).of(range(10)) == [2, 6]
+def test_runs_are_dealt_out_to_and_fro():
+    assert [Share(number, 4).of(range(10)) for number in (1, 2, 3, 4)] == [
+        [0, 7, 8],
+        [1, 6, 9],
+        [2, 5],
+        [3, 4],
+    ]
     assert Share(1, 1).of("abc") == ["a", "b", "c"]
     assert Share(4, 4).of("abc") == []
+
+
+@pytest.mark.parametrize("count", [2, 4, 8])
+def test_every_share_gets_runs_of_two_arms_that_take_turns(count):
+    plan = ["fixed", "luong_general"] * 8
+    for number in range(1, count + 1):
+        assert set(Share(number, count).of(plan)) == {"fixed", "luong_general"}
 
 
 @pytest.mark.parametrize("count", range(1, 13))
