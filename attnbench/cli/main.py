@@ -3,8 +3,9 @@
 import gc
 import os
 import signal
+import sys
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, TextIO, cast
 
 import typer
 
@@ -13,6 +14,7 @@ from attnbench.cli.doctor import doctor
 from attnbench.cli.inspect import inspect
 from attnbench.cli.interruption import STANDARD_ERROR
 from attnbench.cli.listing import list_choices
+from attnbench.cli.log import ForgivingLog
 from attnbench.cli.plot import plot
 from attnbench.cli.preview import preview
 from attnbench.cli.status import status
@@ -53,4 +55,5 @@ def main() -> None:
     gc.set_threshold(50_000)
     signal.signal(signal.SIGINT, _leave)
     signal.signal(signal.SIGTERM, _leave)
+    sys.stderr = cast(TextIO, ForgivingLog(sys.stderr))
     app()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.errors import StorageError, UserError, is_storage_fault, storage_faults_named
+from attnbench.errors import StorageError, UserError, storage_faults_named
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -47,11 +47,7 @@ def explained_errors(debug: bool) -> Iterator[None]:
 
 def say(text: str) -> None:
     """Print a message to standard error; results alone go to standard output."""
-    try:
-        print(text, file=sys.stderr, flush=True)
-    except OSError as error:
-        if not is_storage_fault(error):  # a log on a full disk has nobody to tell, and ends no sweep
-            raise
+    print(text, file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:

@@ -2,6 +2,8 @@
 
 import resource
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -113,6 +115,26 @@ def test_a_file_that_may_not_become_so_large(results, expected):
         resource.setrlimit(resource.RLIMIT_FSIZE, (small, large))
     assert halves_in(results) == []
     assert attnbench(*words).status == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which is always full")
+def test_a_log_on_a_full_disk_ends_no_sweep(results, expected):
+    command = [
+        sys.executable,
+        "-m",
+        "attnbench",
+        *SWEEP,
+        results,
+        "--executor",
+        "processes",
+        "--workers",
+        "1",
+    ]
+    with Path("/dev/full").open("w") as log:
+        status = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=log, check=False).returncode
+    assert status == 0
+    carry_on(results, expected)
 
 
 @pytest.mark.parametrize("words", [TWO_RUNS, TRAIN], ids=lambda words: words[0])
