@@ -154,7 +154,7 @@ def _second_sweep(round_: Round) -> int | None:
 
 PROCESS_FAULTS = [
     Fault("SIGKILL of the parent", _kill(_parent, ends_command=True)),
-    Fault("SIGKILL of a worker", _kill(_a_worker, ends_command=False)),
+    Fault("SIGKILL of a worker", _kill(_a_worker, ends_command=False), lets_finish=True),
     Fault("SIGKILL of parent and a worker", _kill(_parent_and_worker, ends_command=True)),
     Fault("SIGKILL of all processes", _kill(_everybody, ends_command=True)),
     Fault("SIGKILL between two runs", _kill_between_runs),

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from attnbench.runs.store import RunStore
 PATIENCE_SECONDS = 240.0
 LEAVING_SECONDS = 60.0
 MOST_COMMANDS_TO_FINISH = 3
+MOST_SAVES = 40  # of about 200 in a whole sweep
+SAVES_SECONDS = 15.0
 RETRIES = "--retry-failed"
 
 
@@ -101,12 +104,34 @@ class Round:
         return self.type_command()
 
     def await_moment(self, command: Command) -> None:
-        """Let a random time pass: mostly some seconds after the first run was taken up, sometimes sooner."""
+        """Let a random time pass: mostly a number of checkpoints after the first run was taken up, sometimes less.
+
+        Checkpoints and not seconds, so that a slow machine has as much to lose as a fast one.
+        """
         if self.choice.random() < 0.15:
             self.let_pass(command, self.choice.uniform(0, 2.5))
             return
         self.await_work(command)
-        self.let_pass(command, self.choice.uniform(0, 3.5))
+        self._await_saves(command, self.choice.randint(0, MOST_SAVES))
+        self.let_pass(command, self.choice.uniform(0, 0.2))
+
+    def _await_saves(self, command: Command, count: int) -> None:
+        """Wait until so many checkpoints have been written; what is written between two looks counts once."""
+        seen = self._saves()
+        end = time.monotonic() + SAVES_SECONDS
+        while count > 0 and command.is_running and time.monotonic() < end:
+            self.let_pass(command, 0.01)
+            now = self._saves()
+            count -= len(now - seen)
+            seen = now
+
+    def _saves(self) -> set[tuple[str, int]]:
+        """Return when the checkpoint of every run was written, in nanoseconds."""
+        found = set()
+        for run in self.runs:
+            with suppress(FileNotFoundError):
+                found.add((run.run_id, run.checkpoint_file.stat().st_mtime_ns))
+        return found
 
     def await_work(self, command: Command) -> None:
         """Wait until a run of the sweep is being worked on."""
