@@ -5,10 +5,11 @@ import torch
 from torch import Tensor
 
 from attnbench.models.contexts import additive
-from attnbench.models.contexts.additive import additive_scores, read_step, stepped_memory
+from attnbench.models.contexts.additive import additive_scores
+from attnbench.models.contexts.additive_steps import SteppedMemory, read_steps, stepped_memory
 from tests.models.reading import random
 
-QUERIES, KEYS, VALUES, SCORE = ((5, 3, 4), (5, 6, 4), (5, 6, 4), (4,))
+QUERIES, KEYS, VALUES, PROJECTION, SCORE = ((5, 3, 4), (5, 6, 4), (5, 6, 4), (4, 4), (4,))
 MASK = torch.arange(6) < torch.tensor([[6], [1], [3], [6], [2]])
 
 
@@ -22,7 +23,7 @@ def _portion(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 def inputs() -> list[Tensor]:
     return [
         random(*shape, seed=seed).requires_grad_()
-        for seed, shape in enumerate((QUERIES, KEYS, VALUES, SCORE))
+        for seed, shape in enumerate((QUERIES, KEYS, VALUES, PROJECTION, SCORE))
     ]
 
 
@@ -34,19 +35,28 @@ def gradients(result: Tensor, of: list[Tensor]) -> tuple[Tensor, ...]:
     return torch.autograd.grad((result * random(*result.shape, seed=9)).sum(), of, retain_graph=True)
 
 
-def read_in_steps(queries: Tensor, keys: Tensor, values: Tensor, score: Tensor) -> Tensor:
-    """Each step's query hangs on the context before, as in a decoder."""
-    memory, context, contexts = stepped_memory(keys, values, MASK), queries[:, :1], []
+def memory_of(source: list[Tensor]) -> SteppedMemory:
+    keys, values, projection, score = source
+    return stepped_memory(keys, values, MASK, projection, score)
+
+
+def read_in_steps(states: Tensor, keys: Tensor, values: Tensor, projection: Tensor, score: Tensor) -> Tensor:
+    """Each step's state hangs on the context before, as in a decoder."""
+    memory, context = stepped_memory(keys, values, MASK, projection, score), states[:, :1]
+    contexts = []
     for step in range(3):
-        context, weights = read_step(queries[:, step : step + 1] + context, score, memory)
+        context, weights = read_steps(states[:, step : step + 1] + context, memory)
         contexts += [context, weights]
     return torch.cat(contexts, dim=2)
 
 
-def written_out_in_steps(queries: Tensor, keys: Tensor, values: Tensor, score: Tensor) -> Tensor:
-    context, contexts = queries[:, :1], []
+def written_out_in_steps(
+    states: Tensor, keys: Tensor, values: Tensor, projection: Tensor, score: Tensor
+) -> Tensor:
+    context, contexts = states[:, :1], []
     for step in range(3):
-        scores = written_out(queries[:, step : step + 1] + context, keys, score)
+        query = (states[:, step : step + 1] + context) @ projection.t()
+        scores = written_out(query, keys, score)
         weights = torch.softmax(scores.masked_fill(~MASK.unsqueeze(1), float("-inf")), dim=2)
         context = weights @ values
         contexts += [context, weights]
@@ -54,7 +64,7 @@ def written_out_in_steps(queries: Tensor, keys: Tensor, values: Tensor, score: T
 
 
 def test_scores_and_their_gradients_are_those_of_the_formula() -> None:
-    queries, keys, _, score = inputs()
+    queries, keys, _, _, score = inputs()
     found, expected = additive_scores(queries, keys, score), written_out(queries, keys, score)
     torch.testing.assert_close(found, expected)
     of = [queries, keys, score]
@@ -75,14 +85,40 @@ def test_running_backward_again_adds_nothing_to_what_was_gathered_before() -> No
 
 
 def test_a_step_that_the_loss_does_not_hang_on_leaves_no_gradient() -> None:
-    of = inputs()
-    first, _ = read_step(of[0][:, :1], of[3], memory := stepped_memory(of[1], of[2], MASK))
-    read_step(of[0][:, 1:2], of[3], memory)
-    again, _ = read_step(of[0][:, :1], of[3], stepped_memory(of[1], of[2], MASK))
-    torch.testing.assert_close(gradients(first, of[1:3]), gradients(again, of[1:3]), rtol=0, atol=0)
+    states, *source = inputs()
+    first, _ = read_steps(states[:, :1], memory := memory_of(source))
+    read_steps(states[:, 1:2], memory)
+    again, _ = read_steps(states[:, :1], memory_of(source))
+    torch.testing.assert_close(gradients(first, source), gradients(again, source), rtol=0, atol=0)
+
+
+def test_a_loss_that_hangs_on_the_weights_alone_is_differentiated() -> None:
+    states, *source = inputs()
+    keys, _, projection, score = source
+    _, found = read_steps(states, memory_of(source))
+    scores = written_out(states @ projection.t(), keys, score)
+    expected = torch.softmax(scores.masked_fill(~MASK.unsqueeze(1), float("-inf")), dim=2)
+    of = [states, keys, projection, score]
+    torch.testing.assert_close(gradients(found, of), gradients(expected, of))
+
+
+def test_states_read_at_once_are_read_one_after_the_other() -> None:
+    states, *source = inputs()
+    found, memory = read_steps(states, memory_of(source)), memory_of(source)
+    one_by_one = [read_steps(state, memory) for state in states.split(1, dim=1)]
+    for together, alone in zip(found, zip(*one_by_one, strict=True), strict=True):
+        torch.testing.assert_close(together, torch.cat(alone, dim=1), rtol=0, atol=0)
 
 
 def test_half_precision_is_read_in_single() -> None:
-    queries, keys, values, score = (each.detach().to(torch.bfloat16) for each in inputs())
-    context, weights = read_step(queries, score, stepped_memory(keys, values, MASK))
+    states, *source = (each.detach().to(torch.bfloat16) for each in inputs())
+    context, weights = read_steps(states, memory_of(source))
     assert (context.dtype, weights.dtype) == (torch.float32, torch.float32)
+
+
+def test_autocast_leaves_single_precision_as_it_is() -> None:
+    states, *source = (each.detach().float() for each in inputs())
+    expected, _ = read_steps(states, memory_of(source))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, _ = read_steps(states, memory_of(source))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from attnbench.models.contexts.additive import SteppedMemory, read_step, stepped_memory
+from attnbench.models.contexts.additive_steps import SteppedMemory, read_steps, stepped_memory
 from attnbench.models.contexts.base import Context
 from attnbench.models.memory import EncoderOutput, Memory
 from attnbench.models.recurrent_arm import RecurrentArm
@@ -30,13 +30,16 @@ class Bahdanau(Context):
         self.score = nn.Linear(hidden_size, 1, bias=False)
 
     def prepare(self, encoded: EncoderOutput) -> Memory:
-        return stepped_memory(self.key_projection(encoded.states), encoded.states, encoded.mask)
+        keys = self.key_projection(encoded.states)
+        return stepped_memory(
+            keys, encoded.states, encoded.mask, self.query_projection.weight, self.score.weight[0]
+        )
 
     def read(
         self, query: Tensor, memory: Memory, first_position: int = 0, wants_weights: bool = True
     ) -> tuple[Tensor, Tensor]:
         assert isinstance(memory, SteppedMemory)
-        return read_step(self.query_projection(query), self.score.weight[0], memory)
+        return read_steps(query, memory)
 
 
 @dataclass(frozen=True, kw_only=True)
