@@ -179,6 +179,7 @@ def test_a_refused_submission_is_told_in_the_words_of_sbatch_and_leaves_no_recor
     with pytest.raises(UserError, match=r"sbatch refused: .*Job violates accounting policy"):
         submit(folders)
     assert book.records() == []
+    assert list(book.logs_folder.iterdir()) == []
     assert capfd.readouterr().err == ""
 
 

@@ -12,6 +12,7 @@ from attnbench.sweeps.executors.slurm_commands import SlurmError, ask
 from attnbench.sweeps.executors.slurm_job import Pack
 
 ARRAY_SIZE = 1000
+UUID_LETTERS = 32
 
 
 def largest_array() -> int:
@@ -35,10 +36,21 @@ def submit_array(jobs: Sequence[Pack], folder: Path, requeues: int, parameters: 
 
     executor = submitit.SlurmExecutor(folder, max_num_timeout=requeues)
     executor.update_parameters(**parameters)
+    loose_before = _loose_files(folder)
     try:
         # submitit prints the words of sbatch by itself; they are in the error too.
         with storage_faults_named(folder), contextlib.redirect_stderr(io.StringIO()), executor.batch():
             submitted = [executor.submit(job) for job in jobs]
     except (FailedJobError, FailedSubmissionError) as error:
         raise SlurmError(f"sbatch refused: {error}") from error
+    finally:
+        # What was refused may be submitted every minute from now on, and has a file for each job.
+        for path in _loose_files(folder) - loose_before:
+            path.unlink(missing_ok=True)
     return str(submitted[0].job_id).partition("_")[0]
+
+
+def _loose_files(folder: Path) -> set[Path]:
+    """Return what submitit wrote down for jobs that have no number yet; files of jobs bear theirs."""
+    pickles = [path for path in folder.glob("*.pkl") if len(path.stem) == UUID_LETTERS]
+    return {*pickles, *(path for path in folder.glob(".submission_file_*.sh") if not path.is_symlink())}
