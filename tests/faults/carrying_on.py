@@ -13,7 +13,7 @@ FOLDER = "quick-reverse"
 TWO_RUNS = ("sweep", *TINY, "--models", "fixed", "--lengths", "2,3", "--seeds", "1", "--executor", "inline")
 # Long enough to be met in the middle: a second or two.
 LONG = (
-    "training.steps=400",
+    "training.steps=240",
     "training.evaluate_every=20",
     "training.patience=1000",
     "training.solved_accuracy=1",

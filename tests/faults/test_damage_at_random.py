@@ -96,6 +96,7 @@ def test_a_damaged_file_of_a_finished_run(finished_once, results, expected, name
     check_a_damaged_run(finished_once, results, expected, name, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in OF_A_RUN if name != "status.json"])
 def test_a_damaged_file_of_an_unfinished_run(unfinished_once, results, expected, name):
     check_a_damaged_run(unfinished_once, results, expected, name, 0)
