@@ -49,15 +49,20 @@ class _Scores(torch.autograd.Function):
             match = _match(queries[rows], keys[rows])
             of_weights += weighted_sum(gradient[rows], match)
             squares = match.mul_(match).mul_(gradient[rows].unsqueeze(3))
-            over_source[rows], over_target[rows] = squares.sum(dim=2), squares.sum(dim=1)
+            over_source[rows], over_target[rows] = squares.sum(dim=2), _over_target(squares)
         of_queries = gradient.sum(dim=2).unsqueeze(2).sub(over_source).mul_(weights)
-        of_keys = gradient.sum(dim=1).unsqueeze(2).sub(over_target).mul_(weights)
+        of_keys = torch.sub(_over_target(gradient).unsqueeze(2), over_target, out=over_target).mul_(weights)
         return of_queries, of_keys, of_weights
 
 
 def _match(queries: Tensor, keys: Tensor) -> Tensor:
     """Return tanh(q_i + k_j); (batch, target_len, source_len, hidden)."""
     return (queries.unsqueeze(2) + keys.unsqueeze(1)).tanh_()
+
+
+def _over_target(numbers: Tensor) -> Tensor:
+    """Sum over the target; over a single word that is nothing but a view."""
+    return numbers.squeeze(1) if numbers.shape[1] == 1 else numbers.sum(dim=1)
 
 
 def weighted_sum(of_scores: Tensor, match: Tensor) -> Tensor:
