@@ -80,13 +80,14 @@ def job_of(process: int) -> str:
 def kill_hard(process: int, *, with_daemons: bool) -> None:
     """Kill all processes of a job, its script and the process given among them, and the daemon of each if so asked."""
     marks = {name: variables_of(process)[name] for name in ("SLURM_CONF", "SLURM_JOB_ID")}
-    doomed = {process, parent_of(process)}
+    processes, daemons = {process}, {parent_of(process)}
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if marks.items() <= variables_of(int(path.name)).items():
-                doomed |= {int(path.name), *([parent_of(int(path.name))] if with_daemons else [])}
-    for each in doomed - {INIT}:
-        with contextlib.suppress(ProcessLookupError):  # with one of them others end
+                processes.add(int(path.name))
+                daemons |= {parent_of(int(path.name))} if with_daemons else set()
+    for each in [*daemons - processes - {INIT}, *processes]:  # a daemon that lived on would tell of their end
+        with contextlib.suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
 
 
