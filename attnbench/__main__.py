@@ -1,6 +1,31 @@
-"""`python -m attnbench` is the same program as `attnbench`."""
+"""The program, as `attnbench` and as `python -m attnbench`: it can be interrupted from its first moment on."""
 
-from attnbench.cli.main import main
+import os
+import signal
+from contextlib import suppress
+from typing import NoReturn
+
+STANDARD_ERROR = 2
+SHOW_CURSOR = b"\x1b[?25h"  # the progress bars hide it
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    """End at once: an exception would be swallowed where torch imports numpy, and the program would go on."""
+    with suppress(OSError):
+        if os.isatty(STANDARD_ERROR):
+            os.write(STANDARD_ERROR, SHOW_CURSOR)
+    os._exit(128 + number)
+
+
+def main() -> None:
+    """Run the program; 130 after Ctrl-C and 143 after SIGTERM, wherever they come."""
+    signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGTERM, _leave)
+    # Only now: what the commands import takes long enough for a Ctrl-C to come in between.
+    from attnbench.cli.main import run
+
+    run()
+
 
 if __name__ == "__main__":
     main()

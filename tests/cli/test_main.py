@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 import tomllib
@@ -25,7 +26,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 HELP = """
 import sys
-from attnbench.cli.main import main
+from attnbench.__main__ import main
 for words in {lines}:
     sys.argv = ["attnbench", *words, "--help"]
     try:
@@ -71,3 +72,17 @@ def test_a_usage_error_exits_2_with_a_few_lines(words):
 def test_the_version_is_the_projects():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert package.__version__ == project["version"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_commands_are_being_imported_ends_without_a_traceback(number):
+    code = (
+        "import os, sys, signal; import attnbench.__main__ as program\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == 'typer': os.kill(os.getpid(), {int(number)})\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "program.main()"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (finished.returncode, finished.stdout, finished.stderr) == (128 + number, "", "")

@@ -85,7 +85,7 @@ def test_checkpoints_may_be_gone(swept):
 
 def test_plot_loads_no_torch(swept):
     code = (
-        "import sys; from attnbench.cli.main import main\n"
+        "import sys; from attnbench.__main__ import main\n"
         f"sys.argv = ['attnbench', 'plot', {str(swept)!r}]\n"
         "try:\n    main()\n"
         "except SystemExit as leaving:\n    print('status', leaving.code, 'torch' in sys.modules)"
