@@ -9,6 +9,7 @@ from pathlib import Path
 _ROOM = "Make room there"
 _LEAVE = "Make it writable again"
 _REACH = "See that its disk or its server is there and sound"
+_LOCK = "Choose results on a file system whose files can be locked (flock)"
 _REMEDIES = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -20,6 +21,9 @@ _REMEDIES = {
     errno.ESTALE: _REACH,
     errno.ENOTCONN: _REACH,
     errno.ETIMEDOUT: _REACH,
+    errno.ENOLCK: _LOCK,
+    errno.ENOSYS: _LOCK,
+    errno.EOPNOTSUPP: _LOCK,
 }
 """What the operating system says where the disk is at fault, and not the file or the work."""
 

@@ -26,11 +26,12 @@ def claimed(path: Path) -> Iterator[None]:
 
     Raises:
         ClaimedError: when another process holds it.
-        StorageError: when the disk does not take it.
+        StorageError: when the disk does not take it, or has no locks.
     """
     with _opened(path) as file:
         try:
-            _lock_at_once(file)
+            with storage_faults_named(path):
+                _lock_at_once(file)
         except BlockingIOError as error:
             raise ClaimedError(f"{path} is held by another process") from error
         _write_holder(file, path)

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -5,7 +7,8 @@ import sys
 
 import pytest
 
-from attnbench.runs.claim import ClaimedError, claimed, is_claimed
+from attnbench.errors import StorageError
+from attnbench.runs.claim import ClaimedError, claimed, held_in_turn, is_claimed
 
 HOLD = """
 import sys, time
@@ -75,3 +78,19 @@ def test_what_a_former_holder_wrote_is_replaced(path):
     path.write_text("x" * 1000)
     with claimed(path):
         assert json.loads(path.read_text())["process"] == os.getpid()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named_with_what_to_do(path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    path.touch()
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for ask in (
+        lambda: claimed(path).__enter__(),
+        lambda: held_in_turn(path).__enter__(),
+        lambda: is_claimed(path),
+    ):
+        with pytest.raises(StorageError, match="Choose results on a file system whose files can be locked"):
+            ask()
