@@ -142,8 +142,8 @@ def test_workers_that_cannot_even_begin_fail_their_runs(tmp_path, monkeypatch):
     assert outcome.error == "its worker died with status 1, 2 times"
 
 
-def test_ctrl_c_does_not_reach_a_worker_that_is_only_starting():
-    with processes._ctrl_c_held_back():
+def test_what_is_meant_for_the_sweep_does_not_reach_a_worker_that_is_only_starting():
+    with processes._signals_held_back():
         asked = subprocess.run(
             [sys.executable, "-c", "import signal; print(signal.pthread_sigmask(signal.SIG_BLOCK, []))"],
             capture_output=True,
@@ -151,6 +151,7 @@ def test_ctrl_c_does_not_reach_a_worker_that_is_only_starting():
             check=True,
         )
     assert "SIGINT" in asked.stdout
+    assert "SIGUSR2" in asked.stdout
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 

@@ -9,8 +9,8 @@ import pytest
 from attnbench.config.composition import Configuration
 from attnbench.errors import UserError
 from attnbench.runs.folder import Outcome, RunFolder
-from attnbench.sweeps.events import Note, RunEnded
-from attnbench.sweeps.executors import slurm_records, slurm_sight
+from attnbench.sweeps.events import Note, RunEnded, RunProgressed
+from attnbench.sweeps.executors import slurm_job, slurm_records, slurm_sight
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.executors.slurm_job import Pack
 from attnbench.sweeps.executors.slurm_records import new_record
@@ -256,28 +256,35 @@ def submitit_handler():
         signal.signal(number, handler)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("side_by_side", [1, 2])
 @pytest.mark.parametrize(("number", "requeued"), [(signal.SIGUSR2, [signal.SIGUSR2]), (signal.SIGTERM, [])])
-def test_a_warned_job_saves_its_run_before_it_is_requeued(
-    tmp_path, monkeypatch, submitit_handler, number, requeued
+def test_a_warned_job_saves_its_runs_before_it_is_requeued(
+    tmp_path, monkeypatch, submitit_handler, number, requeued, side_by_side
 ):
-    folder = prepared(tmp_path / "runs", ENDLESS)
+    running = [prepared(tmp_path / "runs", replace(ENDLESS, seed=seed)) for seed in range(side_by_side)]
     later = prepared(tmp_path / "runs", tiny_spec())
-    monkeypatch.setattr(
-        "attnbench.sweeps.executors.slurm_job._log", lambda event: _signal_on_progress(event, number)
-    )
-    Pack((str(folder.path), str(later.path)), "cpu", None)()
-    assert (folder.state, later.state) == ("interrupted", "waiting")
+    in_progress: set[str] = set()
+
+    def warn_once_all_are_in_progress(event):
+        if isinstance(event, RunProgressed):
+            in_progress.add(event.run_id)
+            if len(in_progress) == side_by_side:
+                os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(slurm_job, "_log", warn_once_all_are_in_progress)
+    Pack(tuple(str(folder.path) for folder in (*running, later)), "cpu", None, side_by_side)()
+    assert [folder.state for folder in running] == ["interrupted"] * side_by_side
+    assert later.state == "waiting"
     assert submitit_handler == requeued
 
 
-def _signal_on_progress(event, number):
-    if type(event).__name__ == "RunProgressed":
-        os.kill(os.getpid(), number)
-
-
-def test_a_pack_makes_its_runs_and_outlives_a_pickle(tmp_path, submitit_handler):
+@pytest.mark.slow
+@pytest.mark.parametrize("side_by_side", [1, 2])
+def test_a_pack_makes_its_runs_and_outlives_a_pickle(tmp_path, submitit_handler, side_by_side):
     folders = [prepared(tmp_path / "runs", tiny_spec(f"seed={seed}")) for seed in (0, 1)]
-    pack = pickle.loads(pickle.dumps(Pack(tuple(str(folder.path) for folder in folders), "cpu", None)))
+    paths = tuple(str(folder.path) for folder in folders)
+    pack = pickle.loads(pickle.dumps(Pack(paths, "cpu", None, side_by_side)))
     pack()
     assert [RunFolder(folder.path).state for folder in folders] == ["done", "done"]
     assert submitit_handler == []

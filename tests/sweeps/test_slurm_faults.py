@@ -210,10 +210,12 @@ def test_a_warning_that_would_come_before_the_job_is_refused(fake, tmp_path):
         replace(EXECUTOR, time_minutes=1).check(tmp_path)
 
 
-def test_a_job_comes_back_to_a_run_that_another_process_is_at(tmp_path, monkeypatch):
+@pytest.mark.slow
+@pytest.mark.parametrize("side_by_side", [1, 2])
+def test_a_job_comes_back_to_a_run_that_another_process_is_at(tmp_path, monkeypatch, side_by_side):
     monkeypatch.setattr(slurm_job, "CLAIMED_SECONDS", 0.01)
     claimed, free = (prepared(tmp_path / "runs", tiny_spec(f"seed={seed}")) for seed in (0, 1))
-    pack = Pack((str(claimed.path), str(free.path)), "cpu", None)
+    pack = Pack((str(claimed.path), str(free.path)), "cpu", None, side_by_side)
     with claimed.claim():
         worker = threading.Thread(target=pack._execute, args=(StopSignal(),))
         worker.start()

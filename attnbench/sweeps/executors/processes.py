@@ -95,7 +95,7 @@ class ProcessSubmission(Submission):
 
     def _start(self, number: int) -> Worker:
         environment = self.environments[number % len(self.environments)]
-        with _ctrl_c_held_back():
+        with _signals_held_back():
             process = subprocess.Popen(
                 # -P: a file of the working folder, such as copy.py, must not stand in for a module.
                 [sys.executable, "-P", "-m", "attnbench.sweeps.worker"],
@@ -172,9 +172,12 @@ class ProcessSubmission(Submission):
 
 
 @contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """Let a process that is started here inherit that Ctrl-C is blocked: it may come before it can say so itself."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _signals_held_back() -> Iterator[None]:
+    """Let a process that is started here inherit that Ctrl-C and a cluster's warning are blocked.
+
+    They are meant for us, and may come before it can say so itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGUSR2})
     try:
         yield
     finally:

@@ -38,7 +38,8 @@ class Slurm(Executor):
         time_minutes: limit of one job.
         memory_gb: of one job.
         jobs_at_once: how many of one array; an array holds a thousand jobs.
-        runs_per_job: made one after the other.
+        cpus: of one job, and how many of its runs are made side by side.
+        runs_per_job: one after the other, where there is one core.
         setup: lines of bash before the runs.
         requeues: how often a job may go on after its time limit; after preemption it always may.
         save_seconds: from the warning to the limit.
@@ -146,7 +147,10 @@ class Slurm(Executor):
         record = new_record([[folder.run_id for folder in pack] for pack in packs])
         book.write(record)
         trusted = str(order.trusted_folder) if order.trusted_folder else None
-        jobs = [Pack(tuple(str(folder.path) for folder in pack), order.device, trusted) for pack in packs]
+        jobs = [
+            Pack(tuple(str(folder.path) for folder in pack), order.device, trusted, self.cpus)
+            for pack in packs
+        ]
         try:
             job_id = submit_array(jobs, book.logs_folder, self.requeues, self._parameters(record.name))
         except BaseException as error:

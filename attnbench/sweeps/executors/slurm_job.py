@@ -1,4 +1,4 @@
-"""What one job of the cluster does: a few runs, one after the other."""
+"""What one job of the cluster does: a few runs, in turn or side by side."""
 
 import signal
 import time
@@ -57,11 +57,13 @@ class Pack:
         run_folders: absolute paths.
         device: "auto", "cpu", "cuda" or "mps".
         trusted_folder: where classes may come from besides attnbench.
+        side_by_side: how many at once.
     """
 
     run_folders: tuple[str, ...]
     device: str
     trusted_folder: str | None
+    side_by_side: int = 1
 
     def __call__(self) -> None:
         """Make the runs; those that are done already take no time."""
@@ -92,16 +94,37 @@ class Pack:
         order = WorkOrder(self.device, trusted_folder)
         left = [RunFolder(Path(path)) for path in self.run_folders]
         while left and not stop():
-            before, left = left, [folder for folder in left if not _is_over(folder, order, stop)]
+            before = left
+            if self.side_by_side > 1:
+                left = self._make_beside(left, order, stop)
+            else:
+                left = [folder for folder in left if not _is_over(folder, order, stop)]
             if left == before and not stop():
                 time.sleep(CLAIMED_SECONDS)
+
+    def _make_beside(
+        self, folders: "list[RunFolder]", order: "WorkOrder", stop: StopSignal
+    ) -> "list[RunFolder]":
+        """Make the runs in processes of their own; return those that another process is at."""
+        from attnbench.runs.claim import is_claimed
+        from attnbench.sweeps.executors.processes import Processes
+
+        free = [folder.path for folder in folders if not is_claimed(folder.claim_file)]
+        if free:
+            executor = Processes(workers=self.side_by_side, workers_per_gpu=self.side_by_side)
+            executor.submit(free, order).wait(_log, stop)
+        return [folder for folder in folders if not _has_ended(folder)]
 
     def _is_unfinished(self) -> bool:
         from pathlib import Path
 
         from attnbench.runs.folder import RunFolder
 
-        return any(RunFolder(Path(path)).state not in ("done", "failed") for path in self.run_folders)
+        return not all(_has_ended(RunFolder(Path(path))) for path in self.run_folders)
+
+
+def _has_ended(folder: "RunFolder") -> bool:
+    return folder.state in ("done", "failed")
 
 
 def _is_over(folder: "RunFolder", order: "WorkOrder", stop: StopSignal) -> bool:
