@@ -127,9 +127,8 @@ def survey_causes(
     """
     counts, done = CausalCounts(), 0
     generator = generator_for("inspection", "changed weights", examples.seed)
-    held_per_pair = max(
-        maps_of(run.model), run.spec.model.hidden_size
-    )  # additive scores keep as much for gradients
+    # Additive scores: the gradient of each pair.
+    held_per_pair = max(maps_of(run.model), run.spec.model.hidden_size)
     for _, batch in examples.batches():
         for portion in portions(batch, held_per_pair, COPIES * _vocabulary_size(run)):
             answers = _thinned(answer_freely(run.model, run.spec.task, portion), most_positions, generator)
