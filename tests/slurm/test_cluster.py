@@ -85,14 +85,16 @@ def test_a_job_that_is_warned_saves_is_requeued_and_goes_on_from_there(results):
     assert max(steps) > 500
 
 
-def test_a_preempted_job_saves_and_waits_for_its_turn(results):
+def test_runs_side_by_side_in_a_preempted_job_save_and_wait_for_their_turn(results):
     folder = results / "quick-reverse"
-    assert sweep(results, "--no-wait", *ONE_RUN, *ENDLESS, "executor.cpus=4").status == 0
-    (run,) = (RunFolder(path) for path in run_folders(folder))
-    until(run.checkpoint_file.exists)
+    assert sweep(results, "--no-wait", "--lengths", "3", *ENDLESS, "executor.cpus=4").status == 0
+    runs = [RunFolder(path) for path in run_folders(folder)]
+    assert len(runs) == 2
+    # Neither run ends: where both have saved, both are under way at once.
+    until(lambda: all(run.checkpoint_file.exists() for run in runs))
     slurm("sbatch", "--partition=urgent", "--cpus-per-task=4", "--output=/dev/null", "--wrap=sleep 600")
-    until(lambda: states(folder) == {"pending": 1})
-    assert run.state == "interrupted"
+    until(lambda: states(folder) == {"pending": 2})
+    assert [run.state for run in runs] == ["interrupted"] * 2
 
 
 def test_the_words_of_sbatch_are_shown_and_nothing_is_written(results):
