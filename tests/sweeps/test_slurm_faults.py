@@ -87,7 +87,7 @@ def test_where_the_cluster_tells_no_limit_an_array_holds_a_thousand_jobs(fake):
 
 def test_arrays_beyond_a_limit_are_submitted_when_there_is_room(fake, folders, book):
     fake.answer("scontrol", "MaxArraySize = 2")
-    fake.limit(3)
+    fake.limit(2)
     events = []
     waiting = submit(folders)
     assert (
@@ -108,6 +108,8 @@ def test_arrays_beyond_a_limit_are_submitted_when_there_is_room(fake, folders, b
     )
     assert [len(record.packs) for record in book.records()] == [2, 2, 1]
     assert notes_in(events).count("QOSMaxSubmitJobPerUserLimit") == 1
+    assert [folder.state for folder in folders] == ["done"] * 5
+    assert not waiting.is_given_up
 
 
 def test_a_sweep_whose_runs_are_refused_for_good_ends_in_the_words_of_slurm(fake, folders):

@@ -99,8 +99,9 @@ class SlurmSubmission(Submission):
             self._tell_ended(listener)
             if states is not None:
                 self._tell_started(states, listener)
-                self._care_for_refused(states, listener)
+                # In this order: what was refused and is taken now has no state in what Slurm said before.
                 self._care_for_lost(states, listener)
+                self._care_for_refused(states, listener)
             if self.left:
                 time.sleep(POLL_SECONDS)
         if self.left and should_stop():
