@@ -17,6 +17,7 @@ from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.longer import FoundBreakdown, longer_runs
 from attnbench.sweeps.planned import PlannedRun
+from attnbench.sweeps.retries import forget_failures
 from attnbench.sweeps.sweep import missing, prepare, run_to_the_end
 from attnbench.sweeps.tuning import (
     TUNING_COLUMNS,
@@ -66,6 +67,8 @@ class Stages:
     def _execute(self, runs: Sequence[PlannedRun]) -> list[RunFolder]:
         folders = prepare(self.store, runs, _say_note, self.order.trusted_folder)
         left = missing(folders, self.retries_failed)
+        if self.retries_failed:
+            forget_failures(left)
         if not self.waits:
             self._hand_over(left)
             return folders

@@ -14,6 +14,7 @@ from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.executors.inline import Inline
 from attnbench.sweeps.planned import PlannedRun
+from attnbench.sweeps.retries import forget_failures
 from attnbench.sweeps.sweep import missing, prepare, result_of, run_to_the_end
 from attnbench.training.device import check_precision, resolve_device
 
@@ -43,6 +44,8 @@ def train_run(
     store.clear_halves()
     with stop_on_signals() as stop, TrainProgress() as progress, refusal.noted():
         left = missing(prepare(store, [planned], progress.listen, trusted_folder), retry_failed)
+        if retry_failed:
+            forget_failures(left)
         if left:
             _announce(request, store.folder(request.spec.run_id), str(device))
             run_to_the_end(left, Inline(), order, progress.listen, stop)

@@ -57,7 +57,8 @@ class Execution:
 def execute(folder: RunFolder, execution: Execution) -> Outcome:
     """Train the run, or go on where it stopped, then evaluate it at every requested length.
 
-    Whatever goes wrong inside the run ends in its status.json, so that the others can go on.
+    Whatever goes wrong inside the run ends in its status.json, so that the others can go on. A run that has ended is
+    left as it is, also where it has failed: another sweep, or an earlier turn of this job, was at it.
 
     Raises:
         InterruptedRunError: when asked to stop; the run is saved and goes on another time.
@@ -68,7 +69,7 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
         folder.clear_halves()
         folder.forget_read()
         outcome = folder.read_outcome()
-        if folder.state == "done" and outcome is not None:
+        if outcome is not None and folder.state in ("done", "failed"):
             return outcome
         started = time.perf_counter()
         try:

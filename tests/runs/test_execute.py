@@ -8,7 +8,7 @@ from attnbench.errors import InterruptedRunError
 from attnbench.runs.claim import ClaimedError
 from attnbench.runs.columns import METRICS_COLUMNS
 from attnbench.runs.execute import Execution, execute
-from attnbench.runs.folder import RunFolder
+from attnbench.runs.folder import Outcome, RunFolder
 from tests.commands import rows_of, without_times
 from tests.runs.tiny_runs import executed, finish, prepared, text_spec, tiny_spec
 
@@ -203,6 +203,14 @@ def test_a_loss_that_is_not_finite_fails_the_run_and_is_explained(tmp_path):
     assert not folder.metrics_file.exists()
 
 
+def test_a_run_that_another_sweep_found_failing_is_not_made_again(tmp_path):
+    folder = prepared(tmp_path, tiny_spec())
+    folder.write_outcome(Outcome(folder.run_id, "failed", error="the reason"))
+    outcome = finish(folder)
+    assert (outcome.state, outcome.error) == ("failed", "the reason")
+    assert not folder.checkpoint_file.exists()
+
+
 def test_an_error_inside_a_run_ends_in_its_status(tmp_path, monkeypatch):
     def fail(*_):
         raise KeyError
@@ -212,6 +220,7 @@ def test_an_error_inside_a_run_ends_in_its_status(tmp_path, monkeypatch):
     assert finish(folder).error == "KeyError"
     assert "Traceback" in folder.error_file.read_text()
     monkeypatch.undo()
+    folder.unfinish()
     assert finish(folder).state == "done"
     assert not folder.error_file.exists()
 

@@ -8,7 +8,7 @@ import pytest
 
 from attnbench.config.composition import Configuration
 from attnbench.errors import UserError
-from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.folder import RunFolder
 from attnbench.sweeps.events import Note, RunEnded, RunProgressed
 from attnbench.sweeps.executors import slurm_job, slurm_records, slurm_sight
 from attnbench.sweeps.executors.base import WorkOrder
@@ -166,12 +166,6 @@ def test_a_silent_slurm_is_waited_for(fake, folders):
     notes = [event.text for event in events if isinstance(event, Note)]
     assert sum("Unable to contact slurm controller" in note for note in notes) == 1
     assert fake.submissions == 1
-
-
-def test_a_failed_run_that_is_repeated_does_not_count_as_ended(fake, folders):
-    folders[0].write_outcome(Outcome(folders[0].run_id, "failed", error="the reason"))
-    submit(folders[:1])
-    assert folders[0].state == "waiting"
 
 
 def test_a_refused_submission_is_told_in_the_words_of_sbatch_and_leaves_no_record(fake, folders, book, capfd):

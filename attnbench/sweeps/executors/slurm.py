@@ -143,7 +143,6 @@ class Slurm(Executor):
         Raises:
             SlurmError: in the words of sbatch; a SilentSlurmError where Slurm does not answer at all.
         """
-        _forget_failures(packs)
         record = new_record([[folder.run_id for folder in pack] for pack in packs])
         book.write(record)
         trusted = str(order.trusted_folder) if order.trusted_folder else None
@@ -173,11 +172,3 @@ class Slurm(Executor):
             # Since 22.05 srun no longer takes the number of cores over from sbatch.
             "srun_args": [f"--cpus-per-task={self.cpus}"],
         }
-
-
-def _forget_failures(packs: Sequence[Sequence[RunFolder]]) -> None:
-    """Take failed runs, which are to be repeated, for unfinished: what they left is not the end of that."""
-    for folder in (folder for pack in packs for folder in pack):
-        outcome = folder.read_outcome()
-        if outcome is not None and outcome.state == "failed":
-            folder.unfinish()

@@ -1,0 +1,26 @@
+from attnbench.runs.folder import Outcome
+from attnbench.sweeps.retries import forget_failures
+from tests.runs.tiny_runs import executed, prepared, tiny_spec
+
+
+def failing(runs, *overrides):
+    folder = prepared(runs, tiny_spec(*overrides))
+    folder.write_outcome(Outcome(folder.run_id, "failed", error="the reason"))
+    return folder
+
+
+def test_failed_runs_become_unfinished_and_others_stay_as_they_are(tmp_path):
+    failed, done, waiting = (
+        failing(tmp_path),
+        executed(tmp_path, tiny_spec("seed=1")),
+        prepared(tmp_path, tiny_spec("seed=2")),
+    )
+    forget_failures([failed, done, waiting])
+    assert [folder.state for folder in (failed, done, waiting)] == ["waiting", "done", "waiting"]
+
+
+def test_a_run_that_another_process_repeats_is_left_to_it(tmp_path):
+    failed = failing(tmp_path)
+    with failed.claim():
+        forget_failures([failed])
+    assert failed.state == "failed"
