@@ -64,6 +64,15 @@ def test_a_worker_that_dies_as_it_is_given_a_run_is_replaced_once_and_named(tmp_
     )
 
 
+def test_a_run_that_another_sweep_took_from_a_dead_worker_does_not_count_as_failed(tmp_path, worker_that):
+    worker_that("exec 0<&-; kill -KILL $$")
+    folder = prepared(tmp_path / "runs", SPEC)
+    with folder.claim():
+        _, events = execute(tmp_path / "runs")
+    assert folder.read_outcome() is None
+    assert events[-1] == RunEnded(SPEC.run_id, None)
+
+
 def test_a_worker_that_dies_in_the_middle_of_a_word_is_a_dead_one(tmp_path, worker_that):
     worker_that("""printf '{"event": "RunProg'; kill -SEGV $$""")
     folder, events = execute(tmp_path / "runs")

@@ -1,6 +1,6 @@
 from attnbench.runs.folder import Outcome
-from attnbench.sweeps.retries import forget_failures
-from tests.runs.tiny_runs import executed, prepared, tiny_spec
+from attnbench.sweeps.retries import forget_failures, give_up
+from tests.runs.tiny_runs import executed, finish, prepared, tiny_spec
 
 
 def failing(runs, *overrides):
@@ -24,3 +24,22 @@ def test_a_run_that_another_process_repeats_is_left_to_it(tmp_path):
     with failed.claim():
         forget_failures([failed])
     assert failed.state == "failed"
+
+
+def test_a_run_that_is_given_up_has_failed(tmp_path):
+    folder = prepared(tmp_path, tiny_spec())
+    outcome = give_up(folder, "the reason")
+    assert outcome is not None
+    assert (outcome.state, outcome.error) == ("failed", "the reason")
+    assert folder.read_outcome() == outcome
+
+
+def test_a_run_that_another_took_over_has_not_failed(tmp_path):
+    folder = prepared(tmp_path, tiny_spec())
+    with folder.claim():
+        assert give_up(folder, "the reason") is None
+    assert folder.state == "waiting"
+    finish(folder)
+    outcome = give_up(folder, "the reason")
+    assert outcome is not None
+    assert (outcome.state, folder.state) == ("done", "done")

@@ -20,11 +20,12 @@ from pathlib import Path
 
 from attnbench.errors import StorageError
 from attnbench.ranges import Count
-from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.folder import RunFolder
 from attnbench.sweeps.event_lines import from_line
 from attnbench.sweeps.events import Listener, Note, RunEnded, StorageRefused
 from attnbench.sweeps.executors.allowance import suitable_workers
 from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
+from attnbench.sweeps.retries import give_up
 
 # glibc returns large blocks to the system at once, and asks for them again at the next step; keeping them takes a
 # third off a step of additive attention.
@@ -163,8 +164,7 @@ class ProcessSubmission(Submission):
             listener(Note(f"The worker of {folder.name} {cause}; the run is tried once more."))
             self.waiting.appendleft(folder)
         else:
-            outcome = Outcome(folder.name, "failed", error=f"its worker {cause}, {ATTEMPTS} times")
-            RunFolder(folder).write_outcome(outcome)
+            outcome = give_up(RunFolder(folder), f"its worker {cause}, {ATTEMPTS} times")
             listener(RunEnded(folder.name, outcome))
         if self.waiting:
             self.workers[number] = self._start(number)

@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from attnbench.errors import UserError
-from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.folder import RunFolder
 from attnbench.sweeps.events import Listener, Note, RunEnded, RunStarted
 from attnbench.sweeps.executors.base import Submission
 from attnbench.sweeps.executors.slurm_commands import SilentSlurmError, SlurmError
 from attnbench.sweeps.executors.slurm_records import JobBook, JobState
+from attnbench.sweeps.retries import give_up
 
 POLL_SECONDS = 2.0
 LOST_AFTER_SECONDS = 6.0
@@ -192,10 +193,8 @@ class SlurmSubmission(Submission):
         self.losses[run_id] = 1 if came_on else self.losses.get(run_id, 0) + 1
         if self.losses[run_id] < ATTEMPTS:
             return True
-        error = f"its job ended before it did, {ATTEMPTS} times; {self._words_of(run_id)}"
-        outcome = Outcome(run_id, "failed", error=error)
-        self.left.pop(run_id).write_outcome(outcome)
-        listener(RunEnded(run_id, outcome))
+        reason = f"its job ended before it did, {ATTEMPTS} times; {self._words_of(run_id)}"
+        listener(RunEnded(run_id, give_up(self.left.pop(run_id), reason)))
         return False
 
     def _words_of(self, run_id: str) -> str:
