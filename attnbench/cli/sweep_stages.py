@@ -91,8 +91,6 @@ class Stages:
         """Say whether the next stage can begin; where it cannot, the same command comes to it later."""
         if self.stop() or self.refusal.error is not None:
             return False
-        for folder in folders:
-            folder.forget_read()
         return not missing(folders, retry_failed=False)
 
     def tune(self) -> list[PlannedRun]:

@@ -67,7 +67,6 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
     """
     with storage_faults_named(), folder.claim():
         folder.clear_halves()
-        folder.forget_read()
         outcome = folder.read_outcome()
         if outcome is not None and folder.state in ("done", "failed"):
             return outcome

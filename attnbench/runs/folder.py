@@ -4,16 +4,17 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from attnbench.errors import DamagedFileError, is_storage_fault, storage_faults_named
+from attnbench.errors import DamagedFileError, storage_faults_named
 from attnbench.runs.checksums import fingerprint, is_unchanged, take_checksum, with_checksum
 from attnbench.runs.claim import claimed, is_claimed
 from attnbench.runs.files import clear_halves, read_whole, write_atomically, write_json
+from attnbench.runs.last_read import LastRead
 
 RunState = Literal["done", "failed", "running", "interrupted", "waiting"]
 
@@ -72,7 +73,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._last_read: tuple[tuple[int, ...], Outcome] | None = None
+        self._status = LastRead(self.status_file, self._parse_status)
+        self._requested = LastRead(self.evaluation_file, self._parse_requested)
 
     @property
     def run_id(self) -> str:
@@ -81,14 +83,14 @@ class RunFolder:
 
     def prepare(self, spec_values: Mapping[str, Any], lengths: Sequence[int]) -> None:
         """Write down what is to be trained and at which lengths it is to be evaluated, besides earlier ones."""
-        if not self.path.is_dir():
+        outcome = self.read_outcome()
+        if outcome is None and not self.path.is_dir():
             with storage_faults_named(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
-        outcome = self.read_outcome()
-        wanted = sorted({*lengths, *self.requested_lengths, *(outcome.lengths if outcome else ())})
-        if wanted != self.requested_lengths:
+        requested = self.requested_lengths
+        wanted = sorted({*lengths, *requested, *(outcome.lengths if outcome else ())})
+        if wanted != requested:
             write_json(self.evaluation_file, with_checksum({"lengths": wanted}))
-            self.forget_read()
         if self.spec_file.exists() and self.state in ("done", "running"):
             return
         text = _spec_text(spec_values)
@@ -128,12 +130,18 @@ class RunFolder:
         except OSError:
             return False
 
-    @cached_property
+    @property
     def requested_lengths(self) -> list[int]:
         """The lengths at which the run is to be evaluated; empty where nothing was asked for yet.
 
         A damaged file asks for nothing: the sweep writes it anew, while a wrong length would be evaluated for hours.
+
+        Raises:
+            StorageError: where the disk does not give it.
         """
+        return self._requested.get() or []
+
+    def _parse_requested(self) -> list[int]:
         try:
             values = dict(json.loads(read_whole(self.evaluation_file)))
             is_whole = take_checksum(values)
@@ -142,10 +150,6 @@ class RunFolder:
             return []
         is_list = isinstance(lengths, list) and all(isinstance(each, int) for each in lengths)
         return lengths if is_whole and is_list and not values else []
-
-    def forget_read(self) -> None:
-        """Read anew what another process may have written."""
-        self.__dict__.pop("requested_lengths", None)
 
     def claim(self) -> AbstractContextManager[None]:
         """Hold the run while working on it; raises ClaimedError where somebody else does."""
@@ -158,27 +162,12 @@ class RunFolder:
             StorageError: where the disk does not give it, so that nobody takes the run for damaged.
         """
         try:
-            return self._read_status()
+            return self._status.get()
         except DamagedFileError:
             return None
 
-    def _read_status(self) -> Outcome | None:
-        """Return how the run ended, None where it has not; raises DamagedFileError.
-
-        A sweep asks this of a run many times, and of thousands of runs. Who writes a status puts a new file in place
-        of the old one: what still is the same file, unchanged, was read before.
-        """
-        identity = _identity(self.status_file)
-        if identity is None:
-            return None
-        if self._last_read is None or self._last_read[0] != identity:
-            self._last_read = None
-            outcome = self._parse_status()
-            self._last_read = (identity, outcome) if identity and outcome else None
-            return outcome
-        return self._last_read[1]
-
     def _parse_status(self) -> Outcome | None:
+        """Return how the run ended, None where it has not; raises DamagedFileError."""
         try:
             values = dict(json.loads(read_whole(self.status_file)))
             is_whole = take_checksum(values)
@@ -226,7 +215,7 @@ class RunFolder:
         without being loaded again, so they are always compared. A checkpoint may be gone: the rows do not need it.
         """
         try:
-            outcome = self._read_status()
+            outcome = self._status.get()
         except DamagedFileError as error:
             return str(error)
         if outcome is None:
@@ -266,20 +255,6 @@ class RunFolder:
         ):
             with storage_faults_named(path):
                 path.unlink(missing_ok=True)
-
-
-def _identity(path: Path) -> tuple[int, ...] | None:
-    """Return what tells a file from what it was before; None where there is none, nothing where it cannot be told."""
-    with storage_faults_named(path):
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            if is_storage_fault(error):
-                raise
-            return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _first_changed(paths: Sequence[Path], outcome: Outcome, always_read: Path | None = None) -> str | None:

@@ -30,6 +30,7 @@ class RunStore:
         self.tuning_file = path / "tuning.csv"
         self.jobs_path = path / "jobs"
         self.claim_file = path / "claim"
+        self._folders: dict[str, RunFolder] = {}
 
     def check_ours(self) -> None:
         """Refuse a folder that holds something else, or that cannot be written.
@@ -51,8 +52,10 @@ class RunStore:
         return self.sweep_file.exists() or self.runs_path.is_dir()
 
     def folder(self, run_id: str) -> RunFolder:
-        """Return the folder of a run, there or not."""
-        return RunFolder(self.runs_path / run_id)
+        """Return the folder of a run, there or not; the same object each time, for it keeps what it has read."""
+        if run_id not in self._folders:
+            self._folders[run_id] = RunFolder(self.runs_path / run_id)
+        return self._folders[run_id]
 
     def folders(self) -> list[RunFolder]:
         """Return the folders of all runs, by name."""

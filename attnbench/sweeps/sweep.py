@@ -67,11 +67,9 @@ def _repair(folder: RunFolder, spec: RunSpec, listener: Listener, trusted_folder
 def find_damage(folder: RunFolder, spec: RunSpec, trusted_folder: Path | None) -> str | None:
     """Return what is wrong with the files of a run, or None."""
     damage = folder.find_damage()
-    if damage is not None or not folder.spec_file.exists():
-        return damage
-    if folder.read_outcome() is not None:
-        return None  # a finished run's spec was compared with its recorded checksum
-    if folder.holds_spec(spec.to_values()):
+    if damage is not None or folder.read_outcome() is not None:
+        return damage  # a finished run's spec was compared with its recorded checksum
+    if not folder.spec_file.exists() or folder.holds_spec(spec.to_values()):
         return None  # to parse it would tell the same, and take twice as long
     try:
         found = RunSpec.from_values(folder.read_spec(), trusted_folder)
@@ -113,8 +111,6 @@ def run_to_the_end(
                 listener(Note(f"Waiting for runs that another process is at: {', '.join(_names(left))}."))
             has_told = True
             time.sleep(POLL_SECONDS)
-        for folder in left:
-            folder.forget_read()
         left = missing(left, retry_failed=False)
 
 
@@ -127,7 +123,6 @@ def result_of(folders: Sequence[RunFolder]) -> SweepResult:
     """Say what came of the runs, from their folders alone."""
     result = SweepResult()
     for folder in folders:
-        folder.forget_read()
         outcome = folder.read_outcome()
         if folder.state == "done":
             result.done.append(folder.run_id)
