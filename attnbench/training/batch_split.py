@@ -11,6 +11,9 @@ from attnbench.errors import RunFailedError
 
 Result = TypeVar("Result")
 
+# The driver, MPS, cuBLAS and cuDNN, where it is not PyTorch's own allocator that finds no room.
+OF_OTHERS = ("error: out of memory", "backend out of memory", "STATUS_ALLOC_FAILED", "ALLOCATION_FAILED")
+
 
 @dataclass
 class BatchSplit:
@@ -57,5 +60,5 @@ class BatchSplit:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Say whether an error means that the memory of a GPU is full; its libraries have words of their own for it."""
-    return isinstance(error, torch.OutOfMemoryError) or "STATUS_ALLOC_FAILED" in str(error)
+    """Say whether an error means that the memory of a GPU is full."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in OF_OTHERS)

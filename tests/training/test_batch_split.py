@@ -85,9 +85,18 @@ class TestSplit:
         with pytest.raises(RuntimeError, match="shapes do not fit"):
             BatchSplit("training").work_on(five_examples(), broken)
 
-    @pytest.mark.parametrize("library", ["CUBLAS", "CUDNN"])
-    def test_the_words_of_the_libraries_are_known(self, library: str) -> None:
-        assert is_out_of_memory(RuntimeError(f"error: {library}_STATUS_ALLOC_FAILED when calling `create`"))
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported",
+            "MPS backend out of memory (MPS allocated: 9.06 GB)",
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+            "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        ],
+    )
+    def test_the_words_of_the_libraries_are_known(self, words: str) -> None:
+        assert is_out_of_memory(RuntimeError(words))
 
 
 def limit(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
