@@ -20,6 +20,11 @@ ENDLESS = ("training.steps=1000000", "training.patience=1000000", "training.eval
 ONE_RUN = ("--lengths", "3", "--models", "fixed")
 
 
+@pytest.fixture
+def node(cluster):
+    return slurm("sinfo", "--noheader", "--Node", "--format=%N").split()[0]
+
+
 def test_the_cluster_gives_the_very_rows_that_this_process_gives(results):
     finished = sweep(results)
     assert finished.status == 0, finished.err
@@ -95,6 +100,23 @@ def test_runs_side_by_side_in_a_preempted_job_save_and_wait_for_their_turn(resul
     slurm("sbatch", "--partition=urgent", "--cpus-per-task=4", "--output=/dev/null", "--wrap=sleep 600")
     until(lambda: states(folder) == {"pending": 2})
     assert [run.state for run in runs] == ["interrupted"] * 2
+
+
+def test_runs_are_handed_over_to_nodes_that_are_drained_and_wait_for_better_times(results, node):
+    folder = results / "quick-reverse"
+    slurm("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+    try:
+        finished = sweep(results, "--no-wait")
+        assert finished.status == 0, finished.err
+        assert states(folder) == {"pending": 4}
+        refused = sweep(results, "--name", "too-large", "executor.memory_gb=100000")
+        assert refused.status == 2
+        assert "Memory specification can not be satisfied" in refused.err
+        assert not (results / "too-large").exists()
+    finally:
+        slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
+    assert sweep(results).status == 0
+    assert states(folder) == {"done": 4}
 
 
 def test_the_words_of_sbatch_are_shown_and_nothing_is_written(results):

@@ -22,7 +22,13 @@ if refusal.exists():
     sys.exit(refusal.read_text())
 queue_file = folder / "queue.json"
 queue = json.loads(queue_file.read_text()) if queue_file.exists() else []
-if name == "sbatch" and "--test-only" not in words:
+trial = folder / "trial.refusal"
+if "--test-only" in words and trial.exists():
+    sys.exit(trial.read_text())
+if "--begin=now+1hour" in words:
+    queue.append(["later", "99", "N/A", "PENDING"])
+    print("99;cluster")
+elif name == "sbatch" and "--test-only" not in words:
     script = Path(words[-1]).read_text()
     (folder / "script").write_text(script)
     job_name = re.search("--job-name=(.*)", script).group(1)
@@ -85,6 +91,10 @@ class FakeSlurm:
     def relent(self, command: str) -> None:
         """No longer refuse."""
         (self.folder / f"{command}.refusal").unlink()
+
+    def refuse_trials(self, words: str) -> None:
+        """Refuse `sbatch --test-only` alone."""
+        (self.folder / "trial.refusal").write_text(words)
 
     def fail_late(self, command: str, words: str) -> None:
         """Do what is asked, and then report an error."""

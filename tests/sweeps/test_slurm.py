@@ -282,3 +282,27 @@ def test_a_pack_makes_its_runs_and_outlives_a_pickle(tmp_path, submitit_handler,
     pack()
     assert [RunFolder(folder.path).state for folder in folders] == ["done", "done"]
     assert submitit_handler == []
+
+
+class TestNodesThatAreDown:
+    """`sbatch --test-only` refuses what sbatch itself would let wait for better times."""
+
+    words = "allocation failure: Requested node configuration is not available"
+
+    def test_a_sweep_is_not_refused_for_them(self, fake, tmp_path):
+        fake.refuse_trials(self.words)
+        EXECUTOR.check(tmp_path)
+        assert any("--begin=now+1hour" in call for call in fake.calls("sbatch"))
+        assert fake.calls("scancel") == [["99"]]
+        assert fake.queue == []
+
+    def test_what_no_node_will_ever_do_is_refused_in_the_words_of_sbatch(self, fake, tmp_path):
+        fake.refuse("sbatch", self.words)
+        with pytest.raises(UserError, match="sbatch refused: allocation failure: Requested node conf"):
+            EXECUTOR.check(tmp_path)
+
+    def test_other_refusals_are_final(self, fake, tmp_path):
+        fake.refuse_trials("invalid partition specified: nowhere")
+        with pytest.raises(UserError, match="invalid partition specified: nowhere"):
+            EXECUTOR.check(tmp_path)
+        assert len(fake.calls("sbatch")) == 1

@@ -9,6 +9,8 @@ from attnbench.errors import UserError
 
 COMMANDS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel")
 PATIENCE_SECONDS = 60.0
+AT_THE_MOMENT = "Requested node configuration is not available"
+"""What `sbatch --test-only` says of nodes that are down or drained, for which `sbatch` itself lets a job wait."""
 
 Option = str | int | float | bool
 
@@ -67,7 +69,15 @@ def try_submission(options: Mapping[str, Option]) -> None:
     Raises:
         SlurmError: in the words of sbatch.
     """
-    ask(["sbatch", "--test-only", *as_flags(options), "--wrap=true"])
+    job = [*as_flags(options), "--wrap=true"]
+    try:
+        ask(["sbatch", "--test-only", *job])
+    except SlurmError as refusal:
+        if AT_THE_MOMENT not in f"{refusal}":
+            raise
+        # A job for later, taken back at once, tells what no node will ever do from what none can do now.
+        later = ask(["sbatch", "--parsable", "--begin=now+1hour", "--output=/dev/null", *job])
+        cancel_jobs([later.partition(";")[0].strip()])
 
 
 def jobs_in_queue(names: Iterable[str]) -> list[QueuedJob]:
