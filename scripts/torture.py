@@ -105,7 +105,7 @@ class Torture:
 
     def _care(self, round_: Round, cluster: torture_cluster.Cluster) -> Callable[[], None]:
         def care() -> None:
-            cluster.release_held()
+            cluster.look_after()
             # Jobs end and begin again while the command runs.
             round_.ledger.look_at_checkpoints()
 

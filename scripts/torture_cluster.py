@@ -15,7 +15,7 @@ SCRIPTS = Path(__file__).parents[1] / "tests" / "slurm"
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
 PORT = "28817"  # apart from those of the tests
 ANSWER_SECONDS = 20.0
-HELD_EVERY_SECONDS = 1.0
+LOOK_AFTER_EVERY_SECONDS = 1.0
 
 
 def why_not() -> str | None:
@@ -32,11 +32,11 @@ class Cluster:
 
     Attributes:
         folder: holds all of it.
-        looked_for_held: when jobs were last looked for that Slurm holds back.
+        looked_after: when it was last seen to.
     """
 
     folder: Path
-    looked_for_held: float = 0.0
+    looked_after: float = 0.0
 
     def call(self, *command: str) -> bool:
         """Tell Slurm to do something, and say whether it did."""
@@ -55,16 +55,28 @@ class Cluster:
         listed = ("squeue", "--noheader", "--array", f"--states={','.join(states)}", "--format=%i")
         return (self._ask(*listed) or "").split()
 
-    def release_held(self) -> None:
-        """Let jobs begin that were requeued: Slurm would hold each back for two minutes."""
-        if time.monotonic() - self.looked_for_held < HELD_EVERY_SECONDS:
+    def look_after(self) -> None:
+        """Do what an administrator would after a fault: put nodes back into service, and release what Slurm holds.
+
+        A job that was requeued is released at once too: Slurm would hold each back for two minutes.
+        """
+        if time.monotonic() - self.looked_after < LOOK_AFTER_EVERY_SECONDS:
             return
-        self.looked_for_held = time.monotonic()
-        listed = ("squeue", "--noheader", "--array", "--states=pending", "--format=%i|%r")
-        for line in (self._ask(*listed) or "").split():
-            job, _, reason = line.partition("|")
+        self.looked_after = time.monotonic()
+        for node, state in self._pairs("sinfo", "--noheader", "--Node", "--format=%N|%T"):
+            if state.startswith(("down", "drain")):
+                self.call("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        for job, reason in self._pairs(
+            "squeue", "--noheader", "--array", "--states=pending", "--format=%i|%r"
+        ):
             if reason == "BeginTime":
                 self.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+            elif "held" in reason:
+                self.call("scontrol", "release", job)
+
+    def _pairs(self, *command: str) -> set[tuple[str, str]]:
+        lines = (self._ask(*command) or "").splitlines()
+        return {(first, second) for first, _, second in (line.strip().partition("|") for line in lines)}
 
     def kill_daemon(self, name: str) -> None:
         """Kill slurmctld or slurmd."""
