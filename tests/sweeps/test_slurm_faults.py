@@ -1,5 +1,6 @@
 """What Slurm, its commands and its jobs do wrong, on a fake queue."""
 
+import signal
 import threading
 from dataclasses import replace
 
@@ -210,6 +211,24 @@ def test_two_sweeps_that_wait_for_the_same_runs_submit_a_lost_one_once(fake, fol
 def test_a_warning_that_would_come_before_the_job_is_refused(fake, tmp_path):
     with pytest.raises(UserError, match=r"save_seconds=90: expected less than the time limit of a job, 60 s"):
         replace(EXECUTOR, time_minutes=1).check(tmp_path)
+
+
+def test_a_warning_that_comes_as_the_job_begins_to_listen_is_not_lost(monkeypatch):
+    def listen_and_be_warned(number, handler):
+        if number == signal.SIGUSR2:
+            handler(number, None)
+        return signal.SIG_DFL
+
+    requeued = []
+    monkeypatch.setattr(signal, "getsignal", lambda _: lambda *_: requeued.append("requeued"))
+    monkeypatch.setattr(signal, "signal", listen_and_be_warned)
+    stop = StopSignal()
+    stop.listen()
+    monkeypatch.undo()
+    assert stop()
+    assert stop.requeue is not None
+    stop.requeue()
+    assert requeued == ["requeued"]
 
 
 @pytest.mark.slow

@@ -31,9 +31,11 @@ class StopSignal:
 
     def listen(self) -> None:
         """Take the two signals over, keeping what submitit would have done."""
-        requeues: Any = signal.signal(signal.SIGUSR2, self._take_usr2)
-        signal.signal(signal.SIGTERM, self._take_term)
+        requeues: Any = signal.getsignal(signal.SIGUSR2)
+        # First: the warning may come as soon as it is listened to.
         self._submitit_requeues = requeues if callable(requeues) else None
+        signal.signal(signal.SIGUSR2, self._take_usr2)
+        signal.signal(signal.SIGTERM, self._take_term)
 
     def _take_usr2(self, number: int, frame: object) -> None:
         self.has_come = True
