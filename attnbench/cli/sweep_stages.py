@@ -1,6 +1,7 @@
 """The stages of a sweep: learning rates are chosen, the runs are made, and breakdowns get a longer look."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -15,6 +16,7 @@ from attnbench.runs.columns import write_rows
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
+from attnbench.sweeps.executors.slurm_commands import SlurmError
 from attnbench.sweeps.longer import FoundBreakdown, longer_runs
 from attnbench.sweeps.planned import PlannedRun
 from attnbench.sweeps.retries import forget_failures
@@ -60,9 +62,19 @@ class Stages:
 
     def execute(self, runs: Sequence[PlannedRun]) -> list[RunFolder]:
         """Bring runs to their end, as far as nobody says stop and the disk takes what they save."""
-        with self.refusal.noted():
+        with self.refusal.noted(), self._ends_by_signal():
             return self._execute(runs)
         return [self.store.folder(run.spec.run_id) for run in runs]
+
+    @contextmanager
+    def _ends_by_signal(self) -> Iterator[None]:
+        """Leave the block where a command of Slurm was ended by the very signal that asks this sweep to stop."""
+        try:
+            yield
+        except SlurmError as error:
+            if not self.stop():
+                raise
+            say(f"{error}")
 
     def _execute(self, runs: Sequence[PlannedRun]) -> list[RunFolder]:
         folders = prepare(self.store, runs, _say_note, self.order.trusted_folder)

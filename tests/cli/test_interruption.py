@@ -20,6 +20,7 @@ from tests.commands import (
     without_times,
 )
 from tests.faults.waiting import checkpoints, wait_for
+from tests.sweeps.fake_slurm import install
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 # Long enough to be met in the middle: some seconds.
@@ -54,6 +55,17 @@ def test_the_first_signal_asks_and_the_second_ends(number, status, monkeypatch):
         assert signal.getsignal(number) is end_at_once
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+def test_a_signal_that_ends_sbatch_too_is_not_taken_for_its_refusal(number, status, tmp_path, monkeypatch):
+    # A terminal and `timeout` signal the whole group of processes.
+    sbatch = install(tmp_path / "bin", monkeypatch).folder / "sbatch"
+    signalled = f'case "$*" in *--test-only*) ;; *) kill -{number:d} $PPID; exit {status} ;; esac'
+    sbatch.write_text(f"#!/bin/sh\n{signalled}\n")
+    finished = attnbench(*TINY_SWEEP, "--executor", "slurm", "--results", tmp_path / "results")
+    assert finished.status == status, finished.err
+    assert "4 of 4 runs are left; the same command carries on." in finished.err
 
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)
