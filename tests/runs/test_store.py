@@ -37,6 +37,17 @@ def test_runs_are_found_by_name_and_files_beside_them_are_none(store):
     assert [folder.run_id for folder in store.folders()] == ["B", "a", "b", "c", "d"]
 
 
+def test_what_another_process_does_to_a_run_is_seen_at_once(store):
+    assert (store.folder("d").requested_lengths, store.states()["d"]) == ([4], "waiting")
+    other = RunStore(store.path).folder("d")
+    other.prepare({"run_id": "d"}, [8])
+    assert store.folder("d").requested_lengths == [4, 8]
+    other.write_outcome(Outcome("d", "done", lengths=[4, 8]))
+    assert store.states()["d"] == "done"
+    other.status_file.unlink()
+    assert store.states()["d"] == "waiting"
+
+
 def test_rows_come_from_finished_runs_alone(store):
     rows = store.collect()
     assert [(row["run_id"], row["length"]) for row in rows] == [("a", "4"), ("b", "8")]
