@@ -113,7 +113,7 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
         # Of the parts of a run, those that are built and checked are the same for all seeds and lengths.
         first = axes.builder(names).build(values, task, protocol, ranges[0][0], axes.seeds[0])
         runs += [
-            PlannedRun(replace(first, seed=seed, lengths=trained), tuple(tested))
+            PlannedRun(first.at(trained, seed), tuple(tested))
             for seed in axes.seeds
             for trained, tested in ranges
         ]

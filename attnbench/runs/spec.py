@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -46,17 +46,32 @@ class RunSpec:
         A field with a default in its dataclass was added after runs had been made without it; at that default it
         is left out, so that those runs keep their names.
         """
+        return {
+            **self._parts_of_identity,
+            "protocol": self.protocol,
+            "train_min_length": self.lengths.minimum,
+            "train_max_length": self.lengths.maximum,
+            "seed": self.seed,
+        }
+
+    @cached_property
+    def _parts_of_identity(self) -> dict[str, Any]:
         task, paths = _without_defaults(_named(self.task), self.task), path_fields(self.task)
         return {
             "task": {key: value for key, value in task.items() if key not in paths},
             "data": self.data,
             "model": _without_defaults(_named(self.model), self.model),
             "training": _without_defaults(plain(self.training), self.training),
-            "protocol": self.protocol,
-            "train_min_length": self.lengths.minimum,
-            "train_max_length": self.lengths.maximum,
-            "seed": self.seed,
         }
+
+    def at(self, lengths: LengthRange, seed: int) -> "RunSpec":
+        """Return the spec of the same task, model and training with other lengths and another seed.
+
+        What the thousands of runs of a sweep have in common is looked at once.
+        """
+        other = replace(self, lengths=lengths, seed=seed)
+        other.__dict__["_parts_of_identity"] = self._parts_of_identity
+        return other
 
     @cached_property
     def run_id(self) -> str:

@@ -29,6 +29,16 @@ def test_the_run_id_is_the_contracts():
     assert re.fullmatch(r"copy-luong_general-L2-5-h8-s12-[0-9a-f]{8}", ranged.run_id)
 
 
+def test_a_spec_at_another_length_and_seed_is_as_if_it_had_been_made_there():
+    moved = tiny_spec("model=luong_general").at(LengthRange(5, 5), 7)
+    made = tiny_spec("model=luong_general", "task.length=5", "seed=7")
+    assert (moved, moved.run_id, list(moved.to_values().items())) == (
+        made,
+        made.run_id,
+        list(made.to_values().items()),
+    )
+
+
 def test_the_run_id_of_given_values_never_changes():
     """Another one here would make every person's finished runs strangers to their own sweep."""
     spec = RunSpec(
