@@ -15,6 +15,7 @@ from attnbench.runs.checksums import fingerprint, is_unchanged, take_checksum, w
 from attnbench.runs.claim import claimed, is_claimed
 from attnbench.runs.files import clear_halves, read_whole, write_atomically, write_json
 from attnbench.runs.last_read import LastRead
+from attnbench.runs.plain_yaml import from_yaml, to_yaml
 
 RunState = Literal["done", "failed", "running", "interrupted", "waiting"]
 
@@ -114,9 +115,7 @@ class RunFolder:
             StorageError: where the disk does not give it.
         """
         try:
-            values = yaml.load(
-                read_whole(self.spec_file), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-            )
+            values = from_yaml(read_whole(self.spec_file))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise DamagedFileError(f"{self.spec_file} cannot be read: {error}") from error
         if not isinstance(values, dict):
@@ -273,6 +272,4 @@ def _spec_text(values: Mapping[str, Any]) -> bytes:
 
 @lru_cache(maxsize=256)
 def _as_yaml(json_text: str) -> str:
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(json.loads(json_text), Dumper=dumper, sort_keys=False, allow_unicode=True)
-    return text
+    return to_yaml(json.loads(json_text))

@@ -14,6 +14,7 @@ from attnbench.runs.claim import held_in_turn
 from attnbench.runs.columns import read_rows, write_rows
 from attnbench.runs.files import clear_halves, read_whole, write_atomically
 from attnbench.runs.folder import RunFolder, RunState
+from attnbench.runs.plain_yaml import from_yaml, to_yaml
 
 LEAST_ROOM = 64 * 1024
 """Bytes: what the first files of a small sweep take."""
@@ -87,13 +88,12 @@ class RunStore:
         """Add one invocation to sweep.yaml."""
         with self.held():
             invocations = [*self.invocations(), dict(invocation)]
-            text = yaml.safe_dump({"invocations": invocations}, sort_keys=False, allow_unicode=True)
-            write_atomically(self.sweep_file, text.encode())
+            write_atomically(self.sweep_file, to_yaml({"invocations": invocations}).encode())
 
     def invocations(self) -> list[dict[str, Any]]:
         """Return every invocation that filled this folder; what cannot be read counts as none."""
         try:
-            return list(yaml.safe_load(read_whole(self.sweep_file))["invocations"])
+            return list(from_yaml(read_whole(self.sweep_file))["invocations"])
         except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
             return []  # a record for people: losing it loses no result
 
