@@ -2,9 +2,10 @@
 
 import difflib
 import errno
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 
 _ROOM = "Make room there"
 _LEAVE = "Make it writable again"
@@ -60,8 +61,7 @@ def is_storage_fault(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _REMEDIES
 
 
-@contextmanager
-def storage_faults_named(path: Path | None = None) -> Iterator[None]:
+def storage_faults_named(path: Path | None = None) -> AbstractContextManager[None]:
     """Turn what the operating system says of a disk into a StorageError that names the path and what to do.
 
     Without a path it is the one that the system tells.
@@ -69,13 +69,22 @@ def storage_faults_named(path: Path | None = None) -> Iterator[None]:
     Raises:
         StorageError: in place of such an OSError; others pass.
     """
-    try:
-        yield
-    except OSError as error:
-        if not is_storage_fault(error):
-            raise
+    return _StorageFaultsNamed(path)
+
+
+class _StorageFaultsNamed(AbstractContextManager[None]):
+    """A class, for a sweep of thousands of runs enters a hundred thousand of them, and a generator costs thrice."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not (isinstance(error, OSError) and is_storage_fault(error)):
+            return
         remedy = _REMEDIES[error.errno or 0]
-        named = path or error.filename or "a file"
+        named = self._path or error.filename or "a file"
         raise StorageError(
             f"The disk refused {named}: {error.strerror}. {remedy}, then repeat the command."
         ) from error

@@ -65,4 +65,7 @@ def arm_table(arms: Iterable[Arm]) -> pd.DataFrame:
 
 
 def _plain_values(column: pd.Series) -> list[Any]:
-    return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
+    is_missing = column.isna().to_numpy()
+    if not is_missing.any():
+        return column.tolist()
+    return [None if missing else value for value, missing in zip(column.tolist(), is_missing, strict=True)]

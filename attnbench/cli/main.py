@@ -1,5 +1,6 @@
 """The program `attnbench`: one file per command. Nothing heavy is imported before a command runs."""
 
+import atexit
 import gc
 import sys
 from typing import TextIO, cast
@@ -39,5 +40,7 @@ def run() -> None:
     """Run the command that the program was called with."""
     # Thousands of runs and rows hold no cycles; looking for some as often as by default took a fifth of all time.
     gc.set_threshold(50_000)
+    # When it ends, Python would look for cycles once more among all that torch and thousands of runs have made.
+    atexit.register(gc.freeze)
     sys.stderr = cast(TextIO, ForgivingLog(sys.stderr))
     app()
