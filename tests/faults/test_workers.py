@@ -95,6 +95,23 @@ def test_a_worker_that_neither_works_nor_listens_is_ended_after_a_request_to_sto
         os.kill(int(number_file.read_text()), signal.SIGCONT)
 
 
+@pytest.mark.slow
+def test_a_worker_that_somebody_asks_to_leave_costs_no_run_a_try(tmp_path):
+    folders = [prepared(tmp_path / "runs", tiny_spec(f"seed={seed}")) for seed in (0, 1)]
+    submission = ONE_WORKER.submit([folder.path for folder in folders], WorkOrder("cpu"))
+    told = []
+
+    def ask_to_leave_before_the_second_run(event):
+        told.extend(notes([event]))
+        if isinstance(event, RunEnded) and event.run_id == folders[0].run_id:
+            submission.workers[0].process.send_signal(signal.SIGTERM)
+
+    submission.wait(ask_to_leave_before_the_second_run, lambda: False)
+    assert [folder.state for folder in folders] == ["done", "done"]
+    assert submission.attempts == {}
+    assert told == [f"The worker of {folders[1].run_id} was asked to leave; another one takes the run up."]
+
+
 def stop_that_gives_up(started_file):
     """Return a `should_stop` that raises, as a second Ctrl-C does, once the worker is there."""
 

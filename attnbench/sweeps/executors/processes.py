@@ -149,26 +149,34 @@ class ProcessSubmission(Submission):
             self._hand_over(worker)
 
     def _replace_dead(self, dead: Worker, listener: Listener) -> None:
-        """Try the run of a worker that died once more, in a new one."""
+        """Let a new worker take up the run of one that died, once, or that somebody asked to leave."""
         folder, cause = dead.run_folder, _cause_of_death(dead.process)
         dead.run_folder = None
         _end_input(dead)
         if folder is None:
             return
-        self.attempts[folder] = self.attempts.get(folder, 0) + 1
-        number = next(number for number, worker in self.workers.items() if worker is dead)
         if self.is_stopping:
             listener(RunEnded(folder.name, None))
             return
+        if dead.process.returncode == 0:
+            listener(Note(f"The worker of {folder.name} was asked to leave; another one takes the run up."))
+            self.waiting.appendleft(folder)
+        else:
+            self._count_death(folder, cause, listener)
+        if self.waiting:
+            number = next(number for number, worker in self.workers.items() if worker is dead)
+            self.workers[number] = self._start(number)
+            self._hand_over(self.workers[number])
+
+    def _count_death(self, folder: Path, cause: str, listener: Listener) -> None:
+        """Let the run of a worker that died be tried once more, or give it up."""
+        self.attempts[folder] = self.attempts.get(folder, 0) + 1
         if self.attempts[folder] < ATTEMPTS:
             listener(Note(f"The worker of {folder.name} {cause}; the run is tried once more."))
             self.waiting.appendleft(folder)
         else:
             outcome = give_up(RunFolder(folder), f"its worker {cause}, {ATTEMPTS} times")
             listener(RunEnded(folder.name, outcome))
-        if self.waiting:
-            self.workers[number] = self._start(number)
-            self._hand_over(self.workers[number])
 
 
 @contextmanager
