@@ -48,12 +48,16 @@ class InterruptedRunError(Exception):
     """A run that was asked to stop, and has saved its state."""
 
 
-class StorageError(Exception):
-    """A disk that refuses a file: full, over a quota, read-only, forbidden, failing or gone.
+class RefusedError(Exception):
+    """Work that was begun and that something outside does not take, such as a disk or a cluster.
 
-    Nothing is wrong with the work: what was saved before stays, and the same command carries on once the disk takes
-    files again. The command line prints the message and leaves with exit status 1.
+    Nothing is wrong with the work: what was saved before stays, and the same command carries on once it is taken. The
+    command line prints the message and leaves with exit status 1.
     """
+
+
+class StorageError(RefusedError):
+    """A disk that refuses a file: full, over a quota, read-only, forbidden, failing or gone."""
 
 
 def is_storage_fault(error: BaseException) -> bool:

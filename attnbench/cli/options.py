@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attnbench.errors import StorageError, UserError, storage_faults_named
+from attnbench.errors import RefusedError, UserError, storage_faults_named
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -34,11 +34,11 @@ WRONG_USE = 2
 
 @contextmanager
 def explained_errors(debug: bool) -> Iterator[None]:
-    """Turn an error of the person's into its few lines and exit status 2, and one of the disk's into status 1."""
+    """Turn an error of the person's into its few lines and exit status 2, a refusal from outside into status 1."""
     try:
         with storage_faults_named():
             yield
-    except (UserError, StorageError) as error:
+    except (UserError, RefusedError) as error:
         if debug:
             traceback.print_exc()
         say(f"attnbench: {error}")

@@ -1,20 +1,20 @@
-"""What the disk refused while a command was at work: the rest goes on as far as it can, and it is named once."""
+"""What a disk or a cluster refused while a command was at work: the rest goes on as far as it can; it is named once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from attnbench.errors import StorageError, storage_faults_named
+from attnbench.errors import RefusedError, UserError, storage_faults_named
 
 
 class Refusal:
-    """Remembers the first refusal of the disk.
+    """Remembers the first refusal.
 
     Attributes:
-        error: None where the disk took everything.
+        error: None where everything was taken.
     """
 
     def __init__(self) -> None:
-        self.error: StorageError | None = None
+        self.error: RefusedError | None = None
 
     @contextmanager
     def noted(self) -> Iterator[None]:
@@ -22,8 +22,12 @@ class Refusal:
         try:
             with storage_faults_named():
                 yield
-        except StorageError as error:
+        except RefusedError as error:
             self.error = self.error or error
+
+    def note(self, error: UserError) -> None:
+        """Take in what would have been the person's error had it come before anything was begun."""
+        self.error = self.error or RefusedError(f"{error}")
 
     def raise_noted(self) -> None:
         """Raise what was noted, if anything was: the command ends by saying so."""

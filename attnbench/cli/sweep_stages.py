@@ -41,7 +41,7 @@ class Stages:
 
     Attributes:
         waits: whether to stay until a stage has ended; the next ones need it.
-        refusal: takes in that the disk refused a file, after which no stage goes on.
+        refusal: takes in that the disk refused a file, or the cluster a job, after which no stage goes on.
     """
 
     plan: SweepPlan
@@ -62,19 +62,20 @@ class Stages:
 
     def execute(self, runs: Sequence[PlannedRun]) -> list[RunFolder]:
         """Bring runs to their end, as far as nobody says stop and the disk takes what they save."""
-        with self.refusal.noted(), self._ends_by_signal():
+        with self.refusal.noted(), self._slurm_noted():
             return self._execute(runs)
         return [self.store.folder(run.spec.run_id) for run in runs]
 
     @contextmanager
-    def _ends_by_signal(self) -> Iterator[None]:
-        """Leave the block where a command of Slurm was ended by the very signal that asks this sweep to stop."""
+    def _slurm_noted(self) -> Iterator[None]:
+        """Leave the block where Slurm refuses; or where a signal to stop has ended one of its commands as well."""
         try:
             yield
         except SlurmError as error:
-            if not self.stop():
-                raise
-            say(f"{error}")
+            if self.stop():
+                say(f"{error}")
+            else:
+                self.refusal.note(error)
 
     def _execute(self, runs: Sequence[PlannedRun]) -> list[RunFolder]:
         folders = prepare(self.store, runs, _say_note, self.order.trusted_folder)
@@ -97,7 +98,7 @@ class Stages:
             say(f"How far they are: attnbench status {self.store.path}")
             say(f"To end them: attnbench cancel {self.store.path}")
             if submission.rejection is not None:
-                raise submission.rejection
+                self.refusal.note(submission.rejection)
 
     def _has_ended(self, folders: Sequence[RunFolder]) -> bool:
         """Say whether the next stage can begin; where it cannot, the same command comes to it later."""

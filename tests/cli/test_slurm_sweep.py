@@ -101,3 +101,21 @@ def test_setup_lines_and_further_options_are_typed_as_hydra_types_them(fake, res
     assert finished.status == 0, finished.err
     for line in ("module load cuda", "export A=1", "#SBATCH --qos=high", "#SBATCH --exclusive"):
         assert line in fake.script.splitlines()
+
+
+@pytest.mark.parametrize(("room", "handed_over"), [(0, 0), (2, 2)])
+def test_what_slurm_refuses_after_all_is_left_and_the_same_command_carries_on(
+    fake, results, room, handed_over
+):
+    fake.limit(room)
+    words = ("executor.runs_per_job=1", "--results", results)
+    fake.answer("scontrol", "MaxArraySize = 2")
+    finished = attnbench(*SWEEP, "--json", *words)
+    assert finished.status == 1
+    assert "QOSMaxSubmitJobPerUserLimit" in finished.err
+    assert "QOSMaxSubmitJobPerUserLimit" in finished.json["refused"]
+    assert len(finished.json["unfinished"]) == 4
+    assert len(fake.queue) == handed_over
+    fake.limit(4)
+    assert attnbench(*SWEEP, *words).status == 0
+    assert len(fake.queue) == 4
