@@ -9,7 +9,7 @@ import pytest
 from attnbench.runs.folder import Outcome
 from attnbench.sweeps.event_lines import from_line, to_line
 from attnbench.sweeps.events import Note, RunEnded, RunProgressed, RunStarted, StorageRefused
-from attnbench.sweeps.executors import processes
+from attnbench.sweeps.executors import processes, worker_process
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.executors.processes import Processes
 from tests.runs.tiny_runs import prepared, tiny_spec
@@ -26,7 +26,7 @@ def worker_that(tmp_path, monkeypatch):
         path = tmp_path / "python"
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o700)
-        monkeypatch.setattr(processes.sys, "executable", str(path))
+        monkeypatch.setattr(worker_process.sys, "executable", str(path))
 
     return does
 

@@ -9,7 +9,7 @@ import pytest
 
 from attnbench.runs.folder import RunFolder
 from attnbench.sweeps.events import Note, RunEnded, RunProgressed, RunStarted
-from attnbench.sweeps.executors import processes
+from attnbench.sweeps.executors import processes, worker_process
 from attnbench.sweeps.executors.allowance import suitable_workers
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.executors.inline import Inline
@@ -133,7 +133,7 @@ def test_a_request_to_stop_saves_the_runs_in_flight_and_begins_no_other(tmp_path
 
 
 def test_workers_that_cannot_even_begin_fail_their_runs(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
+    monkeypatch.setattr(worker_process.sys, "executable", "/bin/false")
     events = []
     folders = execute_with(TWO_WORKERS, tmp_path, events.append, specs=SPECS[:2])
     assert [folder.state for folder in folders] == ["failed", "failed"]
@@ -143,7 +143,7 @@ def test_workers_that_cannot_even_begin_fail_their_runs(tmp_path, monkeypatch):
 
 
 def test_what_is_meant_for_the_sweep_does_not_reach_a_worker_that_is_only_starting():
-    with processes._signals_held_back():
+    with worker_process.signals_held_back():
         asked = subprocess.run(
             [sys.executable, "-c", "import signal; print(signal.pthread_sigmask(signal.SIG_BLOCK, []))"],
             capture_output=True,

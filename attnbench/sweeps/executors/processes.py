@@ -4,17 +4,11 @@ Two single-thread processes do half as much work again as one process with two t
 through many runs pays for importing torch once.
 """
 
-import json
 import os
 import queue
-import signal
-import subprocess
-import sys
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,23 +19,12 @@ from attnbench.sweeps.event_lines import from_line
 from attnbench.sweeps.events import Listener, Note, RunEnded, StorageRefused
 from attnbench.sweeps.executors.allowance import suitable_workers
 from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
+from attnbench.sweeps.executors.worker_process import Messages, Worker, start_worker
 from attnbench.sweeps.retries import give_up
 
-# glibc returns large blocks to the system at once, and asks for them again at the next step; keeping them takes a
-# third off a step of additive attention.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "268435456"}
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 ATTEMPTS = 2
 GRACE_SECONDS = 120.0
 LONGEST_QUOTE = 200  # characters
-
-
-@dataclass
-class Worker:
-    """One process and the run that it is at."""
-
-    process: "subprocess.Popen[str]"
-    run_folder: Path | None = None
 
 
 @dataclass
@@ -57,7 +40,7 @@ class ProcessSubmission(Submission):
     worker_count: int
     environments: list[dict[str, str]]
     attempts: dict[Path, int] = field(default_factory=dict)
-    messages: "queue.SimpleQueue[tuple[Worker, str | None]]" = field(default_factory=queue.SimpleQueue)
+    messages: Messages = field(default_factory=queue.SimpleQueue)
     workers: dict[int, Worker] = field(default_factory=dict)
     is_stopping: bool = False
     refusal: str | None = None
@@ -81,7 +64,7 @@ class ProcessSubmission(Submission):
         self.is_stopping = True
         self.waiting.clear()
         for worker in self.workers.values():
-            _end_input(worker)
+            worker.end_input()
 
     def _take_next(self, listener: Listener) -> None:
         """Take in what a worker said next, if any says something soon."""
@@ -95,47 +78,15 @@ class ProcessSubmission(Submission):
             self._take(worker, line, listener)
 
     def _start(self, number: int) -> Worker:
-        environment = self.environments[number % len(self.environments)]
-        with _signals_held_back():
-            process = subprocess.Popen(
-                # -P: a file of the working folder, such as copy.py, must not stand in for a module.
-                [sys.executable, "-P", "-m", "attnbench.sweeps.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                encoding="utf-8",
-                errors="replace",
-                env={**KEEP_MEMORY, **os.environ, **ONE_THREAD, **environment},
-            )
-        worker = Worker(process)
-        threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
-        return worker
-
-    def _listen(self, worker: Worker) -> None:
-        assert worker.process.stdout is not None
-        with worker.process.stdout as events:
-            for line in events:
-                self.messages.put((worker, line))
-        self.messages.put((worker, None))
+        return start_worker(self.environments[number % len(self.environments)], self.messages)
 
     def _hand_over(self, worker: Worker) -> None:
         """Give the worker its next run, or let it go."""
-        if not self.waiting:
+        if self.waiting:
+            worker.begin(self.waiting.popleft(), self.order)
+        else:
             worker.run_folder = None
-            _end_input(worker)
-            return
-        worker.run_folder = self.waiting.popleft()
-        trusted = self.order.trusted_folder
-        values = {
-            "run_folder": str(worker.run_folder),
-            "device": self.order.device,
-            "trusted_folder": str(trusted) if trusted else None,
-        }
-        try:
-            assert worker.process.stdin is not None
-            worker.process.stdin.write(json.dumps(values) + "\n")
-            worker.process.stdin.flush()
-        except (BrokenPipeError, ValueError):
-            pass  # it has died: the end of its output says so in a moment
+            worker.end_input()
 
     def _take(self, worker: Worker, line: str, listener: Listener) -> None:
         event = from_line(line)
@@ -150,9 +101,9 @@ class ProcessSubmission(Submission):
 
     def _replace_dead(self, dead: Worker, listener: Listener) -> None:
         """Let a new worker take up the run of one that died, once, or that somebody asked to leave."""
-        folder, cause = dead.run_folder, _cause_of_death(dead.process)
+        folder, cause = dead.run_folder, dead.cause_of_death()
         dead.run_folder = None
-        _end_input(dead)
+        dead.end_input()
         if folder is None:
             return
         if self.is_stopping:
@@ -179,47 +130,13 @@ class ProcessSubmission(Submission):
             listener(RunEnded(folder.name, outcome))
 
 
-@contextmanager
-def _signals_held_back() -> Iterator[None]:
-    """Let a process that is started here inherit that Ctrl-C and a cluster's warning are blocked.
-
-    They are meant for us, and may come before it can say so itself.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGUSR2})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _cause_of_death(process: "subprocess.Popen[str]") -> str:
-    status = process.wait()
-    if status < 0:
-        name = signal.Signals(-status).name
-        hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return f"was killed by {name}{hint}"
-    return f"died with status {status}"
-
-
-def _end_input(worker: Worker) -> None:
-    try:
-        if worker.process.stdin is not None:
-            worker.process.stdin.close()
-    except BrokenPipeError:
-        pass  # it has died already
-
-
 def _leave(workers: Sequence[Worker]) -> None:
     """Let the workers save and end; end those that do not."""
     for worker in workers:
-        _end_input(worker)
+        worker.end_input()
     end = time.monotonic() + GRACE_SECONDS
     for worker in workers:
-        try:
-            worker.process.wait(max(0.0, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            worker.process.kill()
-            worker.process.wait()
+        worker.leave(max(0.0, end - time.monotonic()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,110 @@
+"""The life of one worker process: how it begins, is given runs, says what comes of them, and ends."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnbench.sweeps.executors.base import WorkOrder
+
+# glibc returns large blocks to the system at once, and asks for them again at the next step; keeping them takes a
+# third off a step of additive attention.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "268435456"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+@dataclass(eq=False)
+class Worker:
+    """One process and the run that it is at."""
+
+    process: "subprocess.Popen[str]"
+    run_folder: Path | None = None
+
+    def begin(self, run_folder: Path, order: WorkOrder) -> None:
+        """Give it a run."""
+        self.run_folder = run_folder
+        values = {
+            "run_folder": str(run_folder),
+            "device": order.device,
+            "trusted_folder": str(order.trusted_folder) if order.trusted_folder else None,
+        }
+        try:
+            assert self.process.stdin is not None
+            self.process.stdin.write(json.dumps(values) + "\n")
+            self.process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            pass  # it has died: the end of its output says so in a moment
+
+    def end_input(self) -> None:
+        """Ask it to save and leave."""
+        try:
+            if self.process.stdin is not None:
+                self.process.stdin.close()
+        except BrokenPipeError:
+            pass  # it has died already
+
+    def leave(self, patience_seconds: float) -> None:
+        """End it where it has not left by itself in time."""
+        try:
+            self.process.wait(patience_seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def cause_of_death(self) -> str:
+        """Say what it died of; it is dead, or about to be."""
+        status = self.process.wait()
+        if status < 0:
+            name = signal.Signals(-status).name
+            hint = " (out of memory?)" if name == "SIGKILL" else ""
+            return f"was killed by {name}{hint}"
+        return f"died with status {status}"
+
+
+Messages = queue.SimpleQueue[tuple[Worker, str | None]]
+"""Lines that workers have said, and None at the end of the last one of a worker."""
+
+
+def start_worker(environment: Mapping[str, str], messages: Messages) -> Worker:
+    """Start a worker that says into `messages` what comes of its runs."""
+    with signals_held_back():
+        process = subprocess.Popen(
+            # -P: a file of the working folder, such as copy.py, must not stand in for a module.
+            [sys.executable, "-P", "-m", "attnbench.sweeps.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            env={**KEEP_MEMORY, **os.environ, **ONE_THREAD, **environment},
+        )
+    worker = Worker(process)
+    threading.Thread(target=_listen, args=(worker, messages), daemon=True).start()
+    return worker
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Let a process that is started here inherit that Ctrl-C and a cluster's warning are blocked.
+
+    They are meant for us, and may come before it can say so itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGUSR2})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _listen(worker: Worker, messages: Messages) -> None:
+    assert worker.process.stdout is not None
+    with worker.process.stdout as events:
+        for line in events:
+            messages.put((worker, line))
+    messages.put((worker, None))
