@@ -1,11 +1,13 @@
 """Workers that die, hang or talk nonsense: each costs at most a retry of its run, and the sweep goes on."""
 
+import errno
 import os
 import signal
 import sys
 
 import pytest
 
+from attnbench.errors import RefusedError
 from attnbench.runs.folder import Outcome
 from attnbench.sweeps.event_lines import from_line, to_line
 from attnbench.sweeps.events import Note, RunEnded, RunProgressed, RunStarted, StorageRefused
@@ -93,6 +95,70 @@ def test_a_worker_that_neither_works_nor_listens_is_ended_after_a_request_to_sto
         submission.wait(lambda _: None, stop_that_gives_up(number_file))
     with pytest.raises(ProcessLookupError):
         os.kill(int(number_file.read_text()), signal.SIGCONT)
+
+
+class TestTooFewProcesses:
+    """The machine starts only so many workers."""
+
+    @pytest.fixture
+    def room(self, monkeypatch):
+        """Return what leaves room for so many more workers."""
+        start = worker_process.subprocess.Popen
+
+        def leave(count):
+            rooms = iter(range(count))
+
+            def start_or_refuse(*words, **options):
+                if next(rooms, None) is None:
+                    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+                return start(*words, **options)
+
+            monkeypatch.setattr(worker_process.subprocess, "Popen", start_or_refuse)
+
+        return leave
+
+    @pytest.fixture
+    def pair(self, tmp_path):
+        return [prepared(tmp_path / "runs", tiny_spec(f"seed={seed}")) for seed in (0, 1)]
+
+    def work(self, folders):
+        events = []
+        executor = Processes(workers=2, workers_per_gpu=1)
+        executor.submit([each.path for each in folders], WorkOrder("cpu")).wait(events.append, lambda: False)
+        return notes(events)
+
+    def test_where_there_is_none_the_runs_are_left_and_it_is_said_how_to_help(self, pair, room):
+        room(0)
+        with pytest.raises(RefusedError, match=r"could not be started: Resource temporarily .* --workers"):
+            self.work(pair)
+        assert [folder.state for folder in pair] == ["waiting"] * 2
+
+    def test_one_alone_takes_up_all_the_runs(self, pair, room, worker_that):
+        room(1)
+        # It says of each run that it has ended.
+        worker_that("while read order; do echo '" + to_line(RunEnded("a", None)).strip() + "'; done")
+        (note,) = self.work(pair)
+        assert note.endswith("The runs go on with 1 worker.")
+
+    def test_a_dead_one_that_cannot_be_replaced_leaves_its_run(self, pair, room, worker_that):
+        room(1)
+        worker_that("exec 0<&-; kill -KILL $$")
+        with pytest.raises(RefusedError, match="could not be started"):
+            self.work(pair)
+        assert [folder.state for folder in pair] == ["waiting"] * 2
+
+    def test_a_process_that_nobody_could_listen_to_is_ended(self, pair, monkeypatch, worker_that):
+        started = []
+
+        def refuse(thread):
+            started.extend(thread._args)
+            raise RuntimeError("can't start new thread")
+
+        worker_that("exec sleep 60")
+        monkeypatch.setattr(worker_process.threading.Thread, "start", refuse)
+        with pytest.raises(RefusedError, match="can't start new thread"):
+            self.work(pair)
+        assert started[0].process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.slow

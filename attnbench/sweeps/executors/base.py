@@ -47,6 +47,7 @@ class Submission(ABC):
 
         Raises:
             StorageError: when the disk refuses a file; runs that can still save have done so, and no other was begun.
+            RefusedError: when something else that the runs need is not to be had, such as a process to make them.
         """
 
 

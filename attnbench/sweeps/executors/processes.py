@@ -19,7 +19,7 @@ from attnbench.sweeps.event_lines import from_line
 from attnbench.sweeps.events import Listener, Note, RunEnded, StorageRefused
 from attnbench.sweeps.executors.allowance import suitable_workers
 from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
-from attnbench.sweeps.executors.worker_process import Messages, Worker, start_worker
+from attnbench.sweeps.executors.worker_process import Messages, Worker, WorkerError, start_worker
 from attnbench.sweeps.retries import give_up
 
 ATTEMPTS = 2
@@ -33,6 +33,7 @@ class ProcessSubmission(Submission):
 
     Attributes:
         refusal: why the disk takes no more, as the first worker put it that met with it.
+        shortage: why there are fewer workers than there could be.
     """
 
     waiting: deque[Path]
@@ -44,13 +45,12 @@ class ProcessSubmission(Submission):
     workers: dict[int, Worker] = field(default_factory=dict)
     is_stopping: bool = False
     refusal: str | None = None
+    shortage: WorkerError | None = None
 
     def wait(self, listener: Listener, should_stop: Callable[[], bool]) -> None:
-        for number in range(min(self.worker_count, len(self.waiting))):
-            self.workers[number] = self._start(number)
-            self._hand_over(self.workers[number])
         try:
-            while any(worker.run_folder for worker in self.workers.values()):
+            self._begin(listener)
+            while self._busy_count:
                 if not self.is_stopping and (should_stop() or self.refusal):
                     self._let_save()
                 self._take_next(listener)
@@ -58,6 +58,31 @@ class ProcessSubmission(Submission):
             _leave(list(self.workers.values()))
         if self.refusal is not None:
             raise StorageError(self.refusal)
+        if self.waiting and self.shortage is not None:
+            raise self.shortage
+
+    @property
+    def _busy_count(self) -> int:
+        return sum(worker.run_folder is not None for worker in self.workers.values())
+
+    def _begin(self, listener: Listener) -> None:
+        """Put as many workers to work as there are to be, or as the machine has room for."""
+        for number in range(min(self.worker_count, len(self.waiting))):
+            if self.shortage is None:
+                self._put_to_work(number, listener)
+
+    def _put_to_work(self, number: int, listener: Listener) -> None:
+        """Start a worker and give it a run; where that cannot be, the run waits for one of the others."""
+        environment = self.environments[number % len(self.environments)]
+        try:
+            self.workers[number] = start_worker(environment, self.messages)
+        except WorkerError as error:
+            self.shortage = error
+            if self._busy_count:
+                workers = "1 worker" if self._busy_count == 1 else f"{self._busy_count} workers"
+                listener(Note(f"{error} The runs go on with {workers}."))
+        else:
+            self._hand_over(self.workers[number])
 
     def _let_save(self) -> None:
         """Begin no other run, and let those in flight save and end."""
@@ -76,9 +101,6 @@ class ProcessSubmission(Submission):
             self._replace_dead(worker, listener)
         else:
             self._take(worker, line, listener)
-
-    def _start(self, number: int) -> Worker:
-        return start_worker(self.environments[number % len(self.environments)], self.messages)
 
     def _hand_over(self, worker: Worker) -> None:
         """Give the worker its next run, or let it go."""
@@ -116,8 +138,7 @@ class ProcessSubmission(Submission):
             self._count_death(folder, cause, listener)
         if self.waiting:
             number = next(number for number, worker in self.workers.items() if worker is dead)
-            self.workers[number] = self._start(number)
-            self._hand_over(self.workers[number])
+            self._put_to_work(number, listener)
 
     def _count_death(self, folder: Path, cause: str, listener: Listener) -> None:
         """Let the run of a worker that died be tried once more, or give it up."""

@@ -12,12 +12,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from attnbench.errors import RefusedError
 from attnbench.sweeps.executors.base import WorkOrder
 
 # glibc returns large blocks to the system at once, and asks for them again at the next step; keeping them takes a
 # third off a step of additive attention.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "268435456"}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+class WorkerError(RefusedError):
+    """A worker process that the system does not start."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"A worker process could not be started: {reason}. Fewer of them need less: --workers."
+        )
 
 
 @dataclass(eq=False)
@@ -73,9 +83,29 @@ Messages = queue.SimpleQueue[tuple[Worker, str | None]]
 
 
 def start_worker(environment: Mapping[str, str], messages: Messages) -> Worker:
-    """Start a worker that says into `messages` what comes of its runs."""
+    """Start a worker that says into `messages` what comes of its runs.
+
+    Raises:
+        WorkerError: where the system has no room for it.
+    """
+    try:
+        worker = Worker(_start_process(environment))
+    except OSError as error:
+        raise WorkerError(error.strerror or f"{error}") from error
+    try:
+        threading.Thread(target=_listen, args=(worker, messages), daemon=True).start()
+    except RuntimeError as error:  # a thread counts as a process to the system
+        worker.end_input()
+        worker.leave(0.0)
+        assert worker.process.stdout is not None
+        worker.process.stdout.close()
+        raise WorkerError(f"{error}") from error
+    return worker
+
+
+def _start_process(environment: Mapping[str, str]) -> "subprocess.Popen[str]":
     with signals_held_back():
-        process = subprocess.Popen(
+        return subprocess.Popen(
             # -P: a file of the working folder, such as copy.py, must not stand in for a module.
             [sys.executable, "-P", "-m", "attnbench.sweeps.worker"],
             stdin=subprocess.PIPE,
@@ -84,9 +114,6 @@ def start_worker(environment: Mapping[str, str], messages: Messages) -> Worker:
             errors="replace",
             env={**KEEP_MEMORY, **os.environ, **ONE_THREAD, **environment},
         )
-    worker = Worker(process)
-    threading.Thread(target=_listen, args=(worker, messages), daemon=True).start()
-    return worker
 
 
 @contextmanager
