@@ -97,6 +97,20 @@ def test_a_worker_that_neither_works_nor_listens_is_ended_after_a_request_to_sto
         os.kill(int(number_file.read_text()), signal.SIGCONT)
 
 
+def test_a_worker_that_does_not_save_when_asked_to_is_waited_for_no_longer_than_the_grace(
+    tmp_path, worker_that, monkeypatch
+):
+    monkeypatch.setattr(processes, "GRACE_SECONDS", 0.1)
+    worker_that("echo $$ > $0.number; exec sleep 60")
+    number_file = tmp_path / "python.number"
+    folder, events = execute(tmp_path / "runs", lambda: number_file.exists() and number_file.read_text())
+    assert folder.state == "waiting"
+    assert notes(events) == [f"The worker of {SPEC.run_id} did not save within 0.1 s, and was ended."]
+    assert events[-1] == RunEnded(SPEC.run_id, None)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number_file.read_text()), 0)
+
+
 class TestTooFewProcesses:
     """The machine starts only so many workers."""
 

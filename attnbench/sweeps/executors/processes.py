@@ -4,6 +4,7 @@ Two single-thread processes do half as much work again as one process with two t
 through many runs pays for importing torch once.
 """
 
+import math
 import os
 import queue
 import time
@@ -33,6 +34,7 @@ class ProcessSubmission(Submission):
 
     Attributes:
         refusal: why the disk takes no more, as the first worker put it that met with it.
+        grace_ends: when, by the monotonic clock, a worker that has not saved and left is ended.
         shortage: why there are fewer workers than there could be.
     """
 
@@ -44,6 +46,7 @@ class ProcessSubmission(Submission):
     messages: Messages = field(default_factory=queue.SimpleQueue)
     workers: dict[int, Worker] = field(default_factory=dict)
     is_stopping: bool = False
+    grace_ends: float = math.inf
     refusal: str | None = None
     shortage: WorkerError | None = None
 
@@ -53,9 +56,13 @@ class ProcessSubmission(Submission):
             while self._busy_count:
                 if not self.is_stopping and (should_stop() or self.refusal):
                     self._let_save()
+                if time.monotonic() >= self.grace_ends:
+                    self._end_overdue(listener)
                 self._take_next(listener)
         finally:
-            _leave(list(self.workers.values()))
+            self._ask_to_leave()
+            for worker in self.workers.values():
+                worker.leave(max(0.0, self.grace_ends - time.monotonic()))
         if self.refusal is not None:
             raise StorageError(self.refusal)
         if self.waiting and self.shortage is not None:
@@ -88,8 +95,24 @@ class ProcessSubmission(Submission):
         """Begin no other run, and let those in flight save and end."""
         self.is_stopping = True
         self.waiting.clear()
+        self._ask_to_leave()
+
+    def _ask_to_leave(self) -> None:
+        """Let the workers save and leave while the grace lasts, which begins but once."""
+        self.grace_ends = min(self.grace_ends, time.monotonic() + GRACE_SECONDS)
         for worker in self.workers.values():
             worker.end_input()
+
+    def _end_overdue(self, listener: Listener) -> None:
+        """End the workers that are still at a run."""
+        for worker in self.workers.values():
+            if worker.run_folder is not None:
+                name, worker.run_folder = worker.run_folder.name, None
+                worker.leave(0.0)
+                listener(
+                    Note(f"The worker of {name} did not save within {GRACE_SECONDS:g} s, and was ended.")
+                )
+                listener(RunEnded(name, None))
 
     def _take_next(self, listener: Listener) -> None:
         """Take in what a worker said next, if any says something soon."""
@@ -149,15 +172,6 @@ class ProcessSubmission(Submission):
         else:
             outcome = give_up(RunFolder(folder), f"its worker {cause}, {ATTEMPTS} times")
             listener(RunEnded(folder.name, outcome))
-
-
-def _leave(workers: Sequence[Worker]) -> None:
-    """Let the workers save and end; end those that do not."""
-    for worker in workers:
-        worker.end_input()
-    end = time.monotonic() + GRACE_SECONDS
-    for worker in workers:
-        worker.leave(max(0.0, end - time.monotonic()))
 
 
 @dataclass(frozen=True, kw_only=True)

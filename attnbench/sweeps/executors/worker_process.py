@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from attnbench.sweeps.executors.base import WorkOrder
 # third off a step of additive attention.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "268435456"}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+KILLED_SECONDS = 10.0
 
 
 class WorkerError(RefusedError):
@@ -66,7 +67,8 @@ class Worker:
             self.process.wait(patience_seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+            with suppress(subprocess.TimeoutExpired):  # a server of files that is gone holds even the killed
+                self.process.wait(KILLED_SECONDS)
 
     def cause_of_death(self) -> str:
         """Say what it died of; it is dead, or about to be."""
