@@ -92,10 +92,11 @@ class RunFolder:
         wanted = sorted({*lengths, *requested, *(outcome.lengths if outcome else ())})
         if wanted != requested:
             write_json(self.evaluation_file, with_checksum({"lengths": wanted}))
-        if self.spec_file.exists() and self.state in ("done", "running"):
+        is_there = self.spec_file.exists()
+        if is_there and self._state(outcome, wanted) in ("done", "running"):
             return
         text = _spec_text(spec_values)
-        if not self.spec_file.exists():
+        if not is_there:
             write_atomically(self.spec_file, text)
         elif self.spec_file.read_bytes() != text:
             self._replace_spec(text, outcome)
@@ -199,8 +200,10 @@ class RunFolder:
     @property
     def state(self) -> RunState:
         """How far the run is."""
-        outcome = self.read_outcome()
-        if outcome is not None and (outcome.state == "failed" or outcome.lengths == self.requested_lengths):
+        return self._state(self.read_outcome(), self.requested_lengths)
+
+    def _state(self, outcome: Outcome | None, requested: Sequence[int]) -> RunState:
+        if outcome is not None and (outcome.state == "failed" or outcome.lengths == requested):
             return outcome.state
         if is_claimed(self.claim_file):
             return "running"

@@ -45,13 +45,13 @@ class LastRead(Generic[Content]):
 
 def _identity(path: Path) -> tuple[int, ...] | None:
     """Return what tells a file from what it was before; None where there is none, nothing where it cannot be told."""
-    with storage_faults_named(path):
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        with storage_faults_named(path):
             if is_storage_fault(error):
                 raise
-            return ()
+        return ()
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

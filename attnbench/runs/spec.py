@@ -70,7 +70,8 @@ class RunSpec:
         What the thousands of runs of a sweep have in common is looked at once.
         """
         other = replace(self, lengths=lengths, seed=seed)
-        other.__dict__["_parts_of_identity"] = self._parts_of_identity
+        for name in ("_parts_of_identity", "_complete_parts"):
+            other.__dict__[name] = getattr(self, name)
         return other
 
     @cached_property
@@ -85,8 +86,11 @@ class RunSpec:
 
     def to_values(self) -> dict[str, Any]:
         """Return the plain values from which `from_values` makes the same spec again."""
-        complete = {"task": _named(self.task), "model": _named(self.model), "training": plain(self.training)}
-        return {"run_id": self.run_id, **self.identity, **complete, "variant": self.variant}
+        return {"run_id": self.run_id, **self.identity, **self._complete_parts, "variant": self.variant}
+
+    @cached_property
+    def _complete_parts(self) -> dict[str, Any]:
+        return {"task": _named(self.task), "model": _named(self.model), "training": plain(self.training)}
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], trusted_folder: Path | None = None) -> "RunSpec":

@@ -123,11 +123,12 @@ def result_of(folders: Sequence[RunFolder]) -> SweepResult:
     """Say what came of the runs, from their folders alone."""
     result = SweepResult()
     for folder in folders:
-        outcome = folder.read_outcome()
-        if folder.state == "done":
+        state = folder.state
+        if state == "done":
             result.done.append(folder.run_id)
-        elif outcome is not None and outcome.state == "failed":
-            result.failed[folder.run_id] = outcome.error or "no reason was given"
+        elif state == "failed":
+            outcome = folder.read_outcome()
+            result.failed[folder.run_id] = (outcome and outcome.error) or "no reason was given"
         else:
             result.unfinished.append(folder.run_id)
     return result
