@@ -11,9 +11,12 @@ from attnbench.sweeps.events import Listener, Note, RunEnded, RunStarted
 from attnbench.sweeps.executors.base import Submission
 from attnbench.sweeps.executors.slurm_commands import SilentSlurmError, SlurmError
 from attnbench.sweeps.executors.slurm_records import JobBook, JobState
+from attnbench.sweeps.executors.slurm_rhythm import Rhythm
 from attnbench.sweeps.retries import give_up
 
 POLL_SECONDS = 2.0
+"""How often the run folders are looked at, and whether to stop; Slurm as often only while something changes."""
+LONGEST_PAUSE_SECONDS = 30.0
 LOST_AFTER_SECONDS = 6.0
 """How long a job must be gone before its runs are lost: over a network file system results come late."""
 ATTEMPTS = 2
@@ -54,6 +57,7 @@ class SlurmSubmission(Submission):
         first: what came of handing them over.
         hand_over: submits those of the runs that no job is at, so many in each.
         runs_per_job: of the first submission; what was lost goes alone.
+        known: what Slurm said last of the jobs.
     """
 
     book: JobBook
@@ -70,6 +74,8 @@ class SlurmSubmission(Submission):
     refused_at: float = field(default_factory=time.monotonic)
     refusals: int = 0
     told: set[str] = field(default_factory=set)
+    known: dict[str, JobState] = field(default_factory=dict)
+    rhythm: Rhythm = field(default_factory=lambda: Rhythm(POLL_SECONDS, LONGEST_PAUSE_SECONDS))
     is_silent: bool = False
 
     def __post_init__(self) -> None:
@@ -96,10 +102,10 @@ class SlurmSubmission(Submission):
         self._tell_refusal(self.first, listener)
         while self.left and not should_stop():
             # Slurm is asked before the folders: a job that ends in between is then found done, not lost.
-            states = self._ask(listener)
+            states = self._ask(listener) if self.rhythm.is_due() else None
             self._tell_ended(listener)
+            self._tell_started(listener)
             if states is not None:
-                self._tell_started(states, listener)
                 # In this order: what was refused and is taken now has no state in what Slurm said before.
                 self._care_for_lost(states, listener)
                 self._care_for_refused(states, listener)
@@ -113,6 +119,7 @@ class SlurmSubmission(Submission):
         try:
             states = self.book.states(list(self.left))
         except SlurmError as error:
+            self.rhythm.take(has_changed=False)
             if not self.is_silent:
                 listener(Note(f"{error} Still waiting."))
             self.is_silent = True
@@ -120,6 +127,10 @@ class SlurmSubmission(Submission):
         if self.is_silent:
             listener(Note("Slurm answers again."))
         self.is_silent = False
+        has_changed = any(states.get(run_id) != self.known.get(run_id) for run_id in self.left)
+        # What is gone is looked at again soon: whether it is lost only a second look can tell.
+        self.rhythm.take(has_changed=has_changed or bool(self.gone_since))
+        self.known = states
         return states
 
     def _tell_ended(self, listener: Listener) -> None:
@@ -128,9 +139,9 @@ class SlurmSubmission(Submission):
                 del self.left[run_id]
                 listener(RunEnded(run_id, folder.read_outcome()))
 
-    def _tell_started(self, states: Mapping[str, JobState], listener: Listener) -> None:
+    def _tell_started(self, listener: Listener) -> None:
         for run_id, folder in self.left.items():
-            is_started = states.get(run_id) == "running" and folder.claim_file.exists()
+            is_started = self.known.get(run_id) == "running" and folder.claim_file.exists()
             if is_started and run_id not in self.started:
                 self.started.add(run_id)
                 listener(RunStarted(run_id))
