@@ -77,6 +77,15 @@ def test_a_saved_job_requeues_itself_alone_and_not_its_array(submitted):
     assert submitted(status=143).said[-1] == "scontrol requeue 20"
 
 
+def test_a_job_that_comes_back_without_end_is_given_up(submitted):
+    last = submitted(status=143, environment={"SLURM_RESTART_COUNT": "19"})
+    assert last.said[-1] == "scontrol requeue 20"
+    finished = submitted(status=143, environment={"SLURM_RESTART_COUNT": "20"})
+    assert (finished.returncode, finished.said[len(last.said) :]) == (143, [last.said[0]])
+    assert "begun again 20 times" in finished.stderr
+    assert "submit the same again" in finished.stderr
+
+
 @pytest.mark.parametrize("status", [0, 1, 2, 130])
 def test_any_other_end_is_the_end_of_the_job(submitted, status):
     finished = submitted(status=status)
