@@ -216,6 +216,18 @@ def test_a_folder_that_the_nodes_see_is_taken(far_nodes, tmp_path):
     assert len(far_nodes.calls("srun")) == 1
 
 
+def test_what_asks_a_node_goes_where_the_jobs_go_and_neither_waits_nor_takes_all_they_take(
+    far_nodes, tmp_path
+):
+    far_nodes.answer("srun", "saw")
+    further = {"hold": True, "begin": "tomorrow", "exclusive": True, "qos": "high", "exclude": "node7"}
+    replace(EXECUTOR, partition="long", cpus=8, sbatch=further).check(tmp_path)
+    ((*words, _, _, _, _, _),) = far_nodes.calls("srun")
+    mem = f"--mem={round(EXECUTOR.memory_gb * 1024)}M"
+    chosen = ["--partition=long", "--qos=high", mem, "--exclude=node7"]
+    assert words == [*chosen, "--time=1", "--ntasks=1", "--immediate=120"]
+
+
 def test_a_node_that_cannot_be_asked_is_no_yes(far_nodes, tmp_path):
     far_nodes.refuse("srun", "srun: error: Unable to allocate resources")
     with pytest.raises(UserError, match="Unable to allocate resources"):
@@ -234,6 +246,17 @@ def test_the_file_system_is_that_of_the_nearest_mount(tmp_path):
     mounts.write_text("a / ext4 rw 0 0\nb /home nfs4 rw 0 0\nc /home/me/tmp tmpfs rw 0 0\n")
     kinds = [slurm_sight.file_system_of(path, mounts) for path in map(Path, ("/x", "/home/me", "/homes"))]
     assert kinds == ["ext4", "nfs4", "ext4"]
+
+
+def test_the_kernel_writes_blanks_and_backslashes_of_mount_points_in_numbers(tmp_path):
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "a / ext4 rw 0 0\nb /big\\040disk nfs4 rw 0 0\nc /back\\134040 zfs rw 0 0\nd /größe xfs rw 0 0\n",
+        encoding="utf-8",
+    )
+    places = ("/big disk/me", "/back\\040/me", "/größe/me")
+    kinds = [slurm_sight.file_system_of(path, mounts) for path in map(Path, places)]
+    assert kinds == ["nfs4", "zfs", "xfs"]
 
 
 ENDLESS = tiny_spec("training.steps=1000000", "training.patience=1000000", "training.evaluate_every=5")

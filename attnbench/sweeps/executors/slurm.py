@@ -76,8 +76,7 @@ class Slurm(Executor):
         check_on_path()
         try_submission(self.options)
         if self.checks_folder:
-            options = {name: value for name, value in self.options.items() if name != "requeue"}
-            check_nodes_see(folder, self.partition, options)
+            check_nodes_see(folder, self.partition, self.options)
 
     @property
     def options(self) -> dict[str, Option]:

@@ -1,6 +1,7 @@
 """Whether the nodes of a cluster see the results folder."""
 
 import os
+import re
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -10,6 +11,9 @@ from attnbench.sweeps.executors.slurm_commands import Option, SlurmError, as_fla
 
 # File systems that one machine has for itself.
 LOCAL = {"btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "ramfs", "tmpfs", "xfs", "zfs"}
+NODES_BY_RIGHT = ("account", "partition", "qos", "reservation")
+NODES_BY_KIND = ("constraint", "gpus-per-node", "gres", "mem", "prefer")
+NODES_BY_NAME = ("exclude", "nodefile", "nodelist")
 MOUNTS_FILE = Path("/proc/mounts")
 PROBE_SECONDS = 120
 
@@ -18,7 +22,7 @@ def check_nodes_see(folder: Path, partition: str | None, options: Mapping[str, O
     """Refuse a folder that the nodes do not see.
 
     A folder on a network file system is taken as seen, and so is any where this machine is the only node. For
-    another a job of a moment looks for a file that is made for it.
+    another a job of a moment looks for a file that is made for it, where the options send it.
 
     Raises:
         SlurmError: where it is not seen, or nobody could look.
@@ -32,9 +36,12 @@ def check_nodes_see(folder: Path, partition: str | None, options: Mapping[str, O
         "see them (--results), or say executor.checks_folder=false where you know better."
     )
     with tempfile.NamedTemporaryFile(dir=existing, prefix=".attnbench-") as file:
+        # Any other option, such as hold or exclusive, would have the question wait.
+        chosen_by = (*NODES_BY_RIGHT, *NODES_BY_KIND, *NODES_BY_NAME)
+        where = {name: options[name] for name in chosen_by if name in options}
         marks = "saw", "did not see"
         script = f'test -e "$1" && echo {marks[0]} || echo {marks[1]}'
-        command = ["srun", *as_flags({**options, "time": 1, "ntasks": 1, "immediate": PROBE_SECONDS})]
+        command = ["srun", *as_flags({**where, "time": 1, "ntasks": 1, "immediate": PROBE_SECONDS})]
         try:
             said = ask([*command, "bash", "-c", script, "bash", file.name], 2.0 * PROBE_SECONDS)
         except SlurmError as error:
@@ -52,8 +59,9 @@ def _short_host_name() -> str:
 def file_system_of(path: Path, mounts_file: Path = MOUNTS_FILE) -> str:
     """Return the kind of file system that a path lies on, such as ext4 or nfs4; "unknown" where nothing tells."""
     kinds = {"": "unknown"}
-    for line in mounts_file.read_text(encoding="utf-8").splitlines():
-        place, kind = line.split()[1:3]
+    for line in mounts_file.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        written, kind = line.split()[1:3]
+        place = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), written)  # \040 is a blank
         if os.path.commonpath([path, place]) == place:
             kinds[place] = kind
     return kinds[max(kinds, key=len)]
