@@ -68,7 +68,7 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
     with storage_faults_named(), folder.claim():
         folder.clear_halves()
         outcome = folder.read_outcome()
-        if outcome is not None and folder.state in ("done", "failed"):
+        if outcome is not None and folder.has_ended:
             return outcome
         started = time.perf_counter()
         try:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from attnbench.errors import DamagedFileError, storage_faults_named
-from attnbench.runs.checksums import fingerprint, is_unchanged, take_checksum, with_checksum
+from attnbench.runs.checksums import CHECKSUM, fingerprint, is_unchanged, take_checksum, with_checksum
 from attnbench.runs.claim import claimed, is_claimed
 from attnbench.runs.files import clear_halves, read_whole, write_atomically, write_json
 from attnbench.runs.last_read import LastRead
@@ -42,6 +42,9 @@ class Outcome:
     error: str | None = None
     batch_parts: int | None = None
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+_OUTCOME_FIELDS = {each.name for each in fields(Outcome)}
 
 
 class _FileOf:
@@ -146,7 +149,7 @@ class RunFolder:
             values = dict(json.loads(read_whole(self.evaluation_file)))
             is_whole = take_checksum(values)
             lengths = values.pop("lengths")
-        except (OSError, ValueError, TypeError, KeyError):
+        except (FileNotFoundError, IsADirectoryError, ValueError, TypeError, KeyError):
             return []
         is_list = isinstance(lengths, list) and all(isinstance(each, int) for each in lengths)
         return lengths if is_whole and is_list and not values else []
@@ -170,11 +173,14 @@ class RunFolder:
         """Return how the run ended, None where it has not; raises DamagedFileError."""
         try:
             values = dict(json.loads(read_whole(self.status_file)))
+            is_vouched_for = CHECKSUM in values
             is_whole = take_checksum(values)
-            outcome = Outcome(**values)
+            # A later version may have written more than this one knows of.
+            known = values.keys() & _OUTCOME_FIELDS if is_vouched_for else values.keys()
+            outcome = Outcome(**{name: values[name] for name in known})
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError) as error:
+        except (IsADirectoryError, ValueError, TypeError) as error:
             raise DamagedFileError(f"{self.status_file} is damaged: it cannot be read.") from error
         is_ours = outcome.run_id == self.run_id and outcome.state in ("done", "failed")
         if not (is_whole and is_ours and isinstance(outcome.files, dict)):
@@ -198,13 +204,19 @@ class RunFolder:
         return self.train_file, self.environment_file
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the run is done or has failed; unlike `state` it leaves the claim alone."""
+        return _end(self.read_outcome(), self.requested_lengths) is not None
+
+    @property
     def state(self) -> RunState:
         """How far the run is."""
         return self._state(self.read_outcome(), self.requested_lengths)
 
     def _state(self, outcome: Outcome | None, requested: Sequence[int]) -> RunState:
-        if outcome is not None and (outcome.state == "failed" or outcome.lengths == requested):
-            return outcome.state
+        end = _end(outcome, requested)
+        if end is not None:
+            return end
         if is_claimed(self.claim_file):
             return "running"
         return "interrupted" if self.checkpoint_file.exists() else "waiting"
@@ -257,6 +269,13 @@ class RunFolder:
         ):
             with storage_faults_named(path):
                 path.unlink(missing_ok=True)
+
+
+def _end(outcome: Outcome | None, requested: Sequence[int]) -> Literal["done", "failed"] | None:
+    """Return how a run has ended; None where it has not, or has more lengths to be evaluated at."""
+    if outcome is None or (outcome.state == "done" and outcome.lengths != requested):
+        return None
+    return outcome.state
 
 
 def _first_changed(paths: Sequence[Path], outcome: Outcome, always_read: Path | None = None) -> str | None:

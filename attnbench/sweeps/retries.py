@@ -18,7 +18,7 @@ def give_up(folder: RunFolder, reason: str) -> Outcome | None:
     """
     try:
         with folder.claim():
-            if folder.state not in ("done", "failed"):
+            if not folder.has_ended:
                 folder.write_outcome(Outcome(folder.run_id, "failed", error=reason))
             return folder.read_outcome()
     except ClaimedError:

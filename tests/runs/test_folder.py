@@ -1,10 +1,13 @@
+import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 import yaml
 
 from attnbench.errors import DamagedFileError
+from attnbench.runs.checksums import take_checksum, with_checksum
 from attnbench.runs.folder import Outcome, RunFolder
 
 SPEC = {"run_id": "a", "task": {"source": "here.tsv"}, "seed": 0}
@@ -185,6 +188,39 @@ def test_a_status_without_a_checksum_counts(folder):
     del values["checksum"]
     folder.status_file.write_text(json.dumps(values))
     assert (folder.find_damage(), folder.state) == (None, "done")
+
+
+def test_what_a_later_version_wrote_besides_is_passed_over(folder):
+    values = json.loads(folder.status_file.read_text())
+    take_checksum(values)
+    folder.status_file.write_text(json.dumps(with_checksum(values | {"moon_phase": "full"})))
+    assert (folder.find_damage(), folder.state) == (None, "done")
+
+
+@pytest.mark.parametrize("name", ["status_file", "evaluation_file"])
+def test_a_process_with_too_many_open_files_takes_nothing_for_damaged(folder, monkeypatch, name):
+    path, right = getattr(folder, name), Path.read_bytes
+
+    def refuse(self):
+        if self == path:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return right(self)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+        _ = RunFolder(folder.path).state
+    monkeypatch.undo()
+    assert folder.state == "done"
+
+
+def test_a_run_has_ended_when_it_is_done_at_every_length_or_has_failed(folder):
+    assert folder.has_ended
+    with folder.claim():
+        assert folder.has_ended
+    folder.prepare(folder.read_spec(), [99])
+    assert not folder.has_ended
+    folder.write_outcome(Outcome(folder.run_id, "failed", error="no reason"))
+    assert folder.has_ended
 
 
 def test_what_is_discarded_begins_anew_but_is_evaluated_where_it_was(folder):

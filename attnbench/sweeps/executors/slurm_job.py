@@ -115,18 +115,14 @@ class Pack:
         if free:
             executor = Processes(workers=self.side_by_side, workers_per_gpu=self.side_by_side)
             executor.submit(free, order).wait(_log, stop)
-        return [folder for folder in folders if not _has_ended(folder)]
+        return [folder for folder in folders if not folder.has_ended]
 
     def _is_unfinished(self) -> bool:
         from pathlib import Path
 
         from attnbench.runs.folder import RunFolder
 
-        return not all(_has_ended(RunFolder(Path(path))) for path in self.run_folders)
-
-
-def _has_ended(folder: "RunFolder") -> bool:
-    return folder.state in ("done", "failed")
+        return not all(RunFolder(Path(path)).has_ended for path in self.run_folders)
 
 
 def _is_over(folder: "RunFolder", order: "WorkOrder", stop: StopSignal) -> bool:
