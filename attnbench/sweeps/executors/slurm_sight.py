@@ -36,12 +36,9 @@ def check_nodes_see(folder: Path, partition: str | None, options: Mapping[str, O
         "see them (--results), or say executor.checks_folder=false where you know better."
     )
     with tempfile.NamedTemporaryFile(dir=existing, prefix=".attnbench-") as file:
-        # Any other option, such as hold or exclusive, would have the question wait.
-        chosen_by = (*NODES_BY_RIGHT, *NODES_BY_KIND, *NODES_BY_NAME)
-        where = {name: options[name] for name in chosen_by if name in options}
         marks = "saw", "did not see"
         script = f'test -e "$1" && echo {marks[0]} || echo {marks[1]}'
-        command = ["srun", *as_flags({**where, "time": 1, "ntasks": 1, "immediate": PROBE_SECONDS})]
+        command = ["srun", *as_flags({**_where(options), "time": 1, "ntasks": 1, "immediate": PROBE_SECONDS})]
         try:
             said = ask([*command, "bash", "-c", script, "bash", file.name], 2.0 * PROBE_SECONDS)
         except SlurmError as error:
@@ -50,6 +47,12 @@ def check_nodes_see(folder: Path, partition: str | None, options: Mapping[str, O
             ) from error
     if marks[1] in said or marks[0] not in said:
         raise SlurmError(f"The nodes of the cluster do not see the results folder {folder}. {remedy}")
+
+
+def _where(options: Mapping[str, Option]) -> dict[str, Option]:
+    """Return the options that choose a node; any other, such as hold or exclusive, would have the question wait."""
+    chosen_by = (*NODES_BY_RIGHT, *NODES_BY_KIND, *NODES_BY_NAME)
+    return {name: options[name] for name in chosen_by if name in options}
 
 
 def _short_host_name() -> str:
