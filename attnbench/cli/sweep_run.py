@@ -63,7 +63,9 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
     check_comparison([run.spec for run in plan.runs])
     plan.executor.check(store.path)
     _announce(plan, store, device)
-    store.record_invocation(_invocation(plan))
+    damage = store.record_invocation(_invocation(plan))
+    if damage:
+        say(damage)
     store.clear_halves()
     refusal = Refusal()
     with stop_on_signals() as stop:

@@ -84,18 +84,31 @@ class RunStore:
         for folder in (self.path, self.jobs_path, *(folder.path for folder in self.folders())):
             clear_halves(folder)
 
-    def record_invocation(self, invocation: Mapping[str, Any]) -> None:
-        """Add one invocation to sweep.yaml."""
+    def record_invocation(self, invocation: Mapping[str, Any]) -> str | None:
+        """Add one invocation to sweep.yaml; a damaged one is put aside, and that is said in words."""
         with self.held():
-            invocations = [*self.invocations(), dict(invocation)]
+            before, note = self._read_invocations(), None
+            if before is None:
+                aside = self.sweep_file.with_suffix(".damaged.yaml")
+                note = f"{self.sweep_file} is damaged: it is kept as {aside.name}, and begun anew."
+                with storage_faults_named(aside):
+                    self.sweep_file.replace(aside)
+            invocations = [*(before or []), dict(invocation)]
             write_atomically(self.sweep_file, to_yaml({"invocations": invocations}).encode())
+        return note
 
     def invocations(self) -> list[dict[str, Any]]:
         """Return every invocation that filled this folder; what cannot be read counts as none."""
+        return self._read_invocations() or []  # a record for people: losing it loses no result
+
+    def _read_invocations(self) -> list[dict[str, Any]] | None:
+        """Return what sweep.yaml records, nothing where there is none; None where it is damaged."""
         try:
             return list(from_yaml(read_whole(self.sweep_file))["invocations"])
-        except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
-            return []  # a record for people: losing it loses no result
+        except FileNotFoundError:
+            return []
+        except (ValueError, TypeError, KeyError, yaml.YAMLError):
+            return None
 
     def collect(self, on_damage: Callable[[str], None] | None = None) -> list[dict[str, str]]:
         """Return the rows of all finished runs.

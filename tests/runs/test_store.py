@@ -91,8 +91,11 @@ def test_invocations_are_added_to_sweep_yaml(tmp_path):
 def test_a_damaged_sweep_yaml_loses_no_result(store, text):
     store.sweep_file.write_text(text)
     assert store.invocations() == []
-    store.record_invocation({"command": "new"})
+    assert store.record_invocation({"command": "new"}) == (
+        f"{store.sweep_file} is damaged: it is kept as sweep.damaged.yaml, and begun anew."
+    )
     assert store.invocations() == [{"command": "new"}]
+    assert (store.path / "sweep.damaged.yaml").read_text() == text
 
 
 def entries(folder: Path) -> list[str]:
