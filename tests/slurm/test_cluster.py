@@ -12,7 +12,7 @@ from tests.commands import (
     started,
     without_times,
 )
-from tests.slurm.jobs import ON_SLURM, slurm, states, sweep, until
+from tests.slurm.jobs import ON_SLURM, release, slurm, states, sweep, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -80,9 +80,7 @@ def test_a_job_that_is_warned_saves_is_requeued_and_goes_on_from_there(results):
     slurm("scancel", "--signal=USR2", job)
     until(lambda: states(folder) == {"pending": 1})
     saved = run.checkpoint_file.stat().st_mtime_ns
-    # Slurm holds a requeued job back for two minutes.
-    until(lambda: "StartTime" in slurm("scontrol", "show", "job", job))
-    slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
+    release(job)
     until(lambda: states(folder) == {"running": 1})
     until(lambda: run.checkpoint_file.stat().st_mtime_ns > saved)
     steps = [int(row["step"]) for row in rows_of(run.train_file)]
