@@ -112,4 +112,4 @@ def hand_to_cluster(store: RunStore, runs: Sequence[PlannedRun], commands: Path)
 
 
 def _queue_lines(record: JobRecord) -> list[str]:
-    return [f"{record.name}|7|{index}|PENDING" for index in range(len(record.packs))]
+    return [f"{record.name}|7|{index}|Priority|PENDING" for index in range(len(record.packs))]

@@ -1,7 +1,7 @@
 """`attnbench status`: what is done, running, failed, left."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +10,7 @@ from attnbench.cli.options import DEFAULT_RESULTS, AsJson, Debug, Results, expla
 
 if TYPE_CHECKING:
     from attnbench.runs.store import RunStore
+    from attnbench.sweeps.executors.slurm_records import JobOfRun
 
 WORDS = {
     "done": "done",
@@ -20,6 +21,8 @@ WORDS = {
     "interrupted": "interrupted, will go on from a checkpoint",
     "waiting": "not begun",
 }
+ORDINARY = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Dependency"}
+"""Reasons of Slurm for a job to wait that pass by themselves."""
 
 
 def status(
@@ -33,37 +36,41 @@ def status(
         from attnbench.cli.places import find_store
 
         store = find_store(sweep, results)
-        states = _states(store)
-        reasons = {
+        states, held = _states(store)
+        outcomes = {
             run_id: store.folder(run_id).read_outcome() for run_id in states if states[run_id] == "failed"
         }
-        failed = {run_id: outcome.error or "" for run_id, outcome in reasons.items() if outcome}
+        failed = {run_id: outcome.error or "" for run_id, outcome in outcomes.items() if outcome}
         if as_json:
             counts = Counter(states.values())
-            print_json({"folder": str(store.path), "counts": counts, "runs": states, "failed": failed})
+            reasons = {run_id: job.reason for run_id, job in held.items()}
+            told = {"counts": counts, "runs": states, "failed": failed, "reasons": reasons}
+            print_json({"folder": str(store.path), **told})
         else:
-            _show(store, states, failed)
+            _show(store, states, failed, held)
 
 
-def _states(store: "RunStore") -> dict[str, str]:
-    """Return how far every run is: by its folder, and where that tells of no end, by its job."""
+def _states(store: "RunStore") -> tuple[dict[str, str], "dict[str, JobOfRun]"]:
+    """Return how far every run is, and the jobs that wait for what may not pass by itself.
+
+    How far a run is its folder tells, and where that tells of no end, its job.
+    """
     from attnbench.errors import UserError
     from attnbench.sweeps.executors.slurm_records import JobBook
 
     book, jobs = JobBook(store.jobs_path), {}
     before = store.states()
     try:
-        jobs = book.states(
+        jobs = book.jobs_of(
             [run_id for run_id, state in before.items() if state in ("interrupted", "waiting")]
         )
     except UserError as error:
         say(f"What the jobs of the cluster do is not known: {error}")
     # Once more, since a run may have ended while Slurm was being asked.
     states: dict[str, str] = dict(store.states() if jobs else before)
-    for run_id, job in jobs.items():
-        if states[run_id] in ("interrupted", "waiting"):
-            states[run_id] = _of_job(store, run_id, job)
-    return states
+    jobs = {run_id: job for run_id, job in jobs.items() if states[run_id] in ("interrupted", "waiting")}
+    states |= {run_id: _of_job(store, run_id, job.state) for run_id, job in jobs.items()}
+    return states, {run_id: job for run_id, job in jobs.items() if job.reason not in ORDINARY}
 
 
 def _of_job(store: "RunStore", run_id: str, job: str) -> str:
@@ -72,12 +79,27 @@ def _of_job(store: "RunStore", run_id: str, job: str) -> str:
     return "pending" if job == "running" and not is_begun else job
 
 
-def _show(store: "RunStore", states: Mapping[str, str], failed: Mapping[str, str]) -> None:
+def _show(
+    store: "RunStore", states: Mapping[str, str], failed: Mapping[str, str], held: "Mapping[str, JobOfRun]"
+) -> None:
     counts = Counter(states.values())
     print(f"{store.path}: {len(states)} runs")
     for state, words in WORDS.items():
         if counts[state]:
             print(f"  {counts[state]:6}  {words}")
+        if state == "pending":
+            _show_reasons(held.values())
     for run_id, state in states.items():
         if state != "done":
             print(f"{state:11}  {run_id}{f': {failed[run_id]}' if run_id in failed else ''}")
+
+
+def _show_reasons(held: "Iterable[JobOfRun]") -> None:
+    """Say by number why Slurm has jobs wait, and how those are freed that wait for a word."""
+    arrays: dict[str, list[str]] = {}
+    for job in held:
+        arrays.setdefault(job.reason, []).append(job.array_id or "")
+    for reason, array_ids in arrays.items():
+        ids = " ".join(dict.fromkeys(array_ids))
+        remedy = f" (`scontrol release {ids}` frees them)" if "held" in reason.lower() else ""
+        print(f"          Slurm holds {len(array_ids)} of them: {reason}{remedy}")

@@ -39,6 +39,28 @@ def test_status_tells_what_jobs_and_folders_do(fake, handed_over):
     assert states(handed_over) == {"done": 1, "lost": 3}
 
 
+def test_status_says_why_slurm_holds_jobs_for_good_and_how_to_free_them(fake, handed_over):
+    fake.hold("launch failed requeued held")
+    lines = attnbench("status", handed_over).out.splitlines()
+    job_id = fake.queue[0][1]
+    assert lines[1:3] == [
+        "       4  pending: a job of the cluster will take them up",
+        "          Slurm holds 4 of them: launch failed requeued held "
+        f"(`scontrol release {job_id}` frees them)",
+    ]
+    found = attnbench("status", handed_over, "--json").json
+    assert found["reasons"] == dict.fromkeys(found["runs"], "launch failed requeued held")
+    fake.hold("PartitionTimeLimit")
+    assert attnbench("status", handed_over).out.splitlines()[2].endswith("4 of them: PartitionTimeLimit")
+
+
+@pytest.mark.parametrize("reason", ["None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit"])
+def test_status_is_silent_about_what_passes_by_itself(fake, handed_over, reason):
+    fake.hold(reason)
+    assert "Slurm holds" not in attnbench("status", handed_over).out
+    assert attnbench("status", handed_over, "--json").json["reasons"] == {}
+
+
 def test_the_same_command_submits_only_what_no_job_is_at(fake, handed_over):
     results = handed_over.parent
     finished = attnbench(*SWEEP, "--results", results)

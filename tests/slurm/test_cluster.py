@@ -1,5 +1,7 @@
 """Sweeps on a real Slurm of one node."""
 
+import re
+
 import pytest
 
 from attnbench.runs.folder import RunFolder
@@ -39,10 +41,12 @@ def test_who_does_not_wait_finds_the_jobs_again_and_no_run_is_made_twice(results
     finished = sweep(results, "--no-wait", "executor.sbatch={hold: true}")
     assert finished.status == 0, finished.err
     assert states(folder) == {"pending": 4}
+    said = attnbench("status", folder).out
+    (remedy,) = re.findall(r"Slurm holds 4 of them: JobHeldUser \(`(.*)` frees them\)", said)
     with started(*TINY_SWEEP, *ON_SLURM, "--results", results) as again:
         assert again.stderr is not None
         assert any("4 runs were in its queue already" in line for line in again.stderr)
-        slurm("scontrol", "release", *slurm("squeue", "--noheader", "--array", "--format=%i").split())
+        slurm(*remedy.split())
         again.communicate(timeout=120)
     assert again.returncode == 0
     assert states(folder) == {"done": 4}

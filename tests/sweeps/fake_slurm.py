@@ -42,7 +42,9 @@ elif name == "sbatch" and "--test-only" not in words:
     print(f"Submitted batch job {{job_id}}")
 elif name == "squeue":
     wanted = words[2].removeprefix("--name=").split(",")
-    print("\\n".join("|".join(job) for job in queue if job[0] in wanted))
+    reason_file = folder / "reason"
+    reason = reason_file.read_text() if reason_file.exists() else "Priority"
+    print("\\n".join("|".join([*job[:3], reason, job[3]]) for job in queue if job[0] in wanted))
 elif name == "scancel":
     queue = [job for job in queue if job[1] not in words]
 answer = folder / f"{{name}}.answer"
@@ -71,6 +73,10 @@ class FakeSlurm:
 
     def set_states(self, state: str) -> None:
         self.put([[*job[:3], state] for job in self.queue])
+
+    def hold(self, reason: str) -> None:
+        """Say of every job that it waits for this reason."""
+        (self.folder / "reason").write_text(reason)
 
     def calls(self, command: str) -> list[list[str]]:
         file = self.folder / "calls.jsonl"

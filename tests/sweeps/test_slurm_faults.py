@@ -126,12 +126,13 @@ def test_a_sweep_whose_runs_are_refused_for_good_ends_in_the_words_of_slurm(fake
     assert [folder.state for folder in folders] == ["waiting"] * 5
 
 
-def test_a_queue_that_is_told_by_half_is_asked_again(fake, folders):
+@pytest.mark.parametrize("half", ["attnbench-12|10", "attnbench-12|10|0|launch failed requ"])
+def test_a_queue_that_is_told_by_half_is_asked_again(fake, folders, half):
     events = []
     waiting = submit(folders)
 
     def cut():
-        fake.answer("squeue", "attnbench-12|10")
+        fake.answer("squeue", half)
 
     def heal():
         (fake.folder / "squeue.answer").unlink()

@@ -1,5 +1,6 @@
 """Slurm's own commands. What goes wrong in them is told in their own words."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,8 @@ COMMANDS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel")
 PATIENCE_SECONDS = 60.0
 AT_THE_MOMENT = "Requested node configuration is not available"
 """What `sbatch --test-only` says of nodes that are down or drained, for which `sbatch` itself lets a job wait."""
+QUEUED_JOB = re.compile(r"([^|]+)\|([^|]+)\|([^|]+)\|(.*)\|([A-Z_]+)")
+"""What `squeue` says of a job. The state comes last: a line that was cut off in the reason, a sentence, lacks it."""
 
 Option = str | int | float | bool
 
@@ -32,12 +35,14 @@ class QueuedJob:
         array_id: of the array that it belongs to; its own where it stands alone.
         index: its place in the array.
         is_running: False while it waits, be it for the first time or after it was requeued.
+        reason: why it waits, in the words of Slurm; "None" where it need not.
     """
 
     name: str
     array_id: str
     index: int
     is_running: bool
+    reason: str
 
 
 def check_on_path() -> None:
@@ -89,17 +94,17 @@ def jobs_in_queue(names: Iterable[str]) -> list[QueuedJob]:
     wanted = ",".join(names)
     if not wanted:
         return []
-    lines = ask(["squeue", "--noheader", "--array", f"--name={wanted}", "--format=%j|%F|%K|%T"]).split()
-    return [_queued_job(line) for line in lines]
+    said = ask(["squeue", "--noheader", "--array", f"--name={wanted}", "--format=%j|%F|%K|%r|%T"])
+    return [_queued_job(line.strip()) for line in said.splitlines() if line.strip()]
 
 
 def _queued_job(line: str) -> QueuedJob:
-    try:
-        name, array_id, index, state = line.split("|")
-    except ValueError as error:
-        raise SlurmError(f"squeue said what cannot be read: {line}") from error
+    found = QUEUED_JOB.fullmatch(line)
+    if found is None:
+        raise SlurmError(f"squeue said what cannot be read: {line}")
+    name, array_id, index, reason, state = found.groups()
     is_running = state in ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
-    return QueuedJob(name, array_id, int(index) if index.isdigit() else 0, is_running)
+    return QueuedJob(name, array_id, int(index) if index.isdigit() else 0, is_running, reason)
 
 
 def cancel_jobs(job_ids: Sequence[str]) -> None:

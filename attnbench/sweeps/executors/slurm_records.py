@@ -55,6 +55,20 @@ class JobRecord:
             raise TypeError(f"expected lists of run_ids, got {self.packs}")
 
 
+@dataclass(frozen=True)
+class JobOfRun:
+    """What the jobs of a run do.
+
+    Attributes:
+        reason: why Slurm has the job wait, in its words.
+        array_id: of the array that waits; None where nothing does.
+    """
+
+    state: JobState
+    reason: str = "None"
+    array_id: str | None = None
+
+
 Place = tuple[JobRecord, int]  # in the array
 
 
@@ -145,6 +159,10 @@ class JobBook:
         return self.logs_folder / f"{job}_0_log.err"
 
     def states(self, run_ids: Sequence[str]) -> dict[str, JobState]:
+        """Say as `jobs_of` does what the jobs of runs do, but not why."""
+        return {run_id: job.state for run_id, job in self.jobs_of(run_ids).items()}
+
+    def jobs_of(self, run_ids: Sequence[str]) -> dict[str, JobOfRun]:
         """Say of unfinished runs what their jobs do; a run that was never submitted, or was cancelled, is left out.
 
         A run is lost where its jobs are over; whether it is finished, the caller has to look.
@@ -164,8 +182,8 @@ class JobBook:
                     f"{self.folder / name}.json is damaged, and its jobs live: which runs they are at is not known. "
                     f"`attnbench cancel {self.folder.parent}` ends them; the sweep takes their runs up again."
                 )
-        states = {run_id: _state(each, queue) for run_id, each in places.items()}
-        return {run_id: state for run_id, state in states.items() if state is not None}
+        jobs = {run_id: _job_of_run(each, queue) for run_id, each in places.items()}
+        return {run_id: job for run_id, job in jobs.items() if job is not None}
 
     def cancel(self) -> int:
         """End every job that is not over, also those of a record that is damaged, and return how many there were.
@@ -213,9 +231,11 @@ def _places(records: Iterable[JobRecord], run_ids: Iterable[str]) -> dict[str, l
     return places
 
 
-def _state(places: Sequence[Place], queue: dict[tuple[str, int], QueuedJob]) -> JobState | None:
+def _job_of_run(places: Sequence[Place], queue: dict[tuple[str, int], QueuedJob]) -> JobOfRun | None:
     """Return what the jobs of a run do: the latest, unless an earlier one lives on."""
     jobs = [queue[record.name, index] for record, index in places if (record.name, index) in queue]
+    if any(job.is_running for job in jobs):
+        return JobOfRun("running")
     if jobs:
-        return "running" if any(job.is_running for job in jobs) else "pending"
-    return None if places[-1][0].is_cancelled else "lost"
+        return JobOfRun("pending", jobs[-1].reason, jobs[-1].array_id)
+    return None if places[-1][0].is_cancelled else JobOfRun("lost")
