@@ -1,10 +1,10 @@
 import math
-import time
 
 import pandas as pd
 import pytest
 
 from attnbench.analysis.breakdown import breakdown_table, find_breakdown
+from tests.growth import growth
 from tests.metrics_rows import curve_rows, metrics_table
 
 CONTRACT = """task, model, variant, protocol, hidden_size, train_min_length, train_max_length, score,
@@ -194,7 +194,7 @@ def test_no_rows_give_no_breakdown():
     assert len(breakdown_table(metrics_table([]))) == 0
 
 
-def test_ten_thousand_rows_take_less_than_two_seconds():
+def test_breakdowns_cost_ten_times_as_much_for_ten_times_as_many_arms():
     rows = []
     for size in range(1, 501):
         rows += curve_rows(
@@ -202,8 +202,5 @@ def test_ten_thousand_rows_take_less_than_two_seconds():
             hidden_size=size,
         )
     metrics = metrics_table(rows)
-    assert len(metrics) == 10_000
-    start = time.perf_counter()
-    table = breakdown_table(metrics)
-    assert time.perf_counter() - start < 2
-    assert len(table) == 500 * 4
+    assert len(breakdown_table(metrics)) == 500 * 4
+    assert growth(lambda: breakdown_table(metrics[:1000]), lambda: breakdown_table(metrics)) < 30
