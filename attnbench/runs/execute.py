@@ -101,7 +101,9 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
         split.tell = lambda text: execution.on_note(f"{folder.run_id}: {text}")
     resumed_from_step = _resume(trainer, folder, execution)
     write_json(folder.environment_file, describe_environment(str(device), spec.training.precision))
+    lengths_before = folder.requested_lengths
     _train(trainer, folder, execution)
+    folder.request(lengths_before)  # of no effect, but where the file was damaged in the meantime
     lengths = folder.requested_lengths
     rows = _evaluate(spec, trainer, lengths, known, execution.should_stop)
     write_rows(folder.metrics_file, [rows[each] for each in sorted(rows)])

@@ -104,6 +104,13 @@ class RunFolder:
         elif self.spec_file.read_bytes() != text:
             self._replace_spec(text, outcome)
 
+    def request(self, lengths: Sequence[int]) -> None:
+        """Ask for evaluation at these lengths, besides those that were asked for before."""
+        requested = self.requested_lengths
+        wanted = sorted({*lengths, *requested})
+        if wanted != requested:
+            write_json(self.evaluation_file, with_checksum({"lengths": wanted}))
+
     def _replace_spec(self, text: bytes, outcome: Outcome | None) -> None:
         """Write the spec anew where the same run is now described otherwise: its files of data have moved."""
         self.status_file.unlink(missing_ok=True)

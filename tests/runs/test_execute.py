@@ -131,6 +131,17 @@ def test_more_lengths_add_rows_and_train_nothing(tmp_path):
     assert checkpoint_time(folder) == trained
 
 
+def test_a_run_whose_requested_lengths_rot_while_it_trains_is_evaluated_at_them_all_the_same(tmp_path):
+    folder = prepared(tmp_path, SPEC, [3, 5])
+
+    def rot(*_):
+        folder.evaluation_file.write_text("{")
+
+    assert execute(folder, Execution("cpu", on_progress=rot)).state == "done"
+    assert [row["length"] for row in rows_of(folder.metrics_file)] == ["3", "5"]
+    assert RunFolder(folder.path).requested_lengths == [3, 5]
+
+
 def test_rows_of_more_lengths_are_those_of_asking_at_once(tmp_path):
     spec = tiny_spec("train_range=[2,5]")
     step_by_step = executed(tmp_path / "a", spec, 5)
