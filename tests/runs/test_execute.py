@@ -132,7 +132,7 @@ def test_more_lengths_add_rows_and_train_nothing(tmp_path):
 
 
 def test_a_run_whose_requested_lengths_rot_while_it_trains_is_evaluated_at_them_all_the_same(tmp_path):
-    folder = prepared(tmp_path, SPEC, [3, 5])
+    folder = prepared(tmp_path, SPEC, 3, 5)
 
     def rot(*_):
         folder.evaluation_file.write_text("{")
