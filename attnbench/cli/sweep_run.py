@@ -2,33 +2,25 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 import attnbench
-from attnbench.cli.arm_table import arm_table
 from attnbench.cli.interruption import stop_on_signals
 from attnbench.cli.options import FAILED, print_json, say
 from attnbench.cli.places import named_store
 from attnbench.cli.refusal import Refusal
-from attnbench.cli.sweep_stages import Stages, work_of
+from attnbench.cli.sweep_prospect import announce, list_runs, look_ahead, prospect_as_json, task_names
+from attnbench.cli.sweep_stages import Stages
 from attnbench.config.sweep_plan import SweepPlan
 from attnbench.errors import UserError
 from attnbench.runs.checks import check_comparison
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
-from attnbench.sweeps.planned import PlannedRun
-from attnbench.sweeps.sweep import (
-    SweepResult,
-    find_damage,
-    result_of,
-)
-from attnbench.sweeps.tuning import tuning_runs
+from attnbench.sweeps.sweep import SweepResult, result_of
 from attnbench.training.device import check_precision, resolve_device
 
 
@@ -58,11 +50,11 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
             "--no-wait: the runs are made by this program itself. Only --executor slurm lets it leave."
         )
     if choices.is_dry_run:
-        _describe(plan, store, trusted_folder, choices)
+        _show_prospect(plan, store, trusted_folder, choices)
         return 0
     check_comparison([run.spec for run in plan.runs])
     plan.executor.check(store.path)
-    _announce(plan, store, device)
+    announce(plan, store, device)
     damage = store.record_invocation(_invocation(plan))
     if damage:
         say(damage)
@@ -77,6 +69,17 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
     is_whole = _report(plan, store, result, choices, refusal) and not (result.unfinished and choices.waits)
     refusal.raise_noted()
     return stop.exit_status or (0 if is_whole else FAILED)
+
+
+def _show_prospect(
+    plan: SweepPlan, store: RunStore, trusted_folder: Path | None, choices: SweepChoices
+) -> None:
+    prospect = look_ahead(plan, store, trusted_folder, choices.retries_failed)
+    if choices.as_json:
+        print_json(prospect_as_json(prospect, store))
+    else:
+        list_runs(plan, prospect, store)
+        say("Nothing was started and nothing written (--dry-run).")
 
 
 def _checked_device(plan: SweepPlan) -> str:
@@ -95,7 +98,7 @@ def _invocation(plan: SweepPlan) -> dict[str, Any]:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": attnbench.__version__,
         "preset": plan.preset,
-        "task": ", ".join(_task_names(plan)),
+        "task": ", ".join(task_names(plan)),
         "models": plan.models,
         "lengths": plan.lengths,
         "seeds": plan.seeds,
@@ -105,104 +108,6 @@ def _invocation(plan: SweepPlan) -> dict[str, Any]:
         "share": str(plan.share) if plan.share else None,
         "runs": len(plan.own_runs),
     }
-
-
-def _task_names(plan: SweepPlan) -> list[str]:
-    return list(dict.fromkeys(task.name for task in plan.tasks))
-
-
-def _announce(plan: SweepPlan, store: RunStore, device: str) -> None:
-    units = dict.fromkeys(task.length_unit for task in plan.tasks)
-    say(
-        f"{len(plan.own_runs)} runs{_share_of_all(plan)} on {device}: "
-        f"{', '.join(plan.models)} on {', '.join(_task_names(plan))}, {plan.protocol}, "
-        f"lengths {_joined(plan.lengths)} ({', '.join(units)}), seeds {_joined(plan.seeds)}, "
-        f"into {store.path}"
-    )
-    for task in plan.tasks:
-        for note in [*task.notes(), *task.evaluation_notes(plan.lengths)]:
-            say(f"  {note}")
-    _show_arms(plan)
-
-
-def _share_of_all(plan: SweepPlan) -> str:
-    """Say of how many runs the counted ones are a share, or nothing."""
-    return f" (share {plan.share} of {len(plan.runs)})" if plan.share else ""
-
-
-def _show_arms(plan: SweepPlan) -> None:
-    Console(stderr=True).print(arm_table([run.spec for run in plan.runs], plan.lengths))
-
-
-def _joined(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
-
-
-def _describe(plan: SweepPlan, store: RunStore, trusted_folder: Path | None, choices: SweepChoices) -> None:
-    """List the runs of a plan with their state, and how much work is left."""
-    runs = tuning_runs(plan.runs, plan.rates) if plan.rates else plan.own_runs
-    states = {run.spec.run_id: _state(run, store, trusted_folder) for run in runs}
-    finished = ("done",) if choices.retries_failed else ("done", "failed")
-    left = [run for run in runs if states[run.spec.run_id] not in finished]
-    steps = sum(run.spec.training.steps for run in left)
-    tokens = sum(work_of(run) for run in left)
-    seconds = _seconds_by_experience(store, left)
-    if choices.as_json:
-        listed = [{"run_id": run_id, "state": state} for run_id, state in states.items()]
-        print_json(
-            {"folder": str(store.path), "runs": listed, "steps": steps, "seconds_on_one_worker": seconds}
-        )
-        return
-    _show_arms(plan)
-    for run in runs:
-        tested = f"tested at {_joined(run.lengths)}" if run.lengths else "to choose a rate by validation"
-        budget = f"up to {run.spec.training.steps} steps"
-        print(f"{states[run.spec.run_id]:11}  {run.spec.run_id}  {budget}, {tested}")
-    print(
-        f"{len(runs)} runs{_share_of_all(plan)}, {len(left)} to do: "
-        f"at most {steps:,} steps and about {tokens:.3g} target tokens."
-    )
-    for line in _later_stages(plan, len(runs)):
-        print(line)
-    if seconds is not None:
-        print(f"Going by the finished runs here, about {seconds / 60:.1f} minutes of one worker at most.")
-    say("Nothing was started and nothing written (--dry-run).")
-
-
-def _later_stages(plan: SweepPlan, tuned: int) -> Iterator[str]:
-    """Say what will follow on the listed runs, and depends on what they come to."""
-    if plan.rates:
-        others = [run for run in plan.runs if run.spec.seed != plan.seeds[0]]
-        steps = sum(run.spec.training.steps for run in others)
-        yield (
-            f"Then the chosen rates with the other seeds: {len(others)} runs, at most {steps:,} steps. "
-            f"({tuned // len(plan.rates)} of the runs above, those of the chosen rates, are tested as well.)"
-        )
-    if plan.longer:
-        yield f"Then the lengths around each breakdown once more with {plan.longer} times the budget."
-
-
-def _state(run: PlannedRun, store: RunStore, trusted_folder: Path | None) -> str:
-    """Say how far a planned run is, or that it is damaged, or has more lengths to be evaluated at."""
-    folder = store.folder(run.spec.run_id)
-    if find_damage(folder, run.spec, trusted_folder):
-        return "damaged"
-    state = folder.state
-    is_done_so_far = state == "done" and not set(run.lengths) <= set(folder.requested_lengths)
-    return "unevaluated" if is_done_so_far else state
-
-
-def _seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float | None:
-    """Reckon the time of what is left from the speed of the finished runs of the same arm; None without any."""
-    if not left:
-        return 0.0
-    speeds: dict[str, list[float]] = {}
-    for row in store.collect(on_damage=lambda _: None):
-        if row["tokens_per_second"]:
-            speeds.setdefault(row["model"], []).append(float(row["tokens_per_second"]))
-    if any(run.spec.model.name not in speeds for run in left):
-        return None
-    return sum(work_of(run) * len(each) / sum(each) for run in left for each in [speeds[run.spec.model.name]])
 
 
 def _report(

@@ -1,0 +1,154 @@
+"""What a sweep is about to do, in words and as JSON."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from attnbench.cli.arm_table import arm_table
+from attnbench.cli.options import say
+from attnbench.cli.sweep_stages import work_of
+from attnbench.config.sweep_plan import SweepPlan
+from attnbench.runs.store import RunStore
+from attnbench.sweeps.planned import PlannedRun
+from attnbench.sweeps.sweep import find_damage
+from attnbench.sweeps.tuning import tuning_runs
+
+
+def announce(plan: SweepPlan, store: RunStore, device: str) -> None:
+    """Say what begins now."""
+    place = "the cluster" if plan.executor.is_remote else device
+    units = dict.fromkeys(task.length_unit for task in plan.tasks)
+    say(
+        f"{len(plan.own_runs)} runs{_share_of_all(plan)} on {place}: "
+        f"{', '.join(plan.models)} on {', '.join(task_names(plan))}, {plan.protocol}, "
+        f"lengths {_joined(plan.lengths)} ({', '.join(units)}), seeds {_joined(plan.seeds)}, "
+        f"into {store.path}"
+    )
+    for task in plan.tasks:
+        for note in [*task.notes(), *task.evaluation_notes(plan.lengths)]:
+            say(f"  {note}")
+    _show_arms(plan)
+
+
+def _share_of_all(plan: SweepPlan) -> str:
+    """Say of how many runs the counted ones are a share, or nothing."""
+    return f" (share {plan.share} of {len(plan.runs)})" if plan.share else ""
+
+
+def _show_arms(plan: SweepPlan) -> None:
+    Console(stderr=True).print(arm_table([run.spec for run in plan.runs], plan.lengths))
+
+
+def _joined(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def task_names(plan: SweepPlan) -> list[str]:
+    """Return the tasks of a plan, each once."""
+    return list(dict.fromkeys(task.name for task in plan.tasks))
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """How far the runs of a plan are, and how much work is left.
+
+    Attributes:
+        runs: those that this invocation would make.
+        states: of each, by run_id.
+        retries_failed: whether runs that have failed are among those that are left.
+    """
+
+    runs: Sequence[PlannedRun]
+    states: Mapping[str, str]
+    retries_failed: bool
+
+    @property
+    def left(self) -> list[PlannedRun]:
+        """The runs that are to be made."""
+        finished = ("done",) if self.retries_failed else ("done", "failed")
+        return [run for run in self.runs if self.states[run.spec.run_id] not in finished]
+
+    @property
+    def steps(self) -> int:
+        """At most, of what is left."""
+        return sum(run.spec.training.steps for run in self.left)
+
+
+def look_ahead(
+    plan: SweepPlan, store: RunStore, trusted_folder: Path | None, retries_failed: bool
+) -> Prospect:
+    """Look how far the runs of a plan are, changing nothing."""
+    runs = tuning_runs(plan.runs, plan.rates) if plan.rates else plan.own_runs
+    states = {run.spec.run_id: _state(run, store, trusted_folder) for run in runs}
+    return Prospect(runs, states, retries_failed)
+
+
+def prospect_as_json(prospect: Prospect, store: RunStore) -> dict[str, Any]:
+    """Return what `--dry-run --json` prints."""
+    listed = [{"run_id": run_id, "state": state} for run_id, state in prospect.states.items()]
+    seconds = _seconds_by_experience(store, prospect.left)
+    return {
+        "folder": str(store.path),
+        "runs": listed,
+        "steps": prospect.steps,
+        "seconds_on_one_worker": seconds,
+    }
+
+
+def list_runs(plan: SweepPlan, prospect: Prospect, store: RunStore) -> None:
+    """Print the runs of a plan with their state, and how much work is left."""
+    _show_arms(plan)
+    for run in prospect.runs:
+        tested = f"tested at {_joined(run.lengths)}" if run.lengths else "to choose a rate by validation"
+        budget = f"up to {run.spec.training.steps} steps"
+        print(f"{prospect.states[run.spec.run_id]:11}  {run.spec.run_id}  {budget}, {tested}")
+    left, count = prospect.left, len(prospect.runs)
+    tokens = sum(work_of(run) for run in left)
+    print(
+        f"{count} runs{_share_of_all(plan)}, {len(left)} to do: "
+        f"at most {prospect.steps:,} steps and about {tokens:.3g} target tokens."
+    )
+    for line in _later_stages(plan, count):
+        print(line)
+    seconds = _seconds_by_experience(store, left)
+    if seconds is not None:
+        print(f"Going by the finished runs here, about {seconds / 60:.1f} minutes of one worker at most.")
+
+
+def _later_stages(plan: SweepPlan, tuned: int) -> Iterator[str]:
+    """Say what will follow on the listed runs, and depends on what they come to."""
+    if plan.rates:
+        others = [run for run in plan.runs if run.spec.seed != plan.seeds[0]]
+        steps = sum(run.spec.training.steps for run in others)
+        yield (
+            f"Then the chosen rates with the other seeds: {len(others)} runs, at most {steps:,} steps. "
+            f"({tuned // len(plan.rates)} of the runs above, those of the chosen rates, are tested as well.)"
+        )
+    if plan.longer:
+        yield f"Then the lengths around each breakdown once more with {plan.longer} times the budget."
+
+
+def _state(run: PlannedRun, store: RunStore, trusted_folder: Path | None) -> str:
+    """Say how far a planned run is, or that it is damaged, or has more lengths to be evaluated at."""
+    folder = store.folder(run.spec.run_id)
+    if find_damage(folder, run.spec, trusted_folder):
+        return "damaged"
+    state = folder.state
+    is_done_so_far = state == "done" and not set(run.lengths) <= set(folder.requested_lengths)
+    return "unevaluated" if is_done_so_far else state
+
+
+def _seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float | None:
+    """Reckon the time of what is left from the speed of the finished runs of the same arm; None without any."""
+    if not left:
+        return 0.0
+    speeds: dict[str, list[float]] = {}
+    for row in store.collect(on_damage=lambda _: None):
+        if row["tokens_per_second"]:
+            speeds.setdefault(row["model"], []).append(float(row["tokens_per_second"]))
+    if any(run.spec.model.name not in speeds for run in left):
+        return None
+    return sum(work_of(run) * len(each) / sum(each) for run in left for each in [speeds[run.spec.model.name]])
