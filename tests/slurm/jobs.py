@@ -14,6 +14,8 @@ from tests.commands import TINY_SWEEP, Finished, attnbench, in_a_process, run_fo
 
 ON_SLURM = ("--executor", "slurm", "executor.memory_gb=1", "executor.runs_per_job=2")
 INIT = 1
+REVOKED_SECONDS = 2.0
+"""How long slurmd refuses a requeued job for good, its "credential revoked": it tells times apart by whole seconds."""
 
 
 def slurm(*command: object) -> str:
@@ -107,4 +109,5 @@ def release(job: str) -> None:
             f"JobState={each}" in said for each in ("RUNNING", "COMPLETED")
         )
 
+    time.sleep(REVOKED_SECONDS)
     until(has_begun_again)
