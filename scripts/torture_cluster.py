@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[1] / "tests" / "slurm"
@@ -16,6 +16,7 @@ NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
 PORT = "28817"  # apart from those of the tests
 ANSWER_SECONDS = 20.0
 LOOK_AFTER_EVERY_SECONDS = 1.0
+REVOKED_SECONDS = 2.0  # in the second of its requeue slurmd refuses a job for good
 
 
 def why_not() -> str | None:
@@ -33,10 +34,12 @@ class Cluster:
     Attributes:
         folder: holds all of it.
         looked_after: when it was last seen to.
+        pending_since: when each job was first seen waiting.
     """
 
     folder: Path
     looked_after: float = 0.0
+    pending_since: dict[str, float] = field(default_factory=dict)
 
     def call(self, *command: str) -> bool:
         """Tell Slurm to do something, and say whether it did."""
@@ -66,10 +69,10 @@ class Cluster:
         for node, state in self._pairs("sinfo", "--noheader", "--Node", "--format=%N|%T"):
             if state.startswith(("down", "drain")):
                 self.call("scontrol", "update", f"NodeName={node}", "State=RESUME")
-        for job, reason in self._pairs(
-            "squeue", "--noheader", "--array", "--states=pending", "--format=%i|%r"
-        ):
-            if reason == "BeginTime":
+        pending = self._pairs("squeue", "--noheader", "--array", "--states=pending", "--format=%i|%r")
+        self.pending_since = {job: self.pending_since.get(job, self.looked_after) for job, _ in pending}
+        for job, reason in pending:
+            if reason == "BeginTime" and self.looked_after - self.pending_since[job] > REVOKED_SECONDS:
                 self.call("scontrol", "update", f"JobId={job}", "StartTime=now")
             elif "held" in reason:
                 self.call("scontrol", "release", job)

@@ -99,15 +99,14 @@ def parent_of(process: int) -> int:
 
 
 def release(job: str) -> None:
-    """Let a requeued job begin again at once; Slurm holds it back for two minutes."""
+    """Let a job begin again soon after it is requeued, for which this waits; Slurm holds it back for two minutes."""
 
     def has_begun_again() -> bool:
         # More than once: while the old processes end Slurm sets the time anew.
         subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], capture_output=True)
         said = slurm("scontrol", "show", "job", job)
-        return "Restarts=0" not in said and any(
-            f"JobState={each}" in said for each in ("RUNNING", "COMPLETED")
-        )
+        return any(f"JobState={each}" in said for each in ("RUNNING", "COMPLETED"))
 
+    until(lambda: "Restarts=0" not in slurm("scontrol", "show", "job", job))
     time.sleep(REVOKED_SECONDS)
     until(has_begun_again)

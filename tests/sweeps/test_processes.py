@@ -88,7 +88,8 @@ def holder_of(folder):
 
 
 # Long enough that the kill comes in the middle of the run.
-LONG = tiny_spec("training.steps=400", "training.evaluate_every=20", "training.patience=100")
+LONG = tiny_spec("training.steps=1000", "training.evaluate_every=20", "training.patience=100")
+ENDLESS = tiny_spec("training.steps=1000000", "training.evaluate_every=20", "training.patience=1000000")
 
 
 @pytest.mark.slow
@@ -108,8 +109,8 @@ def test_the_run_of_a_killed_worker_is_tried_once_more_and_goes_on_from_its_chec
 
 @pytest.mark.slow
 def test_a_run_whose_workers_are_killed_twice_has_failed_and_the_others_finish(tmp_path):
-    murderer = Murderer(tmp_path, LONG.run_id, times=2)
-    folders = execute_with(TWO_WORKERS, tmp_path, murderer, specs=[LONG, *SPECS])
+    murderer = Murderer(tmp_path, ENDLESS.run_id, times=2)
+    folders = execute_with(TWO_WORKERS, tmp_path, murderer, specs=[ENDLESS, *SPECS])
     assert [folder.state for folder in folders] == ["failed"] + ["done"] * 4
     outcome = folders[0].read_outcome()
     assert outcome is not None
