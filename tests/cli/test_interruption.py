@@ -43,6 +43,7 @@ def signalled_twice(number, status):
         signal.raise_signal(number)
         assert (stop(), stop.exit_status) == (True, status)
         signal.raise_signal(number)
+    return stop
 
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)
@@ -71,7 +72,7 @@ def test_a_signal_that_ends_sbatch_too_is_not_taken_for_its_refusal(number, stat
 @pytest.mark.parametrize(("number", "status"), SIGNALS)
 def test_the_same_signal_twice_at_once_asks_and_ends_nothing(number, status):
     # As `timeout` sends it: to the process, and then to its whole group.
-    signalled_twice(number, status)
+    assert signalled_twice(number, status).exit_status == status
 
 
 @pytest.fixture

@@ -92,6 +92,7 @@ def test_killed_at_any_write_of_all(results, expected, tmp_path):
 def test_killed_again_at_every_write_while_carrying_on(results, expected):
     for _ in range(8):
         die_in_a_sweep(results, Write("", 5))
+    assert progress_of(results / FOLDER).finished  # in spite of it all, it had come on
     carry_on(results, expected)
 
 

@@ -106,6 +106,7 @@ def test_a_writer_whose_file_was_cleared_before_it_was_locked_writes_once_more(t
 
 def test_there_is_nothing_to_clear_in_a_folder_that_is_not_there(tmp_path):
     clear_halves(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 FAULTS = ["ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT"]
