@@ -39,7 +39,7 @@ def sweep(
         str | None, typer.Option(help="Where the runs are executed.", show_default="processes")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="How many processes.", show_default="one per core")
+        int | None, typer.Option(help="How many processes.", show_default="one per core with memory for it")
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Folder under the results.", show_default="preset-task")

@@ -135,7 +135,7 @@ class SlurmSubmission(Submission):
 
     def _tell_ended(self, listener: Listener) -> None:
         for run_id, folder in list(self.left.items()):
-            if folder.state in ("done", "failed"):
+            if folder.has_ended:
                 del self.left[run_id]
                 listener(RunEnded(run_id, folder.read_outcome()))
 
