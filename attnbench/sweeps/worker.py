@@ -22,9 +22,6 @@ from attnbench.sweeps.events import Event
 
 def main() -> None:
     """Work until the input ends."""
-    # Whoever started us decides when to stop; Ctrl-C and the warning of a cluster reach every process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     events = _own_the_output()
     orders: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
     is_over = threading.Event()

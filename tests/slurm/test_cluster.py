@@ -6,6 +6,7 @@ import pytest
 
 from attnbench.runs.folder import RunFolder
 from tests.commands import (
+    ENDLESS,
     TINY_SWEEP,
     attnbench,
     modification_times,
@@ -18,7 +19,7 @@ from tests.slurm.jobs import ON_SLURM, release, slurm, states, sweep, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
-ENDLESS = ("training.steps=1000000", "training.patience=1000000", "training.evaluate_every=500")
+SAVING_RARELY = (*ENDLESS, "training.evaluate_every=500")
 ONE_RUN = ("--lengths", "3", "--models", "fixed")
 
 
@@ -77,7 +78,7 @@ def test_runs_of_a_job_that_was_killed_are_lost_and_done_again(results):
 
 def test_a_job_that_is_warned_saves_is_requeued_and_goes_on_from_there(results):
     folder = results / "quick-reverse"
-    assert sweep(results, "--no-wait", *ONE_RUN, *ENDLESS).status == 0
+    assert sweep(results, "--no-wait", *ONE_RUN, *SAVING_RARELY).status == 0
     (run,) = (RunFolder(path) for path in run_folders(folder))
     until(run.checkpoint_file.exists)
     (job,) = slurm("squeue", "--noheader", "--format=%i").split()
@@ -94,7 +95,7 @@ def test_a_job_that_is_warned_saves_is_requeued_and_goes_on_from_there(results):
 
 def test_runs_side_by_side_in_a_preempted_job_save_and_wait_for_their_turn(results):
     folder = results / "quick-reverse"
-    assert sweep(results, "--no-wait", "--lengths", "3", *ENDLESS, "executor.cpus=4").status == 0
+    assert sweep(results, "--no-wait", "--lengths", "3", *SAVING_RARELY, "executor.cpus=4").status == 0
     runs = [RunFolder(path) for path in run_folders(folder)]
     assert len(runs) == 2
     # Neither run ends: where both have saved, both are under way at once.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import TINY, TINY_SWEEP, attnbench, modification_times, rows_of, without_times
+from tests.commands import ENDLESS, TINY, TINY_SWEEP, attnbench, modification_times, rows_of, without_times
 from tests.slurm.jobs import runs_of, slurm, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "attnbench.sbatch"
 SMALL_JOB = ("--cpus-per-task=2", "--mem=1G", "--parsable")
 WORDS = ("--lengths", "2,3", "--seeds", "1", *TINY)
 # It learns nothing and never stops by itself.
-ENDLESS = ("--lengths", "30", "--seeds", "1", *TINY, "training.steps=1000000", "training.patience=1000000")
+LONG_RUNS = ("--lengths", "30", "--seeds", "1", *TINY, *ENDLESS)
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_an_array_gives_the_very_rows_of_a_plain_sweep_and_a_last_job_draws(resu
 
 
 def test_each_job_of_an_array_that_is_warned_saves_requeues_itself_and_goes_on(results):
-    submit("--array=1-2", "--cpus-per-task=1", SCRIPT, *ENDLESS, "--name", "long")
+    submit("--array=1-2", "--cpus-per-task=1", SCRIPT, *LONG_RUNS, "--name", "long")
     until(lambda: len(queue("%T")) == 2 and len(runs_of(results / "long")) == 2)
     until(lambda: all(run.checkpoint_file.exists() for run in runs_of(results / "long")))
     # What Slurm does by itself ninety seconds before the limit.
@@ -75,7 +75,7 @@ def test_each_job_of_an_array_that_is_warned_saves_requeues_itself_and_goes_on(r
 
 
 def test_a_cancelled_job_saves_and_does_not_come_back(results):
-    job = submit(SCRIPT, *ENDLESS, "--models", "fixed", "--name", "long")
+    job = submit(SCRIPT, *LONG_RUNS, "--models", "fixed", "--name", "long")
     (run,) = runs_of(results / "long")
     until(run.checkpoint_file.exists)
     slurm("scancel", job)

@@ -14,7 +14,7 @@ from attnbench.sweeps.executors.allowance import suitable_workers
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.executors.inline import Inline
 from attnbench.sweeps.executors.processes import Processes
-from tests.commands import rows_of, without_times
+from tests.commands import ENDLESS, rows_of, without_times
 from tests.runs.tiny_runs import prepared, tiny_spec
 
 ORDER = WorkOrder("cpu")
@@ -89,7 +89,7 @@ def holder_of(folder):
 
 # Long enough that the kill comes in the middle of the run.
 LONG = tiny_spec("training.steps=1000", "training.evaluate_every=20", "training.patience=100")
-ENDLESS = tiny_spec("training.steps=1000000", "training.evaluate_every=20", "training.patience=1000000")
+NEVER_DONE = tiny_spec(*ENDLESS, "training.evaluate_every=20")
 
 
 @pytest.mark.slow
@@ -109,8 +109,8 @@ def test_the_run_of_a_killed_worker_is_tried_once_more_and_goes_on_from_its_chec
 
 @pytest.mark.slow
 def test_a_run_whose_workers_are_killed_twice_has_failed_and_the_others_finish(tmp_path):
-    murderer = Murderer(tmp_path, ENDLESS.run_id, times=2)
-    folders = execute_with(TWO_WORKERS, tmp_path, murderer, specs=[ENDLESS, *SPECS])
+    murderer = Murderer(tmp_path, NEVER_DONE.run_id, times=2)
+    folders = execute_with(TWO_WORKERS, tmp_path, murderer, specs=[NEVER_DONE, *SPECS])
     assert [folder.state for folder in folders] == ["failed"] + ["done"] * 4
     outcome = folders[0].read_outcome()
     assert outcome is not None
@@ -125,9 +125,7 @@ def test_a_request_to_stop_saves_the_runs_in_flight_and_begins_no_other(tmp_path
         if isinstance(event, RunStarted):
             started.append(event.run_id)
 
-    endless = [
-        tiny_spec(f"seed={seed}", "training.steps=1000000", "training.patience=1000000") for seed in range(3)
-    ]
+    endless = [tiny_spec(f"seed={seed}", *ENDLESS) for seed in range(3)]
     folders = execute_with(TWO_WORKERS, tmp_path, listen, lambda: len(started) == 2, endless)
     assert len(started) == 2
     assert sorted(folder.state for folder in folders) == ["interrupted", "interrupted", "waiting"]
@@ -154,6 +152,21 @@ def test_what_is_meant_for_the_sweep_does_not_reach_a_worker_that_is_only_starti
     assert "SIGINT" in asked.stdout
     assert "SIGUSR2" in asked.stdout
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR2])
+def test_what_is_meant_for_the_sweep_leaves_a_worker_at_its_run(tmp_path, number):
+    events = []
+
+    def signal_on_progress(event):
+        events.append(event)
+        if isinstance(event, RunProgressed):
+            os.kill(holder_of(RunFolder(tmp_path / SPECS[0].run_id)), number)
+
+    (folder,) = execute_with(TWO_WORKERS, tmp_path, signal_on_progress, specs=SPECS[:1])
+    assert folder.state == "done"
+    assert not any(isinstance(event, Note) for event in events)
 
 
 def test_there_are_as_many_workers_as_suit_the_machine_unless_somebody_says_otherwise():

@@ -15,6 +15,7 @@ from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.executors.slurm_job import Pack
 from attnbench.sweeps.executors.slurm_records import new_record
 from attnbench.sweeps.sweep import run_to_the_end
+from tests.commands import ENDLESS
 from tests.runs.tiny_runs import finish, prepared, tiny_spec
 from tests.sweeps.fake_slurm import Cluster
 
@@ -259,7 +260,7 @@ def test_the_kernel_writes_blanks_and_backslashes_of_mount_points_in_numbers(tmp
     assert kinds == ["nfs4", "zfs", "xfs"]
 
 
-ENDLESS = tiny_spec("training.steps=1000000", "training.patience=1000000", "training.evaluate_every=5")
+LONG = tiny_spec(*ENDLESS, "training.evaluate_every=5")
 
 
 @pytest.fixture
@@ -279,7 +280,7 @@ def submitit_handler():
 def test_a_warned_job_saves_its_runs_before_it_is_requeued(
     tmp_path, monkeypatch, submitit_handler, number, requeued, side_by_side
 ):
-    running = [prepared(tmp_path / "runs", replace(ENDLESS, seed=seed)) for seed in range(side_by_side)]
+    running = [prepared(tmp_path / "runs", replace(LONG, seed=seed)) for seed in range(side_by_side)]
     later = prepared(tmp_path / "runs", tiny_spec())
     in_progress: set[str] = set()
 

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from attnbench.runs.folder import RunFolder
+from tests.commands import ENDLESS
 from tests.runs.tiny_runs import prepared, tiny_spec
 
 WORKER = [sys.executable, "-m", "attnbench.sweeps.worker"]
@@ -39,8 +40,7 @@ def test_a_worker_executes_its_orders_and_tells_every_event(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_whose_sweep_was_killed_is_saved_and_has_not_failed(tmp_path):
-    endless = tiny_spec("training.steps=1000000", "training.evaluate_every=1", "training.patience=1000000")
-    folder = prepared(tmp_path, endless)
+    folder = prepared(tmp_path, tiny_spec(*ENDLESS, "training.evaluate_every=1"))
     with subprocess.Popen(WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdin is not None
         assert worker.stdout is not None

@@ -120,9 +120,9 @@ def _start_process(environment: Mapping[str, str]) -> "subprocess.Popen[str]":
 
 @contextmanager
 def signals_held_back() -> Iterator[None]:
-    """Let a process that is started here inherit that Ctrl-C and a cluster's warning are blocked.
+    """Let a process that is started here inherit that Ctrl-C and a cluster's warning are blocked, for good.
 
-    They are meant for us, and may come before it can say so itself.
+    They reach every process, but we decide when to stop; and they may come before it could say so itself.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGUSR2})
     try:
