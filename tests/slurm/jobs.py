@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from attnbench.runs.folder import RunFolder
@@ -58,7 +58,24 @@ def freeze(run: RunFolder) -> int:
 
     Whatever Slurm signals, be it a warning, it sends together with SIGCONT: then the process goes on by itself.
     """
-    until(run.checkpoint_file.exists)
+    return freeze_all([run])[0]
+
+
+def freeze_all(runs: Sequence[RunFolder]) -> list[int]:
+    """Hold several runs, each as soon as it has saved: while one is waited for another would come to its end."""
+    held: dict[Path, int] = {}
+
+    def all_are_held() -> bool:
+        for run in runs:
+            if run.path not in held and run.checkpoint_file.exists():
+                held[run.path] = _hold(run)
+        return len(held) == len(runs)
+
+    until(all_are_held)
+    return [held[run.path] for run in runs]
+
+
+def _hold(run: RunFolder) -> int:
     process = process_of(run)
     os.kill(process, signal.SIGSTOP)
     assert run.state == "running", "it was over before it could be held"

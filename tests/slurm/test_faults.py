@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from socket import gethostname
 
 import pytest
@@ -11,6 +12,7 @@ from tests.commands import TINY_SWEEP, attnbench, rows_of, started, without_time
 from tests.slurm.jobs import (
     ON_SLURM,
     freeze,
+    freeze_all,
     job_of,
     kill_hard,
     release,
@@ -99,7 +101,7 @@ def test_jobs_that_are_cancelled_from_outside_or_killed_are_done_again_from_thei
 ):
     with waiting_sweep(results, *ALONE) as process:
         runs = runs_of(folder)
-        cancelled, killed = (freeze(run) for run in runs)
+        cancelled, killed = freeze_all(runs)
         slurm("scancel", job_of(cancelled))
         kill_hard(killed, with_daemons=False)
         err = end_of(process)
@@ -156,19 +158,51 @@ def starts(folder, run):
 def test_daemons_that_are_killed_and_come_back_cost_nothing(cluster, results, folder, undisturbed):
     with waiting_sweep(results, *ALONE) as process:
         runs = runs_of(folder)
-        held = [freeze(run) for run in runs]
-        kill(cluster, "slurmd")
-        kill(cluster, "slurmctld")
-        assert process.stderr is not None
-        assert any("Still waiting." in line for line in process.stderr)
-        start(cluster, "slurmctld")
-        start(cluster, "slurmd")
+        held = freeze_all(runs)
+        let_write_down(cluster, job_of(held[0]).partition("_")[0])
+        kill_and_bring_back_daemons(cluster, process)
         for each in held:
             os.kill(each, signal.SIGCONT)
         end_of(process)
     assert submissions(folder) == 1
     assert [starts(folder, run) for run in runs] == [1, 1]
     assert without_times(rows_of(folder / "metrics.csv")) == undisturbed
+
+
+def test_jobs_that_slurm_forgot_to_have_started_go_on_from_where_they_were(
+    cluster, results, folder, undisturbed
+):
+    slurm("scontrol", "update", "PartitionName=main", "State=DOWN")
+    with waiting_sweep(results, *ALONE) as process:
+        until(lambda: slurm("squeue", "--noheader"))
+        let_write_down(cluster, slurm("squeue", "--noheader", "--format=%F").strip())
+        before_start = (cluster / "state" / "job_state").read_bytes()
+        slurm("scontrol", "update", "PartitionName=main", "State=UP")
+        runs = runs_of(folder)
+        freeze_all(runs)
+        kill_and_bring_back_daemons(cluster, process, job_state=before_start)
+        end_of(process)
+    assert submissions(folder) == 1
+    assert [starts(folder, run) for run in runs] == [2, 2]
+    assert all(resumed_from(run) > 0 for run in runs)
+    assert without_times(rows_of(folder / "metrics.csv")) == undisturbed
+
+
+def let_write_down(cluster, job):
+    """Wait until slurmctld has saved what it knows of a job; it takes up to five seconds for that."""
+    now = time.time()
+    slurm("scontrol", "update", f"JobId={job}", "Comment=held")
+    until(lambda: (cluster / "state" / "job_state").stat().st_mtime > now)
+
+
+def kill_and_bring_back_daemons(cluster, process, job_state=None):
+    kill(cluster, "slurmd")
+    kill(cluster, "slurmctld")
+    if job_state is not None:
+        (cluster / "state" / "job_state").write_bytes(job_state)
+    assert any("Still waiting." in line for line in process.stderr)
+    start(cluster, "slurmctld")
+    start(cluster, "slurmd")
 
 
 def kill(cluster, name):
