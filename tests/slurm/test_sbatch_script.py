@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import ENDLESS, TINY, TINY_SWEEP, attnbench, modification_times, rows_of, without_times
-from tests.slurm.jobs import runs_of, slurm, until
+from tests.slurm.jobs import release, runs_of, slurm, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -64,11 +64,8 @@ def test_each_job_of_an_array_that_is_warned_saves_requeues_itself_and_goes_on(r
     assert [run.state for run in runs] == ["interrupted"] * 2
     saved = {run.run_id: run.checkpoint_file.stat().st_mtime_ns for run in runs}
     for job in queue():
-        # Slurm holds a requeued job back for two minutes, and where the old processes are still ending, once more.
-        slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
-    until(
-        lambda: all(run.checkpoint_file.stat().st_mtime_ns > saved[run.run_id] for run in runs), seconds=300
-    )
+        release(job)
+    until(lambda: all(run.checkpoint_file.stat().st_mtime_ns > saved[run.run_id] for run in runs))
     for run in runs:
         steps = [int(row["step"]) for row in rows_of(run.train_file)]
         assert steps == sorted(set(steps))
