@@ -64,10 +64,15 @@ def draw_folder(
     on_damage: Callable[[str], None],
     baseline: str | None = None,
 ) -> list[Path]:
-    """Merge the runs of a folder, then write its tables, verdict and figures; return what was written."""
+    """Merge the runs of a folder, then write its tables, verdict and figures; return what was written.
+
+    Nothing is where no run has a row: those that choose a learning rate are not tested.
+    """
     from attnbench.runs.tables import join_metrics
 
     rows = store.collect(on_damage)
+    if not rows:
+        return []
     store.write_metrics(rows)
     drawn = draw_metrics([join_metrics(rows)], store.path, is_drawn, is_table_shown, baseline=baseline)
     return [store.metrics_file, *drawn]

@@ -140,7 +140,7 @@ def _say_what_next(
     for path in files:
         say(f"{path}")
     if result.unfinished:
-        say(f"{len(result.unfinished)} of {len(plan.own_runs)} runs are left; the same command carries on.")
+        say(f"{len(result.unfinished)} of {result.count} runs are left; the same command carries on.")
     elif refusal.error is not None:
         say("Not everything could be written; the same command carries on.")
     elif plan.share:

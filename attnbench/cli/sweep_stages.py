@@ -53,10 +53,20 @@ class Stages:
     refusal: Refusal = field(default_factory=Refusal)
 
     def execute_all(self) -> list[RunFolder]:
-        """Go through the stages; after an interruption the folders of what would have come are there, unfinished."""
-        runs = self.tune() if self.plan.rates else self.plan.own_runs
-        folders = self.execute(runs) if runs else []
-        if self.plan.longer and folders and self._has_ended(folders):
+        """Go through the stages, and return the folders of their runs; of the first that did not end, those alone."""
+        runs: Sequence[PlannedRun] = self.plan.own_runs
+        if self.plan.rates:
+            candidates = tuning_runs(self.plan.runs, self.plan.rates)
+            say(f"Choosing learning rates: {len(candidates)} runs, judged on validation data alone.")
+            folders = self.execute(candidates)
+            if not self._has_ended(folders):
+                say("No rate is chosen before all of these runs have ended; the same command comes to it.")
+                return folders
+            runs = self.tune(candidates)
+            if self.refusal.error is not None:
+                return folders
+        folders = self.execute(runs)
+        if self.plan.longer and self._has_ended(folders):
             folders += self.execute(self.longer(runs, self.plan.longer))
         return folders
 
@@ -106,19 +116,16 @@ class Stages:
             return False
         return not missing(folders, retry_failed=False)
 
-    def tune(self) -> list[PlannedRun]:
-        """Choose a learning rate for each arm and length, and return the runs with it; none after an interruption."""
-        runs = tuning_runs(self.plan.runs, self.plan.rates)
-        say(f"Choosing learning rates: {len(runs)} runs, judged on validation data alone.")
-        if not self._has_ended(self.execute(runs)):
-            return []
-        tuned = read_tuning(self.store, runs)
+    def tune(self, candidates: Sequence[PlannedRun]) -> list[PlannedRun]:
+        """Choose a learning rate for each arm and length, and return the runs with it.
+
+        Where the disk refuses the table of them this is noted.
+        """
+        tuned = read_tuning(self.store, candidates)
         chosen = choose_rates(tuned)
         rows = tuning_rows(tuned, chosen)
         with self.refusal.noted():
             write_rows(self.store.tuning_file, rows, TUNING_COLUMNS)
-        if self.refusal.error is not None:
-            return []
         self._say_chosen(rows)
         return self._unmixed(with_rates(self.plan.runs, chosen))
 

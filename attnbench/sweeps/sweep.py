@@ -31,6 +31,11 @@ class SweepResult:
     failed: dict[str, str] = field(default_factory=dict)
     unfinished: list[str] = field(default_factory=list)
 
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return len(self.done) + len(self.failed) + len(self.unfinished)
+
 
 def prepare(
     store: RunStore, planned: Sequence[PlannedRun], listener: Listener, trusted_folder: Path | None

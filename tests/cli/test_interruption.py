@@ -139,6 +139,20 @@ def test_an_interrupted_sweep_is_one_json_document(results, interrupt_at):
     assert (len(finished.json["done"]), len(finished.json["unfinished"])) == (1, 3)
 
 
+def test_rates_are_chosen_once_the_interrupted_runs_of_the_grid_have_ended(results, interrupt_at):
+    words = (*TINY_SWEEP, "--models", "fixed", "--tune-rates", "1e-3,1e-2", "--results", results)
+    folder = results / "quick-reverse"
+    interrupt_at(signal.SIGTERM, save=3)
+    first = attnbench(*words, "--json")
+    assert (first.status, first.json["files"]) == (143, [])
+    assert (len(first.json["done"]), len(first.json["unfinished"])) == (1, 3)
+    assert "No rate is chosen before all of these runs have ended" in first.err
+    assert not (folder / "tuning.csv").exists()
+    assert attnbench(*words).status == 0
+    assert len(rows_of(folder / "tuning.csv")) == 4
+    assert len(rows_of(folder / "metrics.csv")) == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), SIGNALS)
 def test_a_process_in_the_middle_of_a_run_saves_and_leaves(results, tmp_path, number, status):

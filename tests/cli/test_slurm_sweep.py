@@ -95,6 +95,8 @@ def test_later_stages_wait_for_the_jobs_of_the_first(fake, results):
     assert finished.status == 0, finished.err
     assert fake.submissions == 1
     assert "handed to Slurm" in finished.err
+    assert "No rate is chosen before all of these runs have ended" in finished.err
+    assert "8 of 8 runs are left" in finished.err
 
 
 def test_no_wait_is_for_a_cluster(results):
