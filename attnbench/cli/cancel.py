@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from attnbench.cli.options import DEFAULT_RESULTS, Debug, Results, explained_errors, say
+from attnbench.wording import counted
 
 
 def cancel(
@@ -21,7 +22,7 @@ def cancel(
         count = JobBook(store.jobs_path).cancel()
         if count:
             say(
-                f"{count} jobs of {store.path} are cancelled. The command of the sweep takes their runs up again."
+                f"Cancelled: {counted(count, 'job')} of {store.path}. The command of the sweep takes the runs up again."
             )
         else:
             say(f"No job of {store.path} is in the queue of a cluster.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli.options import DEFAULT_RESULTS, AsJson, Debug, Results, explained_errors, print_json, say
+from attnbench.wording import counted
 
 if TYPE_CHECKING:
     from attnbench.runs.store import RunStore
@@ -83,7 +84,7 @@ def _show(
     store: "RunStore", states: Mapping[str, str], failed: Mapping[str, str], held: "Mapping[str, JobOfRun]"
 ) -> None:
     counts = Counter(states.values())
-    print(f"{store.path}: {len(states)} runs")
+    print(f"{store.path}: {counted(len(states), 'run')}")
     for state, words in WORDS.items():
         if counts[state]:
             print(f"  {counts[state]:6}  {words}")

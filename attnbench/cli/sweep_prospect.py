@@ -15,6 +15,7 @@ from attnbench.runs.store import RunStore
 from attnbench.sweeps.planned import PlannedRun
 from attnbench.sweeps.sweep import find_damage
 from attnbench.sweeps.tuning import tuning_runs
+from attnbench.wording import counted
 
 
 def announce(plan: SweepPlan, store: RunStore, device: str) -> None:
@@ -22,7 +23,7 @@ def announce(plan: SweepPlan, store: RunStore, device: str) -> None:
     place = "the cluster" if plan.executor.is_remote else device
     units = dict.fromkeys(task.length_unit for task in plan.tasks)
     say(
-        f"{len(plan.own_runs)} runs{_share_of_all(plan)} on {place}: "
+        f"{counted(len(plan.own_runs), 'run')}{_share_of_all(plan)} on {place}: "
         f"{', '.join(plan.models)} on {', '.join(task_names(plan))}, {plan.protocol}, "
         f"lengths {_joined(plan.lengths)} ({', '.join(units)}), seeds {_joined(plan.seeds)}, "
         f"into {store.path}"
@@ -108,7 +109,7 @@ def list_runs(plan: SweepPlan, prospect: Prospect, store: RunStore) -> None:
     left, count = prospect.left, len(prospect.runs)
     tokens = sum(work_of(run) for run in left)
     print(
-        f"{count} runs{_share_of_all(plan)}, {len(left)} to do: "
+        f"{counted(count, 'run')}{_share_of_all(plan)}, {len(left)} to do: "
         f"at most {prospect.steps:,} steps and about {tokens:.3g} target tokens."
     )
     for line in _later_stages(plan, count):
@@ -124,7 +125,7 @@ def _later_stages(plan: SweepPlan, tuned: int) -> Iterator[str]:
         others = [run for run in plan.runs if run.spec.seed != plan.seeds[0]]
         steps = sum(run.spec.training.steps for run in others)
         yield (
-            f"Then the chosen rates with the other seeds: {len(others)} runs, at most {steps:,} steps. "
+            f"Then the chosen rates with the other seeds: {counted(len(others), 'run')}, at most {steps:,} steps. "
             f"({tuned // len(plan.rates)} of the runs above, those of the chosen rates, are tested as well.)"
         )
     if plan.longer:

@@ -30,6 +30,7 @@ from attnbench.sweeps.tuning import (
     with_rates,
 )
 from attnbench.tasks.base import LengthRange, Task
+from attnbench.wording import counted
 
 LOOKED_AT = 4
 """Training batches from which the work of a run is reckoned."""
@@ -57,7 +58,9 @@ class Stages:
         runs: Sequence[PlannedRun] = self.plan.own_runs
         if self.plan.rates:
             candidates = tuning_runs(self.plan.runs, self.plan.rates)
-            say(f"Choosing learning rates: {len(candidates)} runs, judged on validation data alone.")
+            say(
+                f"Choosing learning rates: {counted(len(candidates), 'run')}, judged on validation data alone."
+            )
             folders = self.execute(candidates)
             if not self._has_ended(folders):
                 say("No rate is chosen before all of these runs have ended; the same command comes to it.")
@@ -159,7 +162,7 @@ class Stages:
     def longer(self, runs: Sequence[PlannedRun], factor: int) -> list[PlannedRun]:
         """Return the runs next to each breakdown with a larger budget."""
         longer = longer_runs(runs, self._breakdowns(runs), factor)
-        say(f"With {factor} times the budget around each breakdown: {len(longer)} runs.")
+        say(f"With {factor} times the budget around each breakdown: {counted(len(longer), 'run')}.")
         return longer
 
     def _breakdowns(self, runs: Sequence[PlannedRun]) -> list[FoundBreakdown]:

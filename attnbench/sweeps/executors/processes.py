@@ -22,6 +22,7 @@ from attnbench.sweeps.executors.allowance import suitable_workers
 from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
 from attnbench.sweeps.executors.worker_process import Messages, Worker, WorkerError, start_worker
 from attnbench.sweeps.retries import give_up
+from attnbench.wording import counted
 
 ATTEMPTS = 2
 GRACE_SECONDS = 120.0
@@ -86,8 +87,7 @@ class ProcessSubmission(Submission):
         except WorkerError as error:
             self.shortage = error
             if self._busy_count:
-                workers = "1 worker" if self._busy_count == 1 else f"{self._busy_count} workers"
-                listener(Note(f"{error} The runs go on with {workers}."))
+                listener(Note(f"{error} The runs go on with {counted(self._busy_count, 'worker')}."))
         else:
             self._hand_over(self.workers[number])
 

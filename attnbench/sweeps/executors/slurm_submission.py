@@ -13,6 +13,7 @@ from attnbench.sweeps.executors.slurm_commands import SilentSlurmError, SlurmErr
 from attnbench.sweeps.executors.slurm_records import JobBook, JobState
 from attnbench.sweeps.executors.slurm_rhythm import Rhythm
 from attnbench.sweeps.retries import give_up
+from attnbench.wording import counted
 
 POLL_SECONDS = 2.0
 """How often the run folders are looked at, and whether to stop; Slurm as often only while something changes."""
@@ -90,11 +91,13 @@ class SlurmSubmission(Submission):
         handed_over = len(self.left) - len(self.first.found) - len(self.first.refused)
         parts = []
         if handed_over:
-            parts.append(f"{handed_over} runs handed to Slurm (job {', '.join(self.first.arrays)})")
+            parts.append(
+                f"{counted(handed_over, 'run')} handed to Slurm (job {', '.join(self.first.arrays)})"
+            )
         if self.first.found:
-            parts.append(f"{len(self.first.found)} runs were in its queue already")
+            parts.append(f"{counted(len(self.first.found), 'run was', 'runs were')} in its queue already")
         if self.first.refused:
-            parts.append(f"{len(self.first.refused)} runs were not taken")
+            parts.append(f"{counted(len(self.first.refused), 'run was', 'runs were')} not taken")
         return "; ".join(parts) + "."
 
     def wait(self, listener: Listener, should_stop: Callable[[], bool]) -> None:
@@ -184,7 +187,8 @@ class SlurmSubmission(Submission):
         lost = [each for each in gone if now - self.gone_since[each] >= LOST_AFTER_SECONDS]
         again = [run_id for run_id in lost if self._may_try_again(run_id, listener)]
         if again:
-            listener(Note(f"{len(again)} runs are submitted once more: their job ended before they did."))
+            runs = counted(len(again), "run is", "runs are")
+            listener(Note(f"{runs} submitted once more: the job ended before."))
             self._hand_over(again, 1, listener)
 
     def _is_left(self, run_id: str) -> bool:
