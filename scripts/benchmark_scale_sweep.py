@@ -10,10 +10,12 @@ from pathlib import Path
 
 from attnbench.config.composition import Configuration
 from attnbench.config.run_request import request_run
-from attnbench.config.sweep_plan import SweepPlan, SweepWords, plan_sweep
+from attnbench.config.sweep_axes import SweepWords
+from attnbench.config.sweep_plan import SweepPlan, plan_sweep
 from attnbench.runs.columns import read_rows, write_rows
 from attnbench.runs.execute import Execution, execute
-from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.outcome import Outcome
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.slurm_records import JobBook, JobRecord, new_record
 from attnbench.sweeps.planned import PlannedRun

@@ -3,7 +3,7 @@
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from attnbench.cli.bars import BarOrLines
-from attnbench.runs.folder import Outcome
+from attnbench.runs.outcome import Outcome
 from attnbench.sweeps.events import Event, Note, RunEnded, RunProgressed, RunStarted
 
 

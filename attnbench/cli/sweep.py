@@ -86,7 +86,8 @@ def sweep(
     with explained_errors(debug):
         from attnbench.cli.sweep_run import SweepChoices, sweep_run
         from attnbench.config.composition import Configuration
-        from attnbench.config.sweep_plan import SweepWords, plan_sweep
+        from attnbench.config.sweep_axes import SweepWords
+        from attnbench.config.sweep_plan import plan_sweep
 
         configuration = Configuration(config_dir)
         words = SweepWords(

@@ -1,58 +1,21 @@
 """A sweep, from the words of `attnbench sweep` to the list of its runs."""
 
-import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import get_args
 
-from attnbench.config.composition import GROUPS, Assignment, Configuration, Preset, parse_overrides, set_key
-from attnbench.config.run_request import RunBuilder, build_task, root_of, without_length
-from attnbench.config.sizing import match_arms
+from attnbench.config.composition import Assignment, Configuration, Preset
+from attnbench.config.run_request import build_task, root_of, without_length
+from attnbench.config.sweep_axes import Axes, SweepWords, merge, merge_assignments
 from attnbench.errors import UserError, unknown
 from attnbench.runs.spec import Protocol
 from attnbench.sweeps.executors.base import Executor
-from attnbench.sweeps.grid import parse_lengths, parse_seeds, parse_train_range
+from attnbench.sweeps.grid import parse_lengths, parse_train_range
 from attnbench.sweeps.planned import PlannedRun
 from attnbench.sweeps.share import Share, parse_share
 from attnbench.sweeps.tuning import RATE_KEY, parse_rates
 from attnbench.tasks.base import LengthRange, Task
 
 DEFAULT_PRESET = "quick"
-# Keys for which a sweep has an option of its own: those that both may set, and those that only the option sets.
-EITHER = {
-    "task": "--task",
-    "model": "--models",
-    "seed": "--seeds",
-    "executor": "--executor",
-    "executor.workers": "--workers",
-}
-OPTION_ALONE = {
-    "task.length": "--lengths",
-    "test_lengths": "--lengths",
-    "train_range": "--train-range",
-    "sweep": "--preset",
-}
-
-
-@dataclass(frozen=True)
-class SweepWords:
-    """The options and overrides as they were typed; None where an option was not given."""
-
-    preset: str | None = None
-    task: str | None = None
-    models: str | None = None
-    lengths: str | None = None
-    seeds: str | None = None
-    protocol: str | None = None
-    train_range: str | None = None
-    executor: str | None = None
-    workers: int | None = None
-    name: str | None = None
-    tune_rates: str | None = None
-    longer: int | None = None
-    baseline: str | None = None
-    share: str | None = None
-    overrides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,8 +59,8 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
         UserError: for whatever does not fit.
     """
     preset_name = words.preset or DEFAULT_PRESET
-    preset = _merge(configuration.preset(preset_name), words)
-    axes = _Axes(configuration, preset, _merge_assignments(preset.overrides, words))
+    preset = merge(configuration.preset(preset_name), words)
+    axes = Axes(configuration, preset, merge_assignments(preset.overrides, words))
     lengths, protocol = parse_lengths(preset.lengths), _protocol(preset.protocol)
     runs: list[PlannedRun] = []
     tasks: dict[Task, None] = {}
@@ -136,7 +99,7 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
     )
 
 
-def _rates(preset: Preset, axes: "_Axes") -> tuple[float, ...]:
+def _rates(preset: Preset, axes: Axes) -> tuple[float, ...]:
     if preset.tune_rates is None:
         return ()
     if any(each.key == RATE_KEY for each in axes.keys):
@@ -170,42 +133,13 @@ def _share(words: SweepWords, preset: Preset, executor: Executor) -> Share | Non
     return share
 
 
-def _merge(preset: Preset, words: SweepWords) -> Preset:
-    """Replace what the preset says by what the person said."""
-    said = {
-        name: value
-        for name in ("task", "lengths", "seeds", "protocol", "train_range", "tune_rates", "longer")
-        if (value := getattr(words, name)) is not None
-    }
-    if words.models is not None:
-        said["models"] = [model.strip() for model in words.models.split(",")]
-    return replace(preset, **said)
-
-
-def _merge_assignments(preset: Sequence[str], words: SweepWords) -> dict[str, Assignment]:
-    """Return the overrides by key, those that were typed in place of the preset's."""
-    typed = {each.key: each for each in parse_overrides(words.overrides)}
-    given = {
-        "task": words.task,
-        "model": words.models,
-        "seed": words.seeds,
-        "executor": words.executor,
-        "executor.workers": words.workers,
-    }
-    for key, option in EITHER.items():
-        if key in typed and given[key] is not None:
-            raise UserError(f"{option} and {key}= say the same thing twice: leave one of them out.")
-    kept = {each.key: each for each in parse_overrides(preset) if given.get(each.key) is None}
-    return kept | typed
-
-
 def _protocol(text: str) -> Protocol:
     if text not in get_args(Protocol):
         raise unknown("protocol", text, get_args(Protocol))
     return text  # type: ignore[return-value]
 
 
-def _executor(configuration: Configuration, words: SweepWords, axes: "_Axes") -> Executor:
+def _executor(configuration: Configuration, words: SweepWords, axes: Axes) -> Executor:
     name, keys = words.executor or axes.executor, list(axes.executor_keys)
     if words.workers is not None:
         if "workers" not in configuration.compose({"executor": name})["executor"]:
@@ -214,70 +148,6 @@ def _executor(configuration: Configuration, words: SweepWords, axes: "_Axes") ->
             )
         keys.append(Assignment("executor.workers", (words.workers,)))
     return configuration.executor(name, keys)
-
-
-class _Axes:
-    """Which values are swept: groups, keys and seeds."""
-
-    def __init__(
-        self, configuration: Configuration, preset: Preset, assignments: dict[str, Assignment]
-    ) -> None:
-        said = dict(assignments)
-        for key, option in OPTION_ALONE.items():
-            if key in said:
-                raise UserError(f"{key}: a sweep takes {option} instead.")
-        for key in ("executor", "device", "match"):
-            if key in said and len(said[key].values) != 1:
-                raise UserError(
-                    f"{key} has several values, but a sweep has one. Use several sweeps, each with a --name of its own."
-                )
-        self.configuration = configuration
-        models = map(str, said.pop("model").values) if "model" in said else preset.models
-        self.models = list(dict.fromkeys(models))
-        tasks = map(str, said.pop("task").values) if "task" in said else [preset.task]
-        self.tasks = list(dict.fromkeys(tasks))
-        self.executor = str(said.pop("executor").values[0]) if "executor" in said else "processes"
-        self.executor_keys = [said.pop(key) for key in list(said) if key.startswith("executor.")]
-        self.seeds = _seeds(said.pop("seed").values) if "seed" in said else parse_seeds(preset.seeds)
-        self.groups = {"task": self.tasks, "model": self.models}
-        self.groups |= {key: [str(each) for each in said[key].values] for key in GROUPS if key in said}
-        self.keys = [each for key, each in said.items() if key not in GROUPS]
-        self._builders: dict[tuple[tuple[str, str], ...], RunBuilder] = {}
-
-    def matched_combinations(self, baseline: str | None) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
-        """Yield the chosen names and the values of every combination but for the seeds, the arms sized."""
-        for setting in itertools.product(*(each.values for each in self.keys)):
-            for others in itertools.product(*(self.groups[group] for group in self._other_groups)):
-                chosen = dict(zip(self._other_groups, others, strict=True))
-                choices = [self._combination({**chosen, "model": model}, setting) for model in self.models]
-                match_arms(self.configuration, choices, baseline)
-                yield from choices
-
-    @property
-    def _other_groups(self) -> list[str]:
-        return [group for group in self.groups if group != "model"]
-
-    def _combination(
-        self, names: dict[str, str], setting: Sequence[Any]
-    ) -> tuple[dict[str, str], dict[str, Any]]:
-        values = self.configuration.compose(names)
-        for assignment, value in zip(self.keys, setting, strict=True):
-            set_key(values, assignment.key, value)
-        return names, values
-
-    def builder(self, names: dict[str, str]) -> RunBuilder:
-        """Return what builds specifications for these choices."""
-        key = tuple(sorted(names.items()))
-        if key not in self._builders:
-            self._builders[key] = RunBuilder(self.configuration, names)
-        return self._builders[key]
-
-
-def _seeds(values: Sequence[Any]) -> list[int]:
-    # type() because true is an int too.
-    if not all(type(each) is int and each >= 0 for each in values):
-        raise UserError(f"seed={','.join(map(str, values))}: seeds are whole numbers of at least 0.")
-    return list(dict.fromkeys(values))
 
 
 def _ranges(

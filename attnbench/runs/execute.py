@@ -21,7 +21,8 @@ from attnbench.runs.checkpoint import load_checkpoint, save_checkpoint
 from attnbench.runs.columns import read_rows, write_rows
 from attnbench.runs.environment import describe_environment
 from attnbench.runs.files import write_atomically, write_json
-from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.outcome import Outcome
 from attnbench.runs.rows import metrics_row
 from attnbench.runs.spec import RunSpec
 from attnbench.tasks.base import LengthRange

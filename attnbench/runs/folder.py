@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -11,40 +10,14 @@ from typing import Any, Literal
 import yaml
 
 from attnbench.errors import DamagedFileError, storage_faults_named
-from attnbench.runs.checksums import CHECKSUM, fingerprint, is_unchanged, take_checksum, with_checksum
+from attnbench.runs.checksums import take_checksum, with_checksum
 from attnbench.runs.claim import claimed, is_claimed
 from attnbench.runs.files import clear_halves, read_whole, write_atomically, write_json
 from attnbench.runs.last_read import LastRead
+from attnbench.runs.outcome import Outcome, end_of, first_changed, read_outcome, write_outcome
 from attnbench.runs.plain_yaml import from_yaml, to_yaml
 
 RunState = Literal["done", "failed", "running", "interrupted", "waiting"]
-
-
-@dataclass
-class Outcome:
-    """How a run ended: the content of status.json.
-
-    Attributes:
-        lengths: at which the run has been evaluated, also where a task of files had nothing to evaluate.
-        resumed_from_step: the step from which the last execution went on; None where it began anew.
-        seconds: wall time of the last execution.
-        batch_parts: parts that each batch went in at last; more than 1 where memory gave out.
-        files: size, checksum and time of change of what the run left, so that damage is noticed.
-    """
-
-    run_id: str
-    state: Literal["done", "failed"]
-    lengths: list[int] = field(default_factory=list)
-    stop_reason: str | None = None
-    steps: int | None = None
-    resumed_from_step: int | None = None
-    seconds: float | None = None
-    error: str | None = None
-    batch_parts: int | None = None
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-_OUTCOME_FIELDS = {each.name for each in fields(Outcome)}
 
 
 class _FileOf:
@@ -77,7 +50,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._status = LastRead(self.status_file, self._parse_status)
+        self._status = LastRead(self.status_file, lambda: read_outcome(self.status_file, self.run_id))
         self._requested = LastRead(self.evaluation_file, self._parse_requested)
 
     @property
@@ -176,30 +149,9 @@ class RunFolder:
         except DamagedFileError:
             return None
 
-    def _parse_status(self) -> Outcome | None:
-        """Return how the run ended, None where it has not; raises DamagedFileError."""
-        try:
-            values = dict(json.loads(read_whole(self.status_file)))
-            is_vouched_for = CHECKSUM in values
-            is_whole = take_checksum(values)
-            # A later version may have written more than this one knows of.
-            known = values.keys() & _OUTCOME_FIELDS if is_vouched_for else values.keys()
-            outcome = Outcome(**{name: values[name] for name in known})
-        except FileNotFoundError:
-            return None
-        except (IsADirectoryError, ValueError, TypeError) as error:
-            raise DamagedFileError(f"{self.status_file} is damaged: it cannot be read.") from error
-        is_ours = outcome.run_id == self.run_id and outcome.state in ("done", "failed")
-        if not (is_whole and is_ours and isinstance(outcome.files, dict)):
-            raise DamagedFileError(f"{self.status_file} is damaged: it is not what the run wrote.")
-        return outcome
-
     def write_outcome(self, outcome: Outcome) -> None:
         """Write status.json, which makes everything before it count."""
-        values = asdict(outcome)
-        left = [*self._products, *self._records]
-        values["files"] = {path.name: fingerprint(path) for path in left if path.exists()}
-        write_json(self.status_file, with_checksum(values))
+        write_outcome(self.status_file, outcome, [*self._products, *self._records])
 
     @property
     def _products(self) -> tuple[Path, ...]:
@@ -213,7 +165,7 @@ class RunFolder:
     @property
     def has_ended(self) -> bool:
         """Whether the run is done or has failed; unlike `state` it leaves the claim alone."""
-        return _end(self.read_outcome(), self.requested_lengths) is not None
+        return end_of(self.read_outcome(), self.requested_lengths) is not None
 
     @property
     def state(self) -> RunState:
@@ -221,7 +173,7 @@ class RunFolder:
         return self._state(self.read_outcome(), self.requested_lengths)
 
     def _state(self, outcome: Outcome | None, requested: Sequence[int]) -> RunState:
-        end = _end(outcome, requested)
+        end = end_of(outcome, requested)
         if end is not None:
             return end
         if is_claimed(self.claim_file):
@@ -243,7 +195,7 @@ class RunFolder:
             return None
         spared = () if self.checkpoint_file.exists() else (self.checkpoint_file,)
         compared = [path for path in self._products if path not in spared]
-        damage = _first_changed(compared, outcome, self.metrics_file)
+        damage = first_changed(compared, outcome, self.metrics_file)
         if damage is not None and self.read_outcome() != outcome:
             return self.find_damage()  # it was being evaluated at more lengths just then
         return damage
@@ -251,7 +203,7 @@ class RunFolder:
     def find_damaged_record(self) -> str | None:
         """Return what is wrong with what a finished run wrote down on its way, or None; its rows are right."""
         outcome = self.read_outcome()
-        return None if outcome is None else _first_changed(self._records, outcome)
+        return None if outcome is None else first_changed(self._records, outcome)
 
     def clear_halves(self) -> None:
         """Take away what killed processes were writing here."""
@@ -260,7 +212,7 @@ class RunFolder:
     def unfinish(self) -> None:
         """Take away damaged records, status first, so that the next execution makes them from the checkpoint."""
         outcome = self.read_outcome()
-        damaged = [path for path in self._records if outcome and _first_changed([path], outcome)]
+        damaged = [path for path in self._records if outcome and first_changed([path], outcome)]
         for path in (self.status_file, *damaged):
             with storage_faults_named(path):
                 path.unlink(missing_ok=True)
@@ -276,22 +228,6 @@ class RunFolder:
         ):
             with storage_faults_named(path):
                 path.unlink(missing_ok=True)
-
-
-def _end(outcome: Outcome | None, requested: Sequence[int]) -> Literal["done", "failed"] | None:
-    """Return how a run has ended; None where it has not, or has more lengths to be evaluated at."""
-    if outcome is None or (outcome.state == "done" and outcome.lengths != requested):
-        return None
-    return outcome.state
-
-
-def _first_changed(paths: Sequence[Path], outcome: Outcome, always_read: Path | None = None) -> str | None:
-    """Name the first file that is not what the outcome recorded; one that it did not record is not looked at."""
-    for path in paths:
-        recorded = outcome.files.get(path.name)
-        if recorded is not None and not is_unchanged(path, recorded, path == always_read):
-            return f"{path} is damaged: it is not what the run wrote."
-    return None
 
 
 def _spec_text(values: Mapping[str, Any]) -> bytes:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 
-from attnbench.runs.folder import Outcome
+from attnbench.runs.outcome import Outcome
 from attnbench.sweeps.events import Event, Note, RunEnded, RunProgressed, RunStarted, StorageRefused
 
 _KIND = "event"

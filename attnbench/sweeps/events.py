@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attnbench.runs.folder import Outcome
+from attnbench.runs.outcome import Outcome
 
 
 @dataclass(frozen=True)

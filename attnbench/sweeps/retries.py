@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from attnbench.runs.claim import ClaimedError
-from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.outcome import Outcome
 
 
 def give_up(folder: RunFolder, reason: str) -> Outcome | None:

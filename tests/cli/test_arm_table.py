@@ -4,7 +4,8 @@ from rich.console import Console
 
 from attnbench.cli.arm_table import arm_table
 from attnbench.config.composition import Configuration
-from attnbench.config.sweep_plan import SweepWords, plan_sweep
+from attnbench.config.sweep_axes import SweepWords
+from attnbench.config.sweep_plan import plan_sweep
 
 
 def rows(*overrides: str, models: str, lengths: str = "2,8") -> list[list[str]]:

@@ -4,7 +4,7 @@ import io
 import pytest
 
 from attnbench.cli.progress import SweepProgress, TrainProgress
-from attnbench.runs.folder import Outcome
+from attnbench.runs.outcome import Outcome
 from attnbench.sweeps.events import Note, RunEnded, RunProgressed, RunStarted
 
 DONE = Outcome("a", "done", stop_reason="solved", steps=300, seconds=2.5)

@@ -1,6 +1,7 @@
 import pytest
 
-from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.outcome import Outcome
 from tests.commands import attnbench, run_folders
 
 

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from attnbench.runs.columns import METRICS_COLUMNS
-from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.outcome import Outcome
 from tests.commands import (
     TINY,
     TINY_SWEEP,

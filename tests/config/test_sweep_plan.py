@@ -4,7 +4,8 @@ import pytest
 
 from attnbench.config.composition import Configuration
 from attnbench.config.run_request import request_run
-from attnbench.config.sweep_plan import SweepWords, plan_sweep
+from attnbench.config.sweep_axes import SweepWords
+from attnbench.config.sweep_plan import plan_sweep
 from attnbench.errors import UserError
 from attnbench.models.sizing import VocabularySizes, count_parameters
 from attnbench.sweeps.executors.inline import Inline

@@ -81,7 +81,7 @@ def test_a_run_that_is_being_evaluated_at_more_lengths_is_not_taken_for_damaged(
         finish(other)
         return compare(*arguments)
 
-    monkeypatch.setattr("attnbench.runs.folder.is_unchanged", compare_after_the_other_has_finished)
+    monkeypatch.setattr("attnbench.runs.outcome.is_unchanged", compare_after_the_other_has_finished)
     assert folder.find_damage() is None
     assert [row["length"] for row in rows_of(folder.metrics_file)] == ["2", "5"]
 

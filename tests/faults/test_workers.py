@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from attnbench.errors import RefusedError
-from attnbench.runs.folder import Outcome
+from attnbench.runs.outcome import Outcome
 from attnbench.sweeps.event_lines import from_line, to_line
 from attnbench.sweeps.events import Note, RunEnded, RunProgressed, RunStarted, StorageRefused
 from attnbench.sweeps.executors import processes, worker_process

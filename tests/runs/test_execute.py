@@ -8,7 +8,8 @@ from attnbench.errors import InterruptedRunError
 from attnbench.runs.claim import ClaimedError
 from attnbench.runs.columns import METRICS_COLUMNS
 from attnbench.runs.execute import Execution, execute
-from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.outcome import Outcome
 from tests.commands import rows_of, without_times
 from tests.runs.tiny_runs import executed, finish, prepared, text_spec, tiny_spec
 

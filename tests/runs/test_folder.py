@@ -8,7 +8,8 @@ import yaml
 
 from attnbench.errors import DamagedFileError
 from attnbench.runs.checksums import take_checksum, with_checksum
-from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.outcome import Outcome
 
 SPEC = {"run_id": "a", "task": {"source": "here.tsv"}, "seed": 0}
 

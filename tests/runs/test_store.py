@@ -7,7 +7,7 @@ import yaml
 
 from attnbench.errors import DamagedFileError, UserError
 from attnbench.runs.columns import METRICS_COLUMNS, write_rows
-from attnbench.runs.folder import Outcome
+from attnbench.runs.outcome import Outcome
 from attnbench.runs.store import RunStore, check_writable
 from tests.metrics_rows import metrics_row
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from attnbench.config.composition import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.runs.execute import Execution, execute
-from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.outcome import Outcome
 from attnbench.runs.spec import RunSpec
 from tests.commands import TINY
 

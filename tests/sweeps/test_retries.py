@@ -1,4 +1,4 @@
-from attnbench.runs.folder import Outcome
+from attnbench.runs.outcome import Outcome
 from attnbench.sweeps.retries import forget_failures, give_up
 from tests.runs.tiny_runs import executed, finish, prepared, tiny_spec
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from attnbench.errors import InterruptedRunError, StorageError
 from attnbench.runs.claim import ClaimedError
 from attnbench.runs.execute import Execution, execute
-from attnbench.runs.folder import Outcome, RunFolder
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.outcome import Outcome
 from attnbench.sweeps.events import Listener, Note, RunEnded, RunProgressed, RunStarted, StorageRefused
 from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
 
