@@ -20,6 +20,7 @@ from attnbench.errors import UserError
 from attnbench.runs.checks import check_comparison
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
+from attnbench.sweeps.one_rate import check_one_rate
 from attnbench.sweeps.sweep import SweepResult, result_of
 from attnbench.training.device import check_precision, resolve_device
 
@@ -44,6 +45,7 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
     """Carry out a plan and tell what came of it; return the exit status."""
     store = named_store(choices.results, plan.name)
     store.check_ours()
+    check_one_rate(store, plan.runs, plan.rates)
     device = _checked_device(plan)
     if not choices.waits and not plan.executor.is_remote:
         raise UserError(
