@@ -9,6 +9,7 @@ from attnbench.config.composition import GROUPS, Assignment, Configuration, Pres
 from attnbench.config.run_request import RunBuilder
 from attnbench.config.sizing import match_arms
 from attnbench.errors import UserError
+from attnbench.ranges import LARGEST_SEED
 from attnbench.sweeps.grid import parse_seeds
 
 # Keys for which a sweep has an option of its own: those that both may set, and those that only the option sets.
@@ -136,6 +137,8 @@ class Axes:
 
 def _seeds(values: Sequence[Any]) -> list[int]:
     # type() because true is an int too.
-    if not all(type(each) is int and each >= 0 for each in values):
-        raise UserError(f"seed={','.join(map(str, values))}: seeds are whole numbers of at least 0.")
+    if not all(type(each) is int and 0 <= each <= LARGEST_SEED for each in values):
+        raise UserError(
+            f"seed={','.join(map(str, values))}: seeds are whole numbers of at least 0 and at most {LARGEST_SEED}."
+        )
     return list(dict.fromkeys(values))
