@@ -63,6 +63,7 @@ BOTH = [
     ("executor=slrm", "Unknown executor 'slrm'. Known: inline, processes, slurm. Did you mean slurm?"),
     ("seed=-1", "at least 0|greater than or equal to 0"),
     ("seed=abc", "seed"),
+    ("seed=9223372036854775808", "at most 9223372036854775807|or equal to 9223372036854775807"),
 ]
 
 
@@ -114,6 +115,8 @@ SWEEP = [
     (["--workers", "2", "--executor", "inline"], "the executor inline has none"),
     (["--protocol", "mixd"], "Known: extrapolation, mixed, per_length. Did you mean mixed?"),
     (["--preset", "quik"], "Did you mean quick?"),
+    (["--preset", ""], "Unknown preset ''. Known: quick, standard."),
+    (["--executor", ""], "Unknown executor ''. Known: inline, processes, slurm."),
     (["--executor", "slrm"], "Known: inline, processes, slurm. Did you mean slurm?"),
     (["--protocol", "extrapolation"], "needs --train-range SHORTEST:LONGEST"),
     (["--protocol", "extrapolation", "--train-range", "8:4"], "expected SHORTEST:LONGEST"),
