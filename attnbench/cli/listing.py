@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from attnbench.cli.options import AsJson, ConfigDir, Debug, explained_errors, print_json, print_text
+from attnbench.cli.options import (
+    DEFAULT_RESULTS,
+    AsJson,
+    ConfigDir,
+    Debug,
+    NeedlessResults,
+    explained_errors,
+    print_json,
+    print_text,
+)
 
 if TYPE_CHECKING:
     from attnbench.config.composition import Configuration
@@ -17,6 +26,7 @@ MOST_CHARACTERS = 100
 
 def list_choices(
     kind: Annotated[str, typer.Argument(metavar="tasks|models", help="What to list.")],
+    _results: NeedlessResults = DEFAULT_RESULTS,
     config_dir: ConfigDir = None,
     as_json: AsJson = False,
     debug: Debug = False,

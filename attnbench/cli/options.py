@@ -24,6 +24,10 @@ ConfigDir = Annotated[
     Path | None,
     typer.Option("--config-dir", metavar="DIR", help="Your own yaml groups, and the classes that they name."),
 ]
+# Every command takes both folders, so that a script or an alias can name them once; some need neither.
+_NEEDLESS = "Taken by every command; of no effect here."
+NeedlessResults = Annotated[Path, typer.Option("--results", metavar="DIR", help=_NEEDLESS)]
+NeedlessConfigDir = Annotated[Path | None, typer.Option("--config-dir", metavar="DIR", help=_NEEDLESS)]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 

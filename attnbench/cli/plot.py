@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_RESULTS, Debug, Results, explained_errors, say
+from attnbench.cli.options import DEFAULT_RESULTS, Debug, NeedlessConfigDir, Results, explained_errors, say
 from attnbench.errors import UserError
 
 
@@ -31,6 +31,7 @@ def plot(
         ),
     ] = None,
     results: Results = DEFAULT_RESULTS,
+    _config_dir: NeedlessConfigDir = None,
     debug: Debug = False,
 ) -> None:
     """Draw accuracy against length, with the length at which each arm breaks down, and say what it shows."""

@@ -4,12 +4,22 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import ConfigDir, Debug, Overrides, explained_errors, print_text, say
+from attnbench.cli.options import (
+    DEFAULT_RESULTS,
+    ConfigDir,
+    Debug,
+    NeedlessResults,
+    Overrides,
+    explained_errors,
+    print_text,
+    say,
+)
 
 
 def preview(
     overrides: Overrides = None,
     examples: Annotated[int, typer.Option(min=1, help="How many samples.")] = 3,
+    _results: NeedlessResults = DEFAULT_RESULTS,
     config_dir: ConfigDir = None,
     debug: Debug = False,
 ) -> None:

@@ -54,6 +54,14 @@ def test_every_command_says_what_it_does(command):
     assert "--debug" in finished.out
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_both_folders(command, tmp_path):
+    words = {"plot": ["nowhere"], "inspect": ["nowhere"], "status": ["nowhere"], "cancel": ["nowhere"]}
+    words |= {"list": ["models"], "train": ["model=none"], "sweep": ["model=none"]}
+    folders = ("--results", tmp_path, "--config-dir", tmp_path)
+    assert "No such option" not in attnbench(command, *words.get(command, []), *folders).err
+
+
 def test_without_a_word_the_help_is_shown():
     finished = attnbench()
     assert "sweep" in finished.out + finished.err
