@@ -189,6 +189,13 @@ def test_a_run_may_be_named_by_its_folder(here, luong):
     assert found.json["runs"][0]["run_id"] == luong
 
 
+def test_a_run_of_a_sweep_in_a_deeper_folder_is_found_by_its_name(here, luong):
+    (here / "results" / "thesis").mkdir()
+    (here / "results" / "train").rename(here / "results" / "thesis" / "train")
+    found = attnbench("inspect", luong, "--no-scores", "--examples", "1", "--json")
+    assert found.json["runs"][0]["folder"] == f"results/thesis/train/runs/{luong}"
+
+
 def test_a_persons_own_text_is_answered_and_words_outside_the_vocabulary_are_named(here, luong):
     finished = attnbench("inspect", luong, "--text", "a zebra b")
     assert finished.status == 0
