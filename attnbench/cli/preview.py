@@ -28,9 +28,12 @@ def preview(
         from attnbench.cli.samples import describe_samples
         from attnbench.config.composition import Configuration
         from attnbench.config.run_request import request_run
+        from attnbench.errors import memory_faults_named
 
         request = request_run(Configuration(config_dir), overrides or [])
-        for line in describe_samples(request.spec, examples):
+        with memory_faults_named():
+            lines = list(describe_samples(request.spec, examples))
+        for line in lines:
             print_text(line)
         for note in request.spec.task.notes():
             say(note)

@@ -16,7 +16,7 @@ from attnbench.cli.refusal import Refusal
 from attnbench.cli.sweep_prospect import announce, list_runs, look_ahead, prospect_as_json, task_names
 from attnbench.cli.sweep_stages import Stages
 from attnbench.config.sweep_plan import SweepPlan
-from attnbench.errors import UserError
+from attnbench.errors import UserError, memory_faults_named
 from attnbench.runs.checks import check_comparison
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
@@ -52,11 +52,13 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
             "--no-wait: the runs are made by this program itself. Only --executor slurm lets it leave."
         )
     if choices.is_dry_run:
-        _show_prospect(plan, store, trusted_folder, choices)
+        with memory_faults_named():
+            _show_prospect(plan, store, trusted_folder, choices)
         return 0
-    check_comparison([run.spec for run in plan.runs])
-    plan.executor.check(store.path)
-    announce(plan, store, device)
+    with memory_faults_named():
+        check_comparison([run.spec for run in plan.runs])
+        plan.executor.check(store.path)
+        announce(plan, store, device)
     damage = store.record_invocation(_invocation(plan))
     if damage:
         say(damage)

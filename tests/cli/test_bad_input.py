@@ -200,3 +200,10 @@ def test_json_prints_no_document_about_wrong_use(here):
     for command in ("train", "sweep", "status", "list"):
         words = {"status": ["nowhere"], "list": ["modls"]}.get(command, ["task=copi"])
         assert "attnbench: " in refused(here, command, "--json", *words)
+
+
+@pytest.mark.parametrize("length", ["9999999999999", "9" * 18, "9" * 24])
+def test_a_length_that_no_memory_holds(here, length):
+    words = (("sweep", "--lengths", length), ("sweep", "--lengths", length, "--dry-run"))
+    for command in (*words, ("preview", "task=copy", f"task.length={length}")):
+        assert "does not fit into the memory" in refused(here, *command)

@@ -277,6 +277,10 @@ def test_what_cannot_be_asked_is_refused(here, luong, words, message):
     assert message in refused(here, luong, *words)
 
 
+def test_a_length_that_no_memory_holds_is_refused(here, luong):
+    assert "does not fit into the memory" in refused(here, luong, "--length", "9999999999999")
+
+
 def test_runs_that_are_not_there_are_refused_with_those_that_are(here, luong, fixed):
     assert f"Did you mean {fixed}?" in refused(here, fixed[:-1])
     assert "results/train is a sweep, expected one of its runs: " in refused(here, "train")
