@@ -32,7 +32,7 @@ def list_choices(
     debug: Debug = False,
 ) -> None:
     """List the tasks, each with an example, or the models, with what each is."""
-    with explained_errors(debug):
+    with explained_errors(debug, config_dir):
         from attnbench.config.composition import Configuration
         from attnbench.errors import unknown
 

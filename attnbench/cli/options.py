@@ -37,16 +37,39 @@ WRONG_USE = 2
 
 
 @contextmanager
-def explained_errors(debug: bool) -> Iterator[None]:
-    """Turn an error of the person's into its few lines and exit status 2, a refusal from outside into status 1."""
+def explained_errors(debug: bool, own_code: Path | None = None) -> Iterator[None]:
+    """Turn an error of the person's into its few lines and exit status 2, a refusal from outside into status 1.
+
+    Args:
+        debug: whether the traceback is shown as well.
+        own_code: the folder of the person's own classes, where there is one; its errors are the person's too.
+    """
     try:
-        with storage_faults_named():
+        with storage_faults_named(), _own_errors_named(own_code):
             yield
     except (UserError, RefusedError) as error:
         if debug:
             traceback.print_exc()
         say(f"attnbench: {error}")
         raise typer.Exit(WRONG_USE if isinstance(error, UserError) else FAILED) from error
+
+
+@contextmanager
+def _own_errors_named(folder: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except (UserError, RefusedError, typer.Exit):
+        raise
+    except Exception as error:
+        from attnbench.schema import place_in_folder
+
+        place = None if folder is None else place_in_folder(error, folder.resolve())
+        if place is None:
+            raise
+        said = f"{type(error).__name__}: {error}"
+        raise UserError(
+            f"{place}: {said}. This class is your own; --debug shows the whole way there."
+        ) from error
 
 
 def say(text: str) -> None:
