@@ -59,8 +59,12 @@ def _print_lines(kind: str, configuration: "Configuration") -> None:
 def _lines_of_task(name: str, configuration: "Configuration") -> "Iterator[Text]":
     from attnbench.cli.samples import task_lines
     from attnbench.config.run_request import plain_task
+    from attnbench.errors import UserError
 
-    return task_lines(*plain_task(name, configuration))
+    try:
+        return task_lines(*plain_task(name, configuration))
+    except UserError as error:
+        raise UserError(f"The yaml of the task {name} cannot be used: {error}") from error
 
 
 def _as_json(kind: str, configuration: "Configuration") -> list[dict[str, Any]]:

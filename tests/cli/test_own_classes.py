@@ -140,6 +140,13 @@ def test_an_own_yaml_that_cannot_be_used_exits_2(own, results, text, reason):
     assert not results.exists()
 
 
+def test_the_list_names_the_yaml_that_cannot_be_used(own):
+    (own / "task" / "half.yaml").write_text("# Half.\n_target_: attnbench.tasks.copy.Copy\nlength: 4\n")
+    finished = attnbench("list", "tasks", "--config-dir", own, "--json")
+    assert (finished.status, finished.out) == (2, "")
+    assert "The yaml of the task half cannot be used: task.eos is missing" in finished.err
+
+
 BROKEN = TASK.replace("return torch.arange(length).roll(-1)", "return {}[length]").replace("Rotate", "Broken")
 
 
