@@ -124,7 +124,13 @@ class Axes:
     ) -> tuple[dict[str, str], dict[str, Any]]:
         values = self.configuration.compose(names)
         for assignment, value in zip(self.keys, setting, strict=True):
-            set_key(values, assignment.key, value)
+            try:
+                set_key(values, assignment.key, value)
+            except UserError as error:
+                group = assignment.key.partition(".")[0]
+                if len(self.groups.get(group, [])) < 2:
+                    raise
+                raise UserError(f"{error} These are the keys of {group}={names[group]}.") from error
         return names, values
 
     def builder(self, names: dict[str, str]) -> RunBuilder:

@@ -122,6 +122,7 @@ SWEEP = [
     (["--protocol", "extrapolation", "--train-range", "8:4"], "expected SHORTEST:LONGEST"),
     (["--train-range", "4:8"], "for the protocols mixed and extrapolation"),
     (["task.length=3"], "a sweep takes --lengths instead"),
+    (["--models", "fixed,transformer", "model.read=after"], "These are the keys of model=transformer."),
     (["model.hidden_size=8,abc"], "expected an integer"),
     (["--models", "fixed", "model=blind"], "say the same thing twice"),
     (["--name", ""], "expected the name of a folder"),
