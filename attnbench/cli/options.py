@@ -79,7 +79,8 @@ def say(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print the one JSON document of a command; what is not defined is null."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    is_ascii = not str(sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    print(json.dumps(value, indent=2, ensure_ascii=is_ascii, default=str))
 
 
 def print_text(text: "Text") -> None:

@@ -94,3 +94,18 @@ def test_a_signal_while_the_commands_are_being_imported_ends_without_a_traceback
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (finished.returncode, finished.stdout, finished.stderr) == (128 + number, "", "")
+
+
+def test_a_terminal_without_dashes_loses_no_figure(swept, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    finished = in_a_process("plot", swept)
+    assert finished.status == 0, finished.err
+    assert (swept / "accuracy_vs_length.png").exists()
+
+
+def test_a_json_document_is_whole_on_a_terminal_without_umlauts(tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("# Für mich – allein.\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    listed = in_a_process("list", "models", "--json", "--config-dir", tmp_path).json
+    assert {"name": "mine", "description": "Für mich – allein."} in listed
