@@ -2,8 +2,8 @@
 
 import difflib
 import errno
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -91,6 +91,29 @@ class _StorageFaultsNamed(AbstractContextManager[None]):
         named = self._path or error.filename or "a file"
         raise StorageError(
             f"The disk refused {named}: {error.strerror}. {remedy}, then repeat the command."
+        ) from error
+
+
+# PyTorch says it in words alone; the last two of a size that no memory could have.
+_NO_MEMORY = ("can't allocate memory", "Storage size calculation overflowed", "Overflow when unpacking long")
+
+
+@contextmanager
+def memory_faults_named() -> Iterator[None]:
+    """Turn a want of memory, before anything was begun, into a UserError that says what may help.
+
+    Raises:
+        UserError: in place of such an error; others pass.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError, TypeError) as error:
+        said = next((words for words in _NO_MEMORY if words in str(error)), None)
+        if said is None and not isinstance(error, MemoryError):
+            raise
+        raise UserError(
+            "What was asked for does not fit into the memory of this machine: the examples of a batch alone need more. "
+            "Use shorter lengths, a smaller vocabulary or a smaller batch."
         ) from error
 
 

@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from functools import cache
@@ -60,6 +61,23 @@ def trust_folder(folder: Path) -> None:
     """
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
+
+
+def place_in_folder(error: BaseException, folder: Path) -> str | None:
+    """Return file and line of a person's folder at which an error arose; None where none of its code was at work.
+
+    The folder may hold a checkout of attnbench, or an environment: what is installed there is not the person's.
+    """
+    ours = Path(__file__).parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename)
+        if (
+            file.is_relative_to(folder)
+            and not file.is_relative_to(ours)
+            and "site-packages" not in file.parts
+        ):
+            return f"{file}, line {frame.lineno}"
+    return None
 
 
 @cache

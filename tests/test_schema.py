@@ -1,9 +1,11 @@
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
+from attnbench import schema
 from attnbench.errors import UserError
 from attnbench.models.arm import Arm
 from attnbench.ranges import Count, Fraction
@@ -160,3 +162,11 @@ def test_a_trusted_folder_hides_no_module_of_others(own_folder):
     import colorsys
 
     assert colorsys.__file__ != str(own_folder / "colorsys.py")
+
+
+def test_an_error_of_ours_has_no_place_in_a_folder_that_holds_attnbench():
+    with pytest.raises(UserError) as caught:
+        schema.load_class("nowhere.Thing", object)
+    assert schema.place_in_folder(caught.value, Path(schema.__file__).parent) is None
+    own = Path(__file__).parent
+    assert str(schema.place_in_folder(caught.value, own)).startswith(f"{__file__}, line ")

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_RESULTS, Debug, Results, explained_errors, say
+from attnbench.cli.options import DEFAULT_RESULTS, Debug, NeedlessConfigDir, Results, explained_errors, say
 from attnbench.wording import counted
 
 
 def cancel(
     sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A folder, or its name under the results.")],
     results: Results = DEFAULT_RESULTS,
+    _config_dir: NeedlessConfigDir = None,
     debug: Debug = False,
 ) -> None:
     """End the cluster jobs of a sweep; what they have finished or saved is kept."""

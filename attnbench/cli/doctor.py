@@ -2,13 +2,22 @@
 
 import typer
 
-from attnbench.cli.options import DEFAULT_RESULTS, AsJson, Debug, Results, explained_errors, print_json
+from attnbench.cli.options import (
+    DEFAULT_RESULTS,
+    AsJson,
+    Debug,
+    NeedlessConfigDir,
+    Results,
+    explained_errors,
+    print_json,
+)
 
 SOMETHING_IS_WRONG = 1
 
 
 def doctor(
     results: Results = DEFAULT_RESULTS,
+    _config_dir: NeedlessConfigDir = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:

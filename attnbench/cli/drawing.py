@@ -85,6 +85,28 @@ def join_sweeps(metrics: "Sequence[pd.DataFrame]") -> "pd.DataFrame":
     return pd.concat(metrics, ignore_index=True).drop_duplicates(["run_id", "length_min", "length"])
 
 
+def check_one_rate(metrics: "Sequence[pd.DataFrame]") -> None:
+    """Refuse sweeps in which one seed of an arm has several learning rates: rows are pooled over seeds alone.
+
+    Raises:
+        UserError: naming two such runs.
+    """
+    from attnbench.runs.columns import ARM_COLUMNS
+
+    trainings = (
+        join_sweeps(metrics).dropna(subset=["learning_rate"]).groupby([*ARM_COLUMNS, "seed"], dropna=False)
+    )
+    for _, rows in trainings:
+        runs = rows.drop_duplicates("learning_rate")
+        if len(runs) > 1:
+            pairs = zip(runs["run_id"], runs["learning_rate"], strict=True)
+            named = " and ".join(f"{run_id} at {rate:g}" for run_id, rate in pairs)
+            raise UserError(
+                f"One arm was trained at several learning rates, {named}: its curve would be their mean. Draw "
+                "sweeps whose rates were tuned, and those with other rates, one at a time."
+            )
+
+
 def check_baseline(metrics: "Sequence[pd.DataFrame]", baseline: str) -> None:
     """Refuse a baseline that is no model of these sweeps.
 

@@ -57,5 +57,7 @@ def _examine_results(results: Path) -> Finding:
         probe.check_ours()
     except UserError as error:
         return Finding("results", str(error), is_good=False)
-    free = shutil.disk_usage(next(each for each in results.absolute().parents if each.exists())).free
+    free = shutil.disk_usage(
+        next(each for each in (results, *results.absolute().parents) if each.exists())
+    ).free
     return Finding("results", f"{results} can be written to; {free / 2**30:.0f} GiB free")

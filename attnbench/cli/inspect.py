@@ -64,7 +64,7 @@ def inspect(
     Draws examples as heatmaps (PNG, SVG, an interactive page, and shaded on the terminal), and scores the whole
     test set.
     """
-    with explained_errors(debug):
+    with explained_errors(debug, config_dir):
         from attnbench.cli.inspect_request import Choice, InspectRequest
         from attnbench.cli.inspect_run import inspect_runs
         from attnbench.config.composition import Configuration

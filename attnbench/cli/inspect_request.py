@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnbench.cli.options import DEFAULT_RESULTS
+from attnbench.cli.places import stores_below
 from attnbench.errors import UserError, nearest
 from attnbench.runs.store import RunStore
 
@@ -127,8 +128,7 @@ def find_run(words: str, results: Path) -> Path:
     Raises:
         UserError: where there is none, naming those most like it.
     """
-    stores = [RunStore(path) for path in sorted(results.iterdir())] if results.is_dir() else []
-    folders = [folder for store in stores for folder in store.folders()]
+    folders = [folder for store in stores_below(results) for folder in store.folders()]
     found = [folder for folder in folders if folder.run_id == words]
     if found:
         # The same run may be in several sweeps, and be finished in one of them alone.

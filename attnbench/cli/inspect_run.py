@@ -11,6 +11,7 @@ from attnbench.cli.inspect_request import InspectRequest
 from attnbench.cli.inspect_scores import Scores, score_runs, write_scores
 from attnbench.cli.inspect_tables import print_scores, print_shaded
 from attnbench.cli.options import print_json, say
+from attnbench.errors import memory_faults_named
 from attnbench.inspection.loading import TrainedRun, check_comparable, load_run
 from attnbench.report.heatmap_rows import written_words
 from attnbench.runs.store import check_writable
@@ -29,10 +30,8 @@ def inspect_runs(request: InspectRequest, as_json: bool) -> None:
     out = request.folder(paths)
     check_writable(out, "Use --out.")
     with StageProgress() as progress:
-        if request.choice.text is None:
-            drawn = portray_examples(runs, request.choice, progress)
-        else:
-            drawn = portray_text(runs, request.choice)
+        with memory_faults_named():
+            drawn = _drawn(request, runs, progress)
         _announce(drawn, runs, out)
         files = draw_examples(drawn, out, progress)
         scores = None
@@ -47,6 +46,12 @@ def inspect_runs(request: InspectRequest, as_json: bool) -> None:
     if scores is not None:
         print_scores(scores, request, drawn)
     _say_files(request, drawn, files)
+
+
+def _drawn(request: InspectRequest, runs: Sequence[TrainedRun], progress: StageProgress) -> Drawn:
+    if request.choice.text is None:
+        return portray_examples(runs, request.choice, progress)
+    return portray_text(runs, request.choice)
 
 
 def _announce(drawn: Drawn, runs: Sequence[TrainedRun], out: Path) -> None:

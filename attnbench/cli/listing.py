@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from attnbench.cli.options import AsJson, ConfigDir, Debug, explained_errors, print_json, print_text
+from attnbench.cli.options import (
+    DEFAULT_RESULTS,
+    AsJson,
+    ConfigDir,
+    Debug,
+    NeedlessResults,
+    explained_errors,
+    print_json,
+    print_text,
+)
 
 if TYPE_CHECKING:
     from attnbench.config.composition import Configuration
@@ -17,12 +26,13 @@ MOST_CHARACTERS = 100
 
 def list_choices(
     kind: Annotated[str, typer.Argument(metavar="tasks|models", help="What to list.")],
+    _results: NeedlessResults = DEFAULT_RESULTS,
     config_dir: ConfigDir = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """List the tasks, each with an example, or the models, with what each is."""
-    with explained_errors(debug):
+    with explained_errors(debug, config_dir):
         from attnbench.config.composition import Configuration
         from attnbench.errors import unknown
 
@@ -49,8 +59,12 @@ def _print_lines(kind: str, configuration: "Configuration") -> None:
 def _lines_of_task(name: str, configuration: "Configuration") -> "Iterator[Text]":
     from attnbench.cli.samples import task_lines
     from attnbench.config.run_request import plain_task
+    from attnbench.errors import UserError
 
-    return task_lines(*plain_task(name, configuration))
+    try:
+        return task_lines(*plain_task(name, configuration))
+    except UserError as error:
+        raise UserError(f"The yaml of the task {name} cannot be used: {error}") from error
 
 
 def _as_json(kind: str, configuration: "Configuration") -> list[dict[str, Any]]:

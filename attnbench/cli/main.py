@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import io
 import sys
 from typing import TextIO, cast
 
@@ -42,5 +43,8 @@ def run() -> None:
     gc.set_threshold(50_000)
     # When it ends, Python would look for cycles once more among all that torch and thousands of runs have made.
     atexit.register(gc.freeze)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Where the terminal knows no dash, a question mark stands for it: the figures are not lost over it.
+        sys.stdout.reconfigure(errors="replace")
     sys.stderr = cast(TextIO, ForgivingLog(sys.stderr))
     app()

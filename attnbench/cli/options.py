@@ -24,6 +24,10 @@ ConfigDir = Annotated[
     Path | None,
     typer.Option("--config-dir", metavar="DIR", help="Your own yaml groups, and the classes that they name."),
 ]
+# Every command takes both folders, so that a script or an alias can name them once; some need neither.
+_NEEDLESS = "Taken by every command; of no effect here."
+NeedlessResults = Annotated[Path, typer.Option("--results", metavar="DIR", help=_NEEDLESS)]
+NeedlessConfigDir = Annotated[Path | None, typer.Option("--config-dir", metavar="DIR", help=_NEEDLESS)]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
@@ -33,16 +37,39 @@ WRONG_USE = 2
 
 
 @contextmanager
-def explained_errors(debug: bool) -> Iterator[None]:
-    """Turn an error of the person's into its few lines and exit status 2, a refusal from outside into status 1."""
+def explained_errors(debug: bool, own_code: Path | None = None) -> Iterator[None]:
+    """Turn an error of the person's into its few lines and exit status 2, a refusal from outside into status 1.
+
+    Args:
+        debug: whether the traceback is shown as well.
+        own_code: the folder of the person's own classes, where there is one; its errors are the person's too.
+    """
     try:
-        with storage_faults_named():
+        with storage_faults_named(), _own_errors_named(own_code):
             yield
     except (UserError, RefusedError) as error:
         if debug:
             traceback.print_exc()
         say(f"attnbench: {error}")
         raise typer.Exit(WRONG_USE if isinstance(error, UserError) else FAILED) from error
+
+
+@contextmanager
+def _own_errors_named(folder: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except (UserError, RefusedError, typer.Exit):
+        raise
+    except Exception as error:
+        from attnbench.schema import place_in_folder
+
+        place = None if folder is None else place_in_folder(error, folder.resolve())
+        if place is None:
+            raise
+        said = f"{type(error).__name__}: {error}"
+        raise UserError(
+            f"{place}: {said}. This class is your own; --debug shows the whole way there."
+        ) from error
 
 
 def say(text: str) -> None:
@@ -52,7 +79,8 @@ def say(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print the one JSON document of a command; what is not defined is null."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    is_ascii = not str(sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    print(json.dumps(value, indent=2, ensure_ascii=is_ascii, default=str))
 
 
 def print_text(text: "Text") -> None:

@@ -1,5 +1,7 @@
 """Finding what a person named: a folder, or a name under the results."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from attnbench.errors import UserError, unknown
@@ -20,6 +22,27 @@ def named_store(results: Path, name: str) -> RunStore:
     return RunStore(results / name)
 
 
+def stores_below(results: Path) -> Iterator[RunStore]:
+    """Yield the sweep folders below the results by name, those that a `--name` with slashes has put deeper too."""
+    for path in _folders_in(results):
+        store = RunStore(path)
+        if store.is_ours:
+            yield store
+        elif not path.is_symlink():  # which may lead in a circle
+            yield from stores_below(path)
+
+
+def _folders_in(path: Path) -> list[Path]:
+    """Return the folders that a person may enter, by name, but for hidden ones."""
+    if not path.is_dir() or not os.access(path, os.R_OK | os.X_OK):
+        return []
+    return sorted(
+        each
+        for each in path.iterdir()
+        if each.is_dir() and not each.name.startswith(".") and os.access(each, os.R_OK | os.X_OK)
+    )
+
+
 def find_store(words: str, results: Path) -> RunStore:
     """Return the sweep folder that the words name.
 
@@ -32,7 +55,7 @@ def find_store(words: str, results: Path) -> RunStore:
     for path in (results / words, Path(words)):
         if path.is_dir():
             raise UserError(f"{path} holds no results: neither sweep.yaml nor runs/ is in it.")
-    known = [path.name for path in results.iterdir() if RunStore(path).is_ours] if results.is_dir() else []
+    known = [store.path.relative_to(results).as_posix() for store in stores_below(results)]
     if not known:
         raise UserError(
             f"There is no sweep '{words}': {results} holds no results. `attnbench sweep` makes some."

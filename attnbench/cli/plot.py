@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_RESULTS, Debug, Results, explained_errors, say
+from attnbench.cli.options import DEFAULT_RESULTS, Debug, NeedlessConfigDir, Results, explained_errors, say
 from attnbench.errors import UserError
 
 
@@ -31,11 +31,12 @@ def plot(
         ),
     ] = None,
     results: Results = DEFAULT_RESULTS,
+    _config_dir: NeedlessConfigDir = None,
     debug: Debug = False,
 ) -> None:
     """Draw accuracy against length, with the length at which each arm breaks down, and say what it shows."""
     with explained_errors(debug):
-        from attnbench.cli.drawing import check_baseline, draw_metrics, read_sweep
+        from attnbench.cli.drawing import check_baseline, check_one_rate, draw_metrics, read_sweep
         from attnbench.cli.named_figures import check_figure, draw_figure
         from attnbench.runs.store import check_writable
 
@@ -47,6 +48,7 @@ def plot(
             )
         tables = [read_sweep(each, results) for each in sweeps]
         metrics = [table for table, _ in tables]
+        check_one_rate(metrics)
         if baseline is not None:
             check_baseline(metrics, baseline)
         home = tables[0][1]

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_RESULTS, AsJson, Debug, Results, explained_errors, print_json, say
+from attnbench.cli.options import (
+    DEFAULT_RESULTS,
+    AsJson,
+    Debug,
+    NeedlessConfigDir,
+    Results,
+    explained_errors,
+    print_json,
+    say,
+)
 from attnbench.wording import counted
 
 if TYPE_CHECKING:
@@ -29,6 +38,7 @@ ORDINARY = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "
 def status(
     sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A folder, or its name under the results.")],
     results: Results = DEFAULT_RESULTS,
+    _config_dir: NeedlessConfigDir = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:

@@ -83,7 +83,7 @@ def sweep(
 
     The same command again does only what is missing; more lengths, models or seeds extend the same folder.
     """
-    with explained_errors(debug):
+    with explained_errors(debug, config_dir):
         from attnbench.cli.sweep_run import SweepChoices, sweep_run
         from attnbench.config.composition import Configuration
         from attnbench.config.sweep_axes import SweepWords

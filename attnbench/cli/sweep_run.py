@@ -16,10 +16,11 @@ from attnbench.cli.refusal import Refusal
 from attnbench.cli.sweep_prospect import announce, list_runs, look_ahead, prospect_as_json, task_names
 from attnbench.cli.sweep_stages import Stages
 from attnbench.config.sweep_plan import SweepPlan
-from attnbench.errors import UserError
+from attnbench.errors import UserError, memory_faults_named
 from attnbench.runs.checks import check_comparison
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
+from attnbench.sweeps.one_rate import check_one_rate
 from attnbench.sweeps.sweep import SweepResult, result_of
 from attnbench.training.device import check_precision, resolve_device
 
@@ -44,17 +45,20 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
     """Carry out a plan and tell what came of it; return the exit status."""
     store = named_store(choices.results, plan.name)
     store.check_ours()
+    check_one_rate(store, plan.runs, plan.rates)
     device = _checked_device(plan)
     if not choices.waits and not plan.executor.is_remote:
         raise UserError(
             "--no-wait: the runs are made by this program itself. Only --executor slurm lets it leave."
         )
     if choices.is_dry_run:
-        _show_prospect(plan, store, trusted_folder, choices)
+        with memory_faults_named():
+            _show_prospect(plan, store, trusted_folder, choices)
         return 0
-    check_comparison([run.spec for run in plan.runs])
-    plan.executor.check(store.path)
-    announce(plan, store, device)
+    with memory_faults_named():
+        check_comparison([run.spec for run in plan.runs])
+        plan.executor.check(store.path)
+        announce(plan, store, device)
     damage = store.record_invocation(_invocation(plan))
     if damage:
         say(damage)

@@ -18,6 +18,7 @@ from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.executors.slurm_commands import SlurmError
 from attnbench.sweeps.longer import FoundBreakdown, longer_runs
+from attnbench.sweeps.one_rate import check_one_rate
 from attnbench.sweeps.planned import PlannedRun
 from attnbench.sweeps.retries import forget_failures
 from attnbench.sweeps.sweep import missing, prepare, run_to_the_end
@@ -157,6 +158,7 @@ class Stages:
                     f"{folder.path} was made with a learning rate named by hand, so its row counts as another arm. "
                     "Use another --name for the tuned sweep."
                 )
+        check_one_rate(self.store, runs)
         return runs
 
     def longer(self, runs: Sequence[PlannedRun], factor: int) -> list[PlannedRun]:

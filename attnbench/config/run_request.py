@@ -11,7 +11,7 @@ import yaml
 from attnbench.config.composition import GROUPS, Configuration, conf_folder, parse_overrides, set_key, single
 from attnbench.errors import UserError
 from attnbench.models.arm import Arm
-from attnbench.ranges import NonNegativeCount
+from attnbench.ranges import Seed
 from attnbench.runs.spec import Protocol, RunSpec, build_named, path_fields
 from attnbench.schema import build
 from attnbench.tasks.base import LengthRange, Task
@@ -26,7 +26,7 @@ COLUMN_KEYS = {"model.hidden_size", "seed"}
 class Root:
     """The keys that stand beside the groups."""
 
-    seed: NonNegativeCount
+    seed: Seed
     device: str
     match: Literal["hidden", "parameters"]
     train_range: list[int] | None

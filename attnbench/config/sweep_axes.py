@@ -9,6 +9,7 @@ from attnbench.config.composition import GROUPS, Assignment, Configuration, Pres
 from attnbench.config.run_request import RunBuilder
 from attnbench.config.sizing import match_arms
 from attnbench.errors import UserError
+from attnbench.ranges import LARGEST_SEED
 from attnbench.sweeps.grid import parse_seeds
 
 # Keys for which a sweep has an option of its own: those that both may set, and those that only the option sets.
@@ -123,7 +124,13 @@ class Axes:
     ) -> tuple[dict[str, str], dict[str, Any]]:
         values = self.configuration.compose(names)
         for assignment, value in zip(self.keys, setting, strict=True):
-            set_key(values, assignment.key, value)
+            try:
+                set_key(values, assignment.key, value)
+            except UserError as error:
+                group = assignment.key.partition(".")[0]
+                if len(self.groups.get(group, [])) < 2:
+                    raise
+                raise UserError(f"{error} These are the keys of {group}={names[group]}.") from error
         return names, values
 
     def builder(self, names: dict[str, str]) -> RunBuilder:
@@ -136,6 +143,8 @@ class Axes:
 
 def _seeds(values: Sequence[Any]) -> list[int]:
     # type() because true is an int too.
-    if not all(type(each) is int and each >= 0 for each in values):
-        raise UserError(f"seed={','.join(map(str, values))}: seeds are whole numbers of at least 0.")
+    if not all(type(each) is int and 0 <= each <= LARGEST_SEED for each in values):
+        raise UserError(
+            f"seed={','.join(map(str, values))}: seeds are whole numbers of at least 0 and at most {LARGEST_SEED}."
+        )
     return list(dict.fromkeys(values))

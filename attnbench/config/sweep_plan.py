@@ -58,7 +58,7 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
     Raises:
         UserError: for whatever does not fit.
     """
-    preset_name = words.preset or DEFAULT_PRESET
+    preset_name = DEFAULT_PRESET if words.preset is None else words.preset
     preset = merge(configuration.preset(preset_name), words)
     axes = Axes(configuration, preset, merge_assignments(preset.overrides, words))
     lengths, protocol = parse_lengths(preset.lengths), _protocol(preset.protocol)
@@ -140,7 +140,8 @@ def _protocol(text: str) -> Protocol:
 
 
 def _executor(configuration: Configuration, words: SweepWords, axes: Axes) -> Executor:
-    name, keys = words.executor or axes.executor, list(axes.executor_keys)
+    name = axes.executor if words.executor is None else words.executor
+    keys = list(axes.executor_keys)
     if words.workers is not None:
         if "workers" not in configuration.compose({"executor": name})["executor"]:
             raise UserError(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from attnbench.report.panels import Panel
+from attnbench.report.shared_facts import shared_sentences
 
 _SCORES = {
     "token_accuracy": "Free-running: greedy decoding that reads its own output, so errors compound.",
@@ -51,9 +52,6 @@ def _seeds(panels: Sequence[Panel], scores: Sequence[str]) -> str:
 def _training(panels: Sequence[Panel]) -> str:
     """Name what the arms share, since legends name only what differs, and how long they were trained."""
     arms = [rows for panel in panels for rows in panel.arms]
-    sizes, variants = {rows.arm.hidden_size for rows in arms}, {rows.arm.variant for rows in arms}
-    facts = [f"hidden size {sizes.pop()}"] if len(sizes) == 1 else []
-    facts += variants.pop().split(";") if len(variants) == 1 else []
     steps = pd.concat([rows.metrics["steps"] for rows in arms]).max()
-    facts += [] if pd.isna(steps) else [f"at most {steps:,} training steps"]
-    return f"All arms: {', '.join(filter(None, facts))}." if any(facts) else ""
+    budget = [] if pd.isna(steps) else [f"at most {steps:,} training steps"]
+    return shared_sentences([rows.arm for rows in arms], budget)

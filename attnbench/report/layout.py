@@ -27,6 +27,8 @@ def add_panel(figure: Figure, panel_width: float = _PANEL_WIDTH, panel_height: f
 
 def place_panels(figure: Figure, grid: Mapping[tuple[int, int], Axes], caption: str) -> None:
     """Size the figure for panels at (row, column) and their legends, and write the caption under them."""
+    for ax in grid.values():
+        _show_names_as_they_are(ax)
     panels = {place: _size(figure, ax) for place, ax in grid.items()}
     legends = {place: _legend_size(figure, ax) for place, ax in grid.items()}
     above = _EDGE + max(_title_height(figure, ax) for ax in grid.values())
@@ -48,7 +50,15 @@ def place_panels(figure: Figure, grid: Mapping[tuple[int, int], Axes], caption: 
         ax.set_position(
             (left / width, bottom / height, panels[row, column][0] / width, heights[row] / height)
         )
-    figure.text(_EDGE / width, _EDGE / height, "\n".join(lines), fontsize=_CAPTION_POINTS, color="#333333")
+    written = figure.text(_EDGE / width, _EDGE / height, "\n".join(lines), color="#333333", parse_math=False)
+    written.set_fontsize(_CAPTION_POINTS)
+
+
+def _show_names_as_they_are(ax: Axes) -> None:
+    """Take what stands between dollars in a name or a value for no formula."""
+    legend = ax.get_legend()
+    for text in (ax.title, *ax.texts, *(legend.get_texts() if legend else ())):
+        text.set_parse_math(False)
 
 
 def _size(figure: Figure, ax: Axes) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from attnbench.analysis.arms import Arm, arms_of
 from attnbench.report.breakdown_words import length_text
 from attnbench.report.memory_points import MemoryPoint, arm_rows, memory_points, without_size
 from attnbench.report.panels import panel_title
+from attnbench.report.shared_facts import shared_sentences
 from attnbench.report.style import arm_labels, order_arms
 
 _CONTEXT = (
@@ -103,9 +104,6 @@ def _names(some: Sequence[Arm], arms: Sequence[Arm]) -> str:
 
 def _training(rows: pd.DataFrame) -> str:
     """Name what all arms share, and how long they were trained."""
-    facts = [f"hidden size {rows['hidden_size'].iloc[0]}"] if rows["hidden_size"].nunique() == 1 else []
-    facts += rows["variant"].iloc[0].split(";") if rows["variant"].nunique() == 1 else []
-    shared = f"All arms: {', '.join(filter(None, facts))}." if any(facts) else ""
     steps = rows["steps"].max()
     budget = "" if pd.isna(steps) else f"L50 is what at most {steps:,} training steps reached."
-    return f"{shared} {budget}".strip()
+    return f"{shared_sentences(arms_of(rows))} {budget}".strip()

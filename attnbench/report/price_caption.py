@@ -7,6 +7,7 @@ import pandas as pd
 from attnbench.analysis.arms import arms_of
 from attnbench.report.panels import panel_title
 from attnbench.report.price_points import PricePoint
+from attnbench.report.shared_facts import shared_sentences
 
 _STEPS = (
     "Steps of training until validation accuracy, free-running, was first 0.9 of the way from chance to perfect; "
@@ -40,7 +41,7 @@ def price_caption(price: pd.DataFrame, points: Sequence[PricePoint]) -> str:
         _ASIDE,
         _OTHER_CURRENCIES,
         _not_drawn(price),
-        _shared(points),
+        shared_sentences(point.arm for point in points),
     ]
     return " ".join(filter(None, sentences))
 
@@ -59,10 +60,3 @@ def _not_drawn(price: pd.DataFrame) -> str:
     if not titles:
         return ""
     return f"Not drawn, since one run learns all lengths: {'; '.join(titles)} (price.csv has the price)."
-
-
-def _shared(points: Sequence[PricePoint]) -> str:
-    sizes, variants = ({getattr(p.arm, name) for p in points} for name in ("hidden_size", "variant"))
-    facts = [f"hidden size {sizes.pop()}"] if len(sizes) == 1 else []
-    facts += variants.pop().split(";") if len(variants) == 1 else []
-    return f"All arms: {', '.join(filter(None, facts))}." if any(facts) else ""

@@ -12,6 +12,7 @@ import torch
 from attnbench.errors import (
     DamagedFileError,
     InterruptedRunError,
+    RunFailedError,
     StorageError,
     UserError,
     is_storage_fault,
@@ -80,10 +81,18 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
             if is_storage_fault(error):
                 raise
             write_atomically(folder.error_file, traceback.format_exc().encode())
-            outcome = Outcome(folder.run_id, "failed", error=f"{error}" or type(error).__name__)
+            outcome = Outcome(folder.run_id, "failed", error=_reason(error))
         outcome.seconds = round(time.perf_counter() - started, 3)
         folder.write_outcome(outcome)
         return outcome
+
+
+def _reason(error: Exception) -> str:
+    """Return why a run failed. Our own words stand for themselves; those of a KeyError are nothing but the key."""
+    if isinstance(error, (UserError, RunFailedError)):
+        return f"{error}"
+    name = type(error).__name__
+    return f"{name}: {error}" if f"{error}" else name
 
 
 def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:

@@ -3,8 +3,11 @@
 import re
 
 from attnbench.errors import UserError
+from attnbench.ranges import LARGEST_SEED
 
 LENGTHS_HELP = "Write lengths as 4,8,16 or as a span: 4:64:4 (steps of 4), 4:64:x2 (doubling)."
+MOST = 10_000
+"""Lengths of a span, or seeds of a count: more are a slip of the pen, and would fill the memory before any is run."""
 
 
 def parse_lengths(text: str) -> list[int]:
@@ -34,6 +37,8 @@ def _parse_span(part: str, text: str) -> list[int]:
     if stride < 1 or (found[3] and stride < 2):
         raise UserError(f"--lengths {text}: '{part}' would never end. {LENGTHS_HELP}")
     if not found[3]:
+        if last - first >= MOST * stride:
+            raise UserError(f"--lengths {text}: '{part}' is more than {MOST:,} lengths. {LENGTHS_HELP}")
         return list(range(first, last + 1, stride))
     lengths = [first]
     while lengths[-1] * stride <= last:
@@ -54,10 +59,21 @@ def parse_seeds(text: str) -> list[int]:
     if not parts or not all(re.fullmatch(r"\d+", part) for part in parts):
         raise UserError(f"--seeds {text}: expected a count such as 5 or a list of seeds such as 7,11.")
     if is_list:
-        return sorted({int(part) for part in parts})
+        return sorted({_seed(part, text) for part in parts})
+    if int(parts[0]) > MOST:
+        raise UserError(
+            f"--seeds {text}: that is a count, and more than {MOST:,} seeds. For the seed {parts[0]} alone write "
+            f"--seeds {parts[0]}, with the comma."
+        )
     if int(parts[0]) < 1:
         raise UserError(f"--seeds {text}: expected a count of at least 1; for seed 0 alone write --seeds 1.")
     return list(range(int(parts[0])))
+
+
+def _seed(part: str, text: str) -> int:
+    if int(part) > LARGEST_SEED:
+        raise UserError(f"--seeds {text}: a seed is at most {LARGEST_SEED}.")
+    return int(part)
 
 
 def parse_train_range(text: str) -> tuple[int, int]:

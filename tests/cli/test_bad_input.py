@@ -63,6 +63,7 @@ BOTH = [
     ("executor=slrm", "Unknown executor 'slrm'. Known: inline, processes, slurm. Did you mean slurm?"),
     ("seed=-1", "at least 0|greater than or equal to 0"),
     ("seed=abc", "seed"),
+    ("seed=9223372036854775808", "at most 9223372036854775807|or equal to 9223372036854775807"),
 ]
 
 
@@ -114,11 +115,14 @@ SWEEP = [
     (["--workers", "2", "--executor", "inline"], "the executor inline has none"),
     (["--protocol", "mixd"], "Known: extrapolation, mixed, per_length. Did you mean mixed?"),
     (["--preset", "quik"], "Did you mean quick?"),
+    (["--preset", ""], "Unknown preset ''. Known: quick, standard."),
+    (["--executor", ""], "Unknown executor ''. Known: inline, processes, slurm."),
     (["--executor", "slrm"], "Known: inline, processes, slurm. Did you mean slurm?"),
     (["--protocol", "extrapolation"], "needs --train-range SHORTEST:LONGEST"),
     (["--protocol", "extrapolation", "--train-range", "8:4"], "expected SHORTEST:LONGEST"),
     (["--train-range", "4:8"], "for the protocols mixed and extrapolation"),
     (["task.length=3"], "a sweep takes --lengths instead"),
+    (["--models", "fixed,transformer", "model.read=after"], "These are the keys of model=transformer."),
     (["model.hidden_size=8,abc"], "expected an integer"),
     (["--models", "fixed", "model=blind"], "say the same thing twice"),
     (["--name", ""], "expected the name of a folder"),
@@ -197,3 +201,10 @@ def test_json_prints_no_document_about_wrong_use(here):
     for command in ("train", "sweep", "status", "list"):
         words = {"status": ["nowhere"], "list": ["modls"]}.get(command, ["task=copi"])
         assert "attnbench: " in refused(here, command, "--json", *words)
+
+
+@pytest.mark.parametrize("length", ["9999999999999", "9" * 18, "9" * 24])
+def test_a_length_that_no_memory_holds(here, length):
+    words = (("sweep", "--lengths", length), ("sweep", "--lengths", length, "--dry-run"))
+    for command in (*words, ("preview", "task=copy", f"task.length={length}")):
+        assert "does not fit into the memory" in refused(here, *command)

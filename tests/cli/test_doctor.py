@@ -1,3 +1,5 @@
+from shutil import disk_usage as usage
+
 from tests.commands import attnbench
 
 
@@ -24,3 +26,13 @@ def test_results_that_cannot_be_written_are_bad(tmp_path):
 
 def test_a_folder_of_results_that_is_full_of_sweeps_is_good(swept):
     assert attnbench("doctor", "--results", swept.parent).status == 0
+
+
+def test_the_room_is_that_of_the_disk_on_which_the_results_lie(results, monkeypatch):
+    asked = []
+    monkeypatch.setattr("shutil.disk_usage", lambda path: asked.append(path) or usage(path))
+    for is_there in (False, True):
+        if is_there:
+            results.mkdir()  # or mounted, or a link to where there is room
+        assert attnbench("doctor", "--results", results).status == 0
+    assert asked == [results.parent, results]

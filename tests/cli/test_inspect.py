@@ -189,6 +189,13 @@ def test_a_run_may_be_named_by_its_folder(here, luong):
     assert found.json["runs"][0]["run_id"] == luong
 
 
+def test_a_run_of_a_sweep_in_a_deeper_folder_is_found_by_its_name(here, luong):
+    (here / "results" / "thesis").mkdir()
+    (here / "results" / "train").rename(here / "results" / "thesis" / "train")
+    found = attnbench("inspect", luong, "--no-scores", "--examples", "1", "--json")
+    assert found.json["runs"][0]["folder"] == f"results/thesis/train/runs/{luong}"
+
+
 def test_a_persons_own_text_is_answered_and_words_outside_the_vocabulary_are_named(here, luong):
     finished = attnbench("inspect", luong, "--text", "a zebra b")
     assert finished.status == 0
@@ -268,6 +275,10 @@ WRONG_USE = [
 def test_what_cannot_be_asked_is_refused(here, luong, words, message):
     (here / "results" / "train" / "sweep.txt").touch()
     assert message in refused(here, luong, *words)
+
+
+def test_a_length_that_no_memory_holds_is_refused(here, luong):
+    assert "does not fit into the memory" in refused(here, luong, "--length", "9999999999999")
 
 
 def test_runs_that_are_not_there_are_refused_with_those_that_are(here, luong, fixed):

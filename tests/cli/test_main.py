@@ -54,6 +54,14 @@ def test_every_command_says_what_it_does(command):
     assert "--debug" in finished.out
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_both_folders(command, tmp_path):
+    words = {"plot": ["nowhere"], "inspect": ["nowhere"], "status": ["nowhere"], "cancel": ["nowhere"]}
+    words |= {"list": ["models"], "train": ["model=none"], "sweep": ["model=none"]}
+    folders = ("--results", tmp_path, "--config-dir", tmp_path)
+    assert "No such option" not in attnbench(command, *words.get(command, []), *folders).err
+
+
 def test_without_a_word_the_help_is_shown():
     finished = attnbench()
     assert "sweep" in finished.out + finished.err
@@ -86,3 +94,18 @@ def test_a_signal_while_the_commands_are_being_imported_ends_without_a_traceback
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (finished.returncode, finished.stdout, finished.stderr) == (128 + number, "", "")
+
+
+def test_a_terminal_without_dashes_loses_no_figure(swept, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    finished = in_a_process("plot", swept)
+    assert finished.status == 0, finished.err
+    assert (swept / "accuracy_vs_length.png").exists()
+
+
+def test_a_json_document_is_whole_on_a_terminal_without_umlauts(tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("# Für mich – allein.\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    listed = in_a_process("list", "models", "--json", "--config-dir", tmp_path).json
+    assert {"name": "mine", "description": "Für mich – allein."} in listed

@@ -138,3 +138,35 @@ def test_an_own_yaml_that_cannot_be_used_exits_2(own, results, text, reason):
     assert (finished.status, finished.out) == (2, "")
     assert reason in finished.err
     assert not results.exists()
+
+
+def test_the_list_names_the_yaml_that_cannot_be_used(own):
+    (own / "task" / "half.yaml").write_text("# Half.\n_target_: attnbench.tasks.copy.Copy\nlength: 4\n")
+    finished = attnbench("list", "tasks", "--config-dir", own, "--json")
+    assert (finished.status, finished.out) == (2, "")
+    assert "The yaml of the task half cannot be used: task.eos is missing" in finished.err
+
+
+BROKEN = TASK.replace("return torch.arange(length).roll(-1)", "return {}[length]").replace("Rotate", "Broken")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list", "tasks"],
+        ["preview", "task=broken"],
+        ["sweep", "--task", "broken"],
+        ["sweep", "--task", "broken", "--dry-run"],
+    ],
+)
+def test_an_error_in_an_own_class_is_named_with_file_and_line(own, results, words):
+    (own / "my_broken.py").write_text(BROKEN)
+    text = (own / "task" / "rotate.yaml").read_text().replace("my_tasks.Rotate", "my_broken.Broken")
+    (own / "task" / "broken.yaml").write_text(text)
+    finished = attnbench(*words, "--config-dir", own, "--results", results)
+    assert finished.status == 2
+    line = BROKEN.splitlines().index("        return {}[length]") + 1
+    assert f"attnbench: {own / 'my_broken.py'}, line {line}: KeyError: " in finished.err
+    assert "Traceback" not in finished.err
+    assert not results.exists()
+    assert "Traceback" in attnbench(*words, "--config-dir", own, "--debug").err

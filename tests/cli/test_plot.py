@@ -226,7 +226,8 @@ def damaged_table(swept, line, column, cell):
         ("token_accuracy", "1.2", "expected a number from 0 to 1, found '1.2'"),
         ("teacher_forced_accuracy", "-0.1", "expected a number from 0 to 1, found '-0.1'"),
         ("bits_recovered", "many", "expected a number, found 'many'"),
-        ("steps_to_90", "1.5", "expected a whole number of 0 or more, found '1.5'"),
+        ("steps_to_90", "1.5", "expected a whole number of 1 or more, found '1.5'"),
+        ("steps_to_90", "0", "expected a whole number of 1 or more, found '0'"),
         ("seed", "", "expected a whole number of 0 or more, found an empty cell"),
     ],
 )

@@ -1,10 +1,12 @@
 """Tuned and longer sweeps, from the command to their tables."""
 
+import shutil
+
 import pytest
 
 from attnbench.cli import sweep_run
 from attnbench.errors import UserError
-from tests.commands import TINY_SWEEP, attnbench, rows_of, run_folders
+from tests.commands import TINY_SWEEP, attnbench, contents, rows_of, run_folders
 
 TUNED = (*TINY_SWEEP, "--models", "fixed", "--seeds", "2", "--tune-rates", "1e-3,1e-2")
 
@@ -80,6 +82,52 @@ def test_rates_named_by_hand_and_tuned_ones_do_not_share_a_folder(tmp_path):
     finished = attnbench(*TUNED, "--results", tmp_path)
     assert finished.status == 2
     assert "Use another --name for the tuned sweep." in finished.err
+
+
+PLAIN = [word for word in TUNED if word not in ("--tune-rates", "1e-3,1e-2")]
+
+
+def test_a_rate_that_nobody_named_and_a_tuned_one_are_not_averaged(tmp_path):
+    assert attnbench(*PLAIN, "--results", tmp_path).status == 0
+    before = contents(tmp_path)
+    for more in ([], ["--dry-run"]):
+        finished = attnbench(*TUNED, *more, "--results", tmp_path)
+        assert (finished.status, finished.out) == (2, "")
+        assert "trained at the learning rate 0.005" in finished.err
+        assert "at 0.001 or 0.01: one curve would be the mean of both. Use another --name." in finished.err
+    assert contents(tmp_path) == before
+
+
+def test_a_plain_sweep_does_not_go_into_the_folder_of_a_tuned_one(tuned):
+    folder, _ = tuned
+    finished = attnbench(*PLAIN, "--results", folder.parent)
+    assert finished.status == 2
+    assert "this sweep trains the same at 0.005" in finished.err
+
+
+def test_other_seeds_lengths_and_models_join_a_tuned_folder(tuned, tmp_path):
+    folder, _ = tuned
+    shutil.copytree(folder, tmp_path / folder.name)
+    words = [word.replace("2,3", "2,3,4") for word in TUNED]
+    assert attnbench(*words, "--results", tmp_path).status == 0
+
+
+def test_runs_that_are_gone_are_in_nobodys_way(tmp_path):
+    assert attnbench(*PLAIN, "--results", tmp_path).status == 0
+    for path in run_folders(tmp_path / "quick-reverse"):
+        shutil.rmtree(path)
+    assert attnbench(*TUNED, "--dry-run", "--results", tmp_path).status == 0
+
+
+def test_sweeps_of_other_rates_are_not_drawn_as_one_arm(tuned, tmp_path):
+    folder, _ = tuned
+    assert attnbench(*PLAIN, "--results", tmp_path).status == 0
+    for figure in ([], ["--figure", "memory"]):
+        words = ("plot", folder, tmp_path / "quick-reverse", "--out", tmp_path / "both", *figure)
+        finished = attnbench(*words)
+        assert (finished.status, finished.out) == (2, "")
+        assert "trained at several learning rates" in finished.err
+    assert not (tmp_path / "both").exists()
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,13 @@ def test_a_sweep_that_is_not_there_gets_those_that_are(swept):
     assert "Known: quick-reverse. Did you mean quick-reverse?" in finished.err
 
 
+def test_a_sweep_in_a_deeper_folder_is_among_those_that_are(swept):
+    (swept.parent / "thesis").mkdir()
+    swept.rename(swept.parent / "thesis" / "quick")
+    assert attnbench("status", "thesis/quick", "--results", swept.parent).status == 0
+    assert "Known: thesis/quick." in attnbench("status", "quick", "--results", swept.parent).err
+
+
 @pytest.mark.parametrize("name", ["", "nothing", "file"])
 def test_a_folder_without_results_exits_2(tmp_path, name):
     (tmp_path / "nothing").mkdir()

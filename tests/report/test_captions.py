@@ -54,3 +54,27 @@ def test_what_arms_share_is_named_and_what_differs_is_not():
     rows = [metrics_row(variant="model.cell=gru", hidden_size=size, steps=None) for size in (32, 64)]
     caption = figure_caption(panels_of(rows), ACCURACIES)
     assert caption.endswith("All arms: model.cell=gru.")
+
+
+def test_what_arms_share_is_named_also_where_something_else_differs():
+    variants = [f"task.vocabulary_size={size};training.learning_rate=0.02" for size in (2, 4)]
+    rows = [metrics_row(variant=variant, steps=None) for variant in variants]
+    caption = figure_caption(panels_of(rows), ACCURACIES)
+    assert caption.endswith("All arms: hidden size 64, training.learning_rate=0.02.")
+
+
+def test_what_only_the_arms_of_one_panel_share_is_named_for_it():
+    settings = (
+        ("copy", 64, "model.cell=gru"),
+        ("copy", 64, "model.cell=gru;model.layers=2"),
+        ("sort", 128, ""),
+    )
+    rows = [
+        metrics_row(task=task, hidden_size=size, variant=variant, steps=None)
+        for task, size, variant in settings
+    ]
+    caption = figure_caption(panels_of(rows), ACCURACIES)
+    assert caption.endswith(
+        "In “copy: one model per length”: hidden size 64, model.cell=gru. "
+        "In “sort: one model per length”: hidden size 128."
+    )

@@ -121,3 +121,10 @@ def test_drawing_needs_neither_pyplot_nor_torch_nor_a_display():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={})
     assert done.stdout == "[]\n"
+
+
+def test_dollars_in_names_are_no_formula(tmp_path):
+    named = {"task": "cost in $\\frac{", "variant": "task.field=$x$;model.cell=$\\nothing$"}
+    for name, figure in figures_of(two_arms(**named)).items():
+        assert len(save_figure(figure, tmp_path / name)) == 2
+        assert "cost in $" in (tmp_path / f"{name}.svg").read_text()

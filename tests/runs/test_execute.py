@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from attnbench.errors import InterruptedRunError
+from attnbench.errors import InterruptedRunError, UserError
 from attnbench.runs.claim import ClaimedError
 from attnbench.runs.columns import METRICS_COLUMNS
 from attnbench.runs.execute import Execution, execute
@@ -221,6 +221,22 @@ def test_a_run_that_another_sweep_found_failing_is_not_made_again(tmp_path):
     outcome = finish(folder)
     assert (outcome.state, outcome.error) == ("failed", "the reason")
     assert not folder.checkpoint_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyError("oops"), "KeyError: 'oops'"),
+        (ValueError("2 is odd"), "ValueError: 2 is odd"),
+        (UserError("the files have changed"), "the files have changed"),
+    ],
+)
+def test_the_reason_of_a_failure_says_what_kind_of_error_it_was(tmp_path, monkeypatch, error, reason):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("attnbench.runs.execute.metrics_row", fail)
+    assert finish(prepared(tmp_path, SPEC)).error == reason
 
 
 def test_an_error_inside_a_run_ends_in_its_status(tmp_path, monkeypatch):

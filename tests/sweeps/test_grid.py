@@ -21,6 +21,8 @@ from attnbench.sweeps.grid import parse_lengths, parse_seeds, parse_train_range
         ("5:5:x2", [5]),
         ("1", [1]),
         ("1,8:12:2,32:64:x2", [1, 8, 10, 12, 32, 64]),
+        ("1:10000", list(range(1, 10_001))),
+        ("1:99999:10", list(range(1, 100_000, 10))),
     ],
 )
 def test_lengths(text, lengths):
@@ -55,6 +57,8 @@ def test_lengths(text, lengths):
         (":8", "is not a length"),
         ("4:", "is not a length"),
         ("4 8", "is not a length"),
+        ("1:10001", "more than 10,000 lengths"),
+        ("4,1:99999999999", "'1:99999999999' is more than 10,000 lengths"),
     ],
 )
 def test_what_is_no_lengths_is_refused_with_the_reason_and_how_to_write_them(text, reason):
@@ -70,10 +74,18 @@ def test_seeds_are_a_count_or_a_list(text, seeds):
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", ",", "0", "-1", "abc", "1,x", "1,,2", "1.5", "7,-1", "x,"])
+@pytest.mark.parametrize(
+    "text", ["", ",", "0", "-1", "abc", "1,x", "1,,2", "1.5", "7,-1", "x,", "1,9223372036854775808"]
+)
 def test_what_is_no_seeds_is_refused(text):
     with pytest.raises(UserError, match="--seeds"):
         parse_seeds(text)
+
+
+def test_a_number_that_is_meant_as_a_seed_is_not_taken_for_a_count():
+    assert len(parse_seeds("10000")) == 10_000
+    with pytest.raises(UserError, match="For the seed 20261123 alone write --seeds 20261123,"):
+        parse_seeds("20261123")
 
 
 @pytest.mark.parametrize(("text", "span"), [("4:32", (4, 32)), ("1:1", (1, 1)), (" 4:8 ", (4, 8))])

@@ -1,0 +1,56 @@
+"""One learning rate for each seed of an arm: rows are pooled over seeds alone, two rates would be averaged unseen."""
+
+from collections.abc import Sequence
+
+from attnbench.errors import DamagedFileError, UserError
+from attnbench.runs.columns import ARM_COLUMNS, read_rows
+from attnbench.runs.spec import RunSpec
+from attnbench.runs.store import RunStore
+from attnbench.sweeps.planned import PlannedRun
+
+Training = tuple[str, ...]
+"""What tells one training from another but for its rate: the columns of its arm, and the seed."""
+
+
+def check_one_rate(store: RunStore, runs: Sequence[PlannedRun], grid: Sequence[float] = ()) -> None:
+    """Refuse runs of which the folder holds rows that were trained at another learning rate.
+
+    A rate that a person names stands in `variant` and makes another arm; one that was tuned does not.
+
+    Args:
+        store: the folder of the sweep.
+        runs: what is to be trained.
+        grid: the rates that are about to be tried; empty where each run has its own.
+
+    Raises:
+        UserError: naming the run that is there and both rates.
+    """
+    there = _trained(store)
+    for run in runs:
+        wanted = grid or (run.spec.training.learning_rate,)
+        for run_id, rate in there.get(_training_of(run.spec), {}).items():
+            if rate not in wanted and store.folder(run_id).path.is_dir():
+                at = " or ".join(f"{each:g}" for each in wanted)
+                raise UserError(
+                    f"{store.path} holds {run_id}, trained at the learning rate {rate:g}, and this sweep trains the "
+                    f"same at {at}: one curve would be the mean of both. Use another --name."
+                )
+
+
+def _trained(store: RunStore) -> dict[Training, dict[str, float]]:
+    """Return which runs the folder's table has of each training, with their rates."""
+    try:
+        rows = read_rows(store.metrics_file) if store.metrics_file.exists() else []
+        trained: dict[Training, dict[str, float]] = {}
+        for row in rows:
+            training = tuple(row[name] for name in (*ARM_COLUMNS, "seed"))
+            trained.setdefault(training, {})[row["run_id"]] = float(row["learning_rate"])
+    except (DamagedFileError, KeyError, ValueError):
+        return {}  # the table is derived, and this sweep makes it anew
+    return trained
+
+
+def _training_of(spec: RunSpec) -> Training:
+    lengths = (spec.lengths.minimum, spec.lengths.maximum)
+    arm = (spec.task.name, spec.model.name, spec.variant, spec.protocol, spec.model.hidden_size, *lengths)
+    return tuple(map(str, (*arm, spec.seed)))
