@@ -20,7 +20,7 @@ from attnbench.sweeps.executors.slurm_commands import SlurmError
 from attnbench.sweeps.longer import FoundBreakdown, longer_runs
 from attnbench.sweeps.planned import PlannedRun
 from attnbench.sweeps.retries import forget_failures
-from attnbench.sweeps.sweep import missing, prepare, run_to_the_end
+from attnbench.sweeps.sweep import find_damage, missing, prepare, run_to_the_end
 from attnbench.sweeps.tuning import (
     TUNING_COLUMNS,
     choose_rates,
@@ -152,7 +152,9 @@ class Stages:
         """Refuse to go on in a folder where the same runs stand as arms of a rate that a person had named."""
         for run in runs:
             folder = self.store.folder(run.spec.run_id)
-            if folder.spec_file.exists() and folder.read_spec().get("variant") != run.spec.variant:
+            if not folder.spec_file.exists() or find_damage(folder, run.spec, self.order.trusted_folder):
+                continue  # what is damaged is named and made anew
+            if folder.read_spec().get("variant") != run.spec.variant:
                 raise UserError(
                     f"{folder.path} was made with a learning rate named by hand, so its row counts as another arm. "
                     "Use another --name for the tuned sweep."

@@ -52,6 +52,19 @@ def test_train_names_the_file_and_repeats_the_run(results, name):
     assert attnbench(*words).err.count("damaged") == 0
 
 
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit])
+def test_a_sweep_that_chooses_rates_repeats_a_run_whose_spec_is_damaged(results, damage):
+    words = (*TINY_SWEEP, "--models", "fixed", "--seeds", "2", "--tune-rates", "1e-3,1e-2")
+    assert attnbench(*words, "--results", results).status == 0
+    rows = without_times(rows_of(results / "quick-reverse" / "metrics.csv"))
+    run = next(each for each in run_folders(results / "quick-reverse") if "-s1-" in each.name)
+    (run / "spec.yaml").write_bytes(damage((run / "spec.yaml").read_bytes()))
+    finished = attnbench(*words, "--results", results)
+    assert finished.status == 0, finished.err
+    assert f"{run / 'spec.yaml'} is damaged" in finished.err
+    assert without_times(rows_of(results / "quick-reverse" / "metrics.csv")) == rows
+
+
 def test_several_damaged_runs_are_all_named(swept):
     runs = run_folders(swept)
     for run, name in zip(runs, FILES, strict=True):
