@@ -97,8 +97,11 @@ def run_to_the_end(
     order: WorkOrder,
     listener: Listener,
     should_stop: Callable[[], bool],
-) -> None:
+) -> list[RunFolder]:
     """Execute what nobody else works on, and wait for what somebody else does.
+
+    Returns:
+        The runs that have not ended, because somebody said stop or ended the work from outside.
 
     Raises:
         StorageError: when the disk refuses a file; what could be saved has been.
@@ -110,13 +113,14 @@ def run_to_the_end(
             submission = executor.submit([folder.path for folder in free], order)
             submission.wait(listener, should_stop)
             if submission.is_given_up:
-                return
+                return missing(left, retry_failed=False)
         else:
             if not has_told:
                 listener(Note(f"Waiting for runs that another process is at: {', '.join(_names(left))}."))
             has_told = True
             time.sleep(POLL_SECONDS)
         left = missing(left, retry_failed=False)
+    return left
 
 
 def _names(folders: Sequence[RunFolder], most: int = 3) -> list[str]:
