@@ -112,6 +112,9 @@ class Stages:
         left_weights = {run.spec.run_id: work_of(run) for run in runs if run.spec.run_id in left_ids}
         with SweepProgress(left_weights, len(folders)) as progress:
             unfinished = run_to_the_end(left, self.plan.executor, self.order, progress.listen, self.stop)
+        for folder, run in zip(folders, runs, strict=True):
+            # Of no effect, but where the file was damaged while the run waited: it ended without rows.
+            folder.request(run.lengths)
         return folders, not unfinished and not self.stop()
 
     def _hand_over(self, left: Sequence[RunFolder]) -> None:

@@ -88,6 +88,7 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
 
 def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     known = _known_rows(folder)
+    has_good_train_rows = folder.read_outcome() is not None and folder.find_damaged_record() is None
     folder.status_file.unlink(missing_ok=True)
     folder.error_file.unlink(missing_ok=True)
     # Sums depend on how they are split over threads: with one, a run gives the same numbers in every executor.
@@ -100,7 +101,7 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     trainer = make_trainer(spec, device)
     for split in (trainer.training_split, trainer.evaluation_split):
         split.tell = lambda text: execution.on_note(f"{folder.run_id}: {text}")
-    resumed_from_step = _resume(trainer, folder, execution)
+    resumed_from_step = _resume(trainer, folder, execution, has_good_train_rows)
     write_json(folder.environment_file, describe_environment(str(device), spec.training.precision))
     lengths_before = folder.requested_lengths
     _train(trainer, folder, execution)
@@ -126,7 +127,9 @@ def make_trainer(spec: RunSpec, device: torch.device) -> Trainer:
     return Trainer(spec.task, model, spec.training, spec.lengths, spec.seed, device)
 
 
-def _resume(trainer: Trainer, folder: RunFolder, execution: Execution) -> int | None:
+def _resume(
+    trainer: Trainer, folder: RunFolder, execution: Execution, has_good_train_rows: bool
+) -> int | None:
     """Go on from the checkpoint, if there is a good one; return the step at which it stood."""
     if not folder.checkpoint_file.exists():
         return None
@@ -136,8 +139,8 @@ def _resume(trainer: Trainer, folder: RunFolder, execution: Execution) -> int | 
         execution.on_note(f"{error} The run {folder.run_id} begins anew.")
         folder.checkpoint_file.unlink()
         return None
-    if not folder.train_file.exists():
-        _write_train_rows(trainer, folder)
+    if not has_good_train_rows:
+        _write_train_rows(trainer, folder)  # there may be no further step that would
     return trainer.step
 
 

@@ -72,7 +72,8 @@ def _repair(folder: RunFolder, spec: RunSpec, listener: Listener, trusted_folder
 def find_damage(folder: RunFolder, spec: RunSpec, trusted_folder: Path | None) -> str | None:
     """Return what is wrong with the files of a run, or None."""
     damage = folder.find_damage()
-    if damage is not None or folder.read_outcome() is not None:
+    outcome = folder.read_outcome()
+    if damage is not None or (outcome is not None and outcome.state == "done"):
         return damage  # a finished run's spec was compared with its recorded checksum
     if not folder.spec_file.exists() or folder.holds_spec(spec.to_values()):
         return None  # to parse it would tell the same, and take twice as long

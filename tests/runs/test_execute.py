@@ -179,6 +179,16 @@ def flipped(data: bytes) -> bytes:
     return data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
 
 
+def test_what_a_trained_run_wrote_down_is_whole_whatever_became_of_it_before_the_evaluation(tmp_path):
+    folder = prepared(tmp_path, SPEC)
+    with pytest.raises(InterruptedRunError, match="every length"):
+        execute(folder, Execution(device="cpu", should_stop=stop_after(4)))
+    written = folder.train_file.read_bytes()
+    folder.train_file.write_bytes(flipped(written))
+    assert finish(folder).resumed_from_step == 4
+    assert folder.train_file.read_bytes() == written
+
+
 @pytest.mark.parametrize("damage", [flipped, lambda data: data[:-10], lambda data: b""])
 def test_an_unfinished_run_with_a_damaged_checkpoint_begins_anew_and_says_so(tmp_path, damage):
     folder = prepared(tmp_path / "damaged", SPEC)
