@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from attnbench.errors import (
 )
 from attnbench.runs.checkpoint import load_checkpoint, save_checkpoint
 from attnbench.runs.columns import read_rows, write_rows
-from attnbench.runs.environment import describe_environment
+from attnbench.runs.environment import describe_environment, typed_command
 from attnbench.runs.files import write_atomically, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.outcome import Outcome
@@ -46,6 +46,7 @@ class Execution:
         should_stop: asked before every step.
         on_progress: told after every evaluation: steps done, budget, free-running validation accuracy.
         on_note: told in words what a person should know.
+        command: that asked for the run.
     """
 
     device: str = "auto"
@@ -53,6 +54,7 @@ class Execution:
     should_stop: Callable[[], bool] = lambda: False
     on_progress: Callable[[int, int, float], None] = _say_nothing
     on_note: Callable[[str], None] = _say_nothing
+    command: str = field(default_factory=typed_command)
 
 
 def execute(folder: RunFolder, execution: Execution) -> Outcome:
@@ -102,7 +104,8 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     for split in (trainer.training_split, trainer.evaluation_split):
         split.tell = lambda text: execution.on_note(f"{folder.run_id}: {text}")
     resumed_from_step = _resume(trainer, folder, execution, has_good_train_rows)
-    write_json(folder.environment_file, describe_environment(str(device), spec.training.precision))
+    environment = describe_environment(str(device), spec.training.precision, execution.command)
+    write_json(folder.environment_file, environment)
     lengths_before = folder.requested_lengths
     _train(trainer, folder, execution)
     folder.request(lengths_before)  # of no effect, but where the file was damaged in the meantime
