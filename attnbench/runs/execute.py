@@ -110,6 +110,8 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     _train(trainer, folder, execution)
     folder.request(lengths_before)  # of no effect, but where the file was damaged in the meantime
     lengths = folder.requested_lengths
+    if resumed_from_step is None:
+        known = {}  # of another training, whose checkpoint is gone
     rows = _evaluate(spec, trainer, lengths, known, execution.should_stop)
     write_rows(folder.metrics_file, [rows[each] for each in sorted(rows)])
     return Outcome(
