@@ -18,9 +18,9 @@ from attnbench.errors import (
     storage_faults_named,
 )
 from attnbench.runs.checkpoint import load_checkpoint, save_checkpoint
-from attnbench.runs.columns import read_rows, write_rows
+from attnbench.runs.columns import as_csv, read_rows, write_rows
 from attnbench.runs.environment import describe_environment, typed_command
-from attnbench.runs.files import write_atomically, write_json
+from attnbench.runs.files import read_whole, write_atomically, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.outcome import Outcome
 from attnbench.runs.rows import metrics_row
@@ -90,7 +90,6 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
 
 def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     known = _known_rows(folder)
-    has_good_train_rows = folder.read_outcome() is not None and folder.find_damaged_record() is None
     folder.status_file.unlink(missing_ok=True)
     folder.error_file.unlink(missing_ok=True)
     # Sums depend on how they are split over threads: with one, a run gives the same numbers in every executor.
@@ -103,7 +102,7 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     trainer = make_trainer(spec, device)
     for split in (trainer.training_split, trainer.evaluation_split):
         split.tell = lambda text: execution.on_note(f"{folder.run_id}: {text}")
-    resumed_from_step = _resume(trainer, folder, execution, has_good_train_rows)
+    resumed_from_step = _resume(trainer, folder, execution)
     environment = describe_environment(str(device), spec.training.precision, execution.command)
     write_json(folder.environment_file, environment)
     lengths_before = folder.requested_lengths
@@ -132,9 +131,7 @@ def make_trainer(spec: RunSpec, device: torch.device) -> Trainer:
     return Trainer(spec.task, model, spec.training, spec.lengths, spec.seed, device)
 
 
-def _resume(
-    trainer: Trainer, folder: RunFolder, execution: Execution, has_good_train_rows: bool
-) -> int | None:
+def _resume(trainer: Trainer, folder: RunFolder, execution: Execution) -> int | None:
     """Go on from the checkpoint, if there is a good one; return the step at which it stood."""
     if not folder.checkpoint_file.exists():
         return None
@@ -144,7 +141,7 @@ def _resume(
         execution.on_note(f"{error} The run {folder.run_id} begins anew.")
         folder.checkpoint_file.unlink()
         return None
-    if not has_good_train_rows:
+    if not _holds_train_rows(folder, trainer):
         _write_train_rows(trainer, folder)  # there may be no further step that would
     return trainer.step
 
@@ -167,6 +164,11 @@ def _save(trainer: Trainer, folder: RunFolder) -> None:
 
 def _write_train_rows(trainer: Trainer, folder: RunFolder) -> None:
     write_rows(folder.train_file, [asdict(row) for row in trainer.rows], TRAIN_COLUMNS)
+
+
+def _holds_train_rows(folder: RunFolder, trainer: Trainer) -> bool:
+    rows = [asdict(row) for row in trainer.rows]
+    return folder.train_file.exists() and read_whole(folder.train_file) == as_csv(rows, TRAIN_COLUMNS)
 
 
 def _known_rows(folder: RunFolder) -> dict[LengthRange, dict[str, Any]]:
