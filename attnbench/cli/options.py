@@ -1,5 +1,6 @@
 """Options and habits that the commands share."""
 
+import errno
 import json
 import sys
 import traceback
@@ -52,6 +53,13 @@ def explained_errors(debug: bool, own_code: Path | None = None) -> Iterator[None
             traceback.print_exc()
         say(f"attnbench: {error}")
         raise typer.Exit(WRONG_USE if isinstance(error, UserError) else FAILED) from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        if debug:
+            traceback.print_exc()
+        say(f"attnbench: {error.filename}: longer than a name may be.")
+        raise typer.Exit(WRONG_USE) from error
 
 
 @contextmanager

@@ -60,6 +60,7 @@ class SweepProgress(BarOrLines):
         if isinstance(event, Note):
             self.say(event.text)
         elif isinstance(event, RunStarted):
+            self._drop_line(event.run_id)  # of a worker that died
             self._lines[event.run_id] = self._bar.add_task(f"  {_short(event.run_id)}", total=1.0, state="")
         elif isinstance(event, RunProgressed):
             self._progress(event)
@@ -79,14 +80,17 @@ class SweepProgress(BarOrLines):
         self._bar.advance(self._total, gained * self._weights.get(run_id, 0.0))
 
     def _end(self, event: RunEnded) -> None:
-        if event.run_id in self._lines:
-            self._bar.remove_task(self._lines.pop(event.run_id))
+        self._drop_line(event.run_id)
         if event.outcome is None:
             return
         self._advance(event.run_id, 1.0)
         self._ended += 1
         self._bar.update(self._total, state=self._count())
         self._tell_end(event.run_id, event.outcome)
+
+    def _drop_line(self, run_id: str) -> None:
+        if run_id in self._lines:
+            self._bar.remove_task(self._lines.pop(run_id))
 
     def _tell_end(self, run_id: str, outcome: Outcome) -> None:
         if outcome.state == "failed":

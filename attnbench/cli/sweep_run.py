@@ -1,7 +1,5 @@
 """The work behind `attnbench sweep`."""
 
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +16,7 @@ from attnbench.cli.sweep_stages import Stages
 from attnbench.config.sweep_plan import SweepPlan
 from attnbench.errors import UserError, memory_faults_named
 from attnbench.runs.checks import check_comparison
+from attnbench.runs.environment import typed_command
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.one_rate import check_one_rate
@@ -98,7 +97,7 @@ def _checked_device(plan: SweepPlan) -> str:
 
 def _invocation(plan: SweepPlan) -> dict[str, Any]:
     return {
-        "command": shlex.join(["attnbench", *sys.argv[1:]]),
+        "command": typed_command(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": attnbench.__version__,
         "preset": plan.preset,

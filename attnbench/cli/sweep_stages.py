@@ -21,9 +21,10 @@ from attnbench.sweeps.longer import FoundBreakdown, longer_runs
 from attnbench.sweeps.one_rate import check_one_rate
 from attnbench.sweeps.planned import PlannedRun
 from attnbench.sweeps.retries import forget_failures
-from attnbench.sweeps.sweep import missing, prepare, run_to_the_end
+from attnbench.sweeps.sweep import find_damage, missing, prepare, run_to_the_end
 from attnbench.sweeps.tuning import (
     TUNING_COLUMNS,
+    NoRateError,
     choose_rates,
     read_tuning,
     tuning_rows,
@@ -62,23 +63,32 @@ class Stages:
             say(
                 f"Choosing learning rates: {counted(len(candidates), 'run')}, judged on validation data alone."
             )
-            folders = self.execute(candidates)
-            if not self._has_ended(folders):
+            folders, have_ended = self.execute(candidates)
+            if not have_ended:
                 say("No rate is chosen before all of these runs have ended; the same command comes to it.")
                 return folders
-            runs = self.tune(candidates)
+            try:
+                runs = self.tune(candidates)
+            except NoRateError as error:
+                say(f"{error}")
+                return folders
             if self.refusal.error is not None:
                 return folders
-        folders = self.execute(runs)
-        if self.plan.longer and self._has_ended(folders):
-            folders += self.execute(self.longer(runs, self.plan.longer))
+        folders, have_ended = self.execute(runs)
+        if self.plan.longer and have_ended:
+            folders += self.execute(self.longer(runs, self.plan.longer))[0]
         return folders
 
-    def execute(self, runs: Sequence[PlannedRun]) -> list[RunFolder]:
-        """Bring runs to their end, as far as nobody says stop and the disk takes what they save."""
+    def execute(self, runs: Sequence[PlannedRun]) -> tuple[list[RunFolder], bool]:
+        """Bring runs to their end, as far as nobody says stop and the disk takes what they save.
+
+        Returns:
+            Their folders; and whether all have ended, so that the next stage can begin. Another sweep may ask for more
+            of them at that very moment.
+        """
         with self.refusal.noted(), self._slurm_noted():
             return self._execute(runs)
-        return [self.store.folder(run.spec.run_id) for run in runs]
+        return [self.store.folder(run.spec.run_id) for run in runs], False
 
     @contextmanager
     def _slurm_noted(self) -> Iterator[None]:
@@ -91,19 +101,22 @@ class Stages:
             else:
                 self.refusal.note(error)
 
-    def _execute(self, runs: Sequence[PlannedRun]) -> list[RunFolder]:
+    def _execute(self, runs: Sequence[PlannedRun]) -> tuple[list[RunFolder], bool]:
         folders = prepare(self.store, runs, _say_note, self.order.trusted_folder)
         left = missing(folders, self.retries_failed)
         if self.retries_failed:
             forget_failures(left)
         if not self.waits:
             self._hand_over(left)
-            return folders
+            return folders, not left
         left_ids = {folder.run_id for folder in left}
         left_weights = {run.spec.run_id: work_of(run) for run in runs if run.spec.run_id in left_ids}
         with SweepProgress(left_weights, len(folders)) as progress:
-            run_to_the_end(left, self.plan.executor, self.order, progress.listen, self.stop)
-        return folders
+            unfinished = run_to_the_end(left, self.plan.executor, self.order, progress.listen, self.stop)
+        for folder, run in zip(folders, runs, strict=True):
+            # Of no effect, but where the file was damaged while the run waited: it ended without rows.
+            folder.request(run.lengths)
+        return folders, not unfinished and not self.stop()
 
     def _hand_over(self, left: Sequence[RunFolder]) -> None:
         if left:
@@ -113,12 +126,6 @@ class Stages:
             say(f"To end them: attnbench cancel {self.store.path}")
             if submission.rejection is not None:
                 self.refusal.note(submission.rejection)
-
-    def _has_ended(self, folders: Sequence[RunFolder]) -> bool:
-        """Say whether the next stage can begin; where it cannot, the same command comes to it later."""
-        if self.stop() or self.refusal.error is not None:
-            return False
-        return not missing(folders, retry_failed=False)
 
     def tune(self, candidates: Sequence[PlannedRun]) -> list[PlannedRun]:
         """Choose a learning rate for each arm and length, and return the runs with it.
@@ -153,7 +160,9 @@ class Stages:
         """Refuse to go on in a folder where the same runs stand as arms of a rate that a person had named."""
         for run in runs:
             folder = self.store.folder(run.spec.run_id)
-            if folder.spec_file.exists() and folder.read_spec().get("variant") != run.spec.variant:
+            if not folder.spec_file.exists() or find_damage(folder, run.spec, self.order.trusted_folder):
+                continue  # what is damaged is named and made anew
+            if folder.read_spec().get("variant") != run.spec.variant:
                 raise UserError(
                     f"{folder.path} was made with a learning rate named by hand, so its row counts as another arm. "
                     "Use another --name for the tuned sweep."

@@ -99,7 +99,12 @@ ARM_COLUMNS = (
 def write_rows(
     path: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str] = METRICS_COLUMNS
 ) -> None:
-    """Write rows as CSV, atomically: the given columns, then others in order of appearance.
+    """Write rows as CSV, atomically; raises as `as_csv` does."""
+    write_atomically(path, as_csv(rows, columns))
+
+
+def as_csv(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> bytes:
+    """Return rows as CSV: the given columns, then others in order of appearance.
 
     A key that a row lacks and None become an empty cell; floats are written so that they read back equal.
 
@@ -111,7 +116,7 @@ def write_rows(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     writer.writerows([_format(name, row.get(name)) for name in names] for row in rows)
-    write_atomically(path, text.getvalue().encode())
+    return text.getvalue().encode()
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

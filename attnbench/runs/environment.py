@@ -13,8 +13,16 @@ import attnbench
 PACKAGES = ("torch", "numpy", "hydra-core", "tokenizers", "sacrebleu")
 
 
-def describe_environment(device: str, precision: str) -> dict[str, Any]:
-    """Return what somebody would need to know to repeat a run elsewhere."""
+def typed_command() -> str:
+    """Return the command that a person gave, as a shell takes it."""
+    return shlex.join(["attnbench", *sys.argv[1:]])
+
+
+def describe_environment(device: str, precision: str, command: str) -> dict[str, Any]:
+    """Return what somebody would need to know to repeat a run elsewhere.
+
+    The command is that of a person; a worker or a job has been started with another.
+    """
     return {
         "attnbench": attnbench.__version__,
         "python": platform.python_version(),
@@ -25,7 +33,7 @@ def describe_environment(device: str, precision: str) -> dict[str, Any]:
         "device_name": _device_name(device),
         "precision": precision,
         "git_commit": _git_commit(),
-        "command": shlex.join(sys.argv),
+        "command": command,
     }
 
 

@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from attnbench.errors import (
     storage_faults_named,
 )
 from attnbench.runs.checkpoint import load_checkpoint, save_checkpoint
-from attnbench.runs.columns import read_rows, write_rows
-from attnbench.runs.environment import describe_environment
-from attnbench.runs.files import write_atomically, write_json
+from attnbench.runs.columns import as_csv, read_rows, write_rows
+from attnbench.runs.environment import describe_environment, typed_command
+from attnbench.runs.files import read_whole, write_atomically, write_json
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.outcome import Outcome
 from attnbench.runs.rows import metrics_row
@@ -47,6 +47,7 @@ class Execution:
         should_stop: asked before every step.
         on_progress: told after every evaluation: steps done, budget, free-running validation accuracy.
         on_note: told in words what a person should know.
+        command: that asked for the run.
     """
 
     device: str = "auto"
@@ -54,6 +55,7 @@ class Execution:
     should_stop: Callable[[], bool] = lambda: False
     on_progress: Callable[[int, int, float], None] = _say_nothing
     on_note: Callable[[str], None] = _say_nothing
+    command: str = field(default_factory=typed_command)
 
 
 def execute(folder: RunFolder, execution: Execution) -> Outcome:
@@ -110,11 +112,14 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     for split in (trainer.training_split, trainer.evaluation_split):
         split.tell = lambda text: execution.on_note(f"{folder.run_id}: {text}")
     resumed_from_step = _resume(trainer, folder, execution)
-    write_json(folder.environment_file, describe_environment(str(device), spec.training.precision))
+    environment = describe_environment(str(device), spec.training.precision, execution.command)
+    write_json(folder.environment_file, environment)
     lengths_before = folder.requested_lengths
     _train(trainer, folder, execution)
     folder.request(lengths_before)  # of no effect, but where the file was damaged in the meantime
     lengths = folder.requested_lengths
+    if resumed_from_step is None:
+        known = {}  # of another training, whose checkpoint is gone
     rows = _evaluate(spec, trainer, lengths, known, execution.should_stop)
     write_rows(folder.metrics_file, [rows[each] for each in sorted(rows)])
     return Outcome(
@@ -145,8 +150,8 @@ def _resume(trainer: Trainer, folder: RunFolder, execution: Execution) -> int | 
         execution.on_note(f"{error} The run {folder.run_id} begins anew.")
         folder.checkpoint_file.unlink()
         return None
-    if not folder.train_file.exists():
-        _write_train_rows(trainer, folder)
+    if not _holds_train_rows(folder, trainer):
+        _write_train_rows(trainer, folder)  # there may be no further step that would
     return trainer.step
 
 
@@ -168,6 +173,11 @@ def _save(trainer: Trainer, folder: RunFolder) -> None:
 
 def _write_train_rows(trainer: Trainer, folder: RunFolder) -> None:
     write_rows(folder.train_file, [asdict(row) for row in trainer.rows], TRAIN_COLUMNS)
+
+
+def _holds_train_rows(folder: RunFolder, trainer: Trainer) -> bool:
+    rows = [asdict(row) for row in trainer.rows]
+    return folder.train_file.exists() and read_whole(folder.train_file) == as_csv(rows, TRAIN_COLUMNS)
 
 
 def _known_rows(folder: RunFolder) -> dict[LengthRange, dict[str, Any]]:

@@ -18,6 +18,8 @@ from attnbench.runs.plain_yaml import from_yaml, to_yaml
 
 LEAST_ROOM = 64 * 1024
 """Bytes: what the first files of a small sweep take."""
+LONGEST_NAME = 255
+"""Bytes, on the file systems of today."""
 
 
 class RunStore:
@@ -146,6 +148,9 @@ def check_writable(folder: Path, remedy: str) -> None:
     Raises:
         UserError: ending with the remedy.
     """
+    for part in folder.parts:
+        if len(os.fsencode(part)) > LONGEST_NAME:
+            raise UserError(f"{part}: longer than a name may be, {LONGEST_NAME} bytes. {remedy}")
     existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not existing.is_dir():
         raise UserError(f"{existing} is a file, expected a folder. {remedy}")

@@ -72,7 +72,8 @@ def _repair(folder: RunFolder, spec: RunSpec, listener: Listener, trusted_folder
 def find_damage(folder: RunFolder, spec: RunSpec, trusted_folder: Path | None) -> str | None:
     """Return what is wrong with the files of a run, or None."""
     damage = folder.find_damage()
-    if damage is not None or folder.read_outcome() is not None:
+    outcome = folder.read_outcome()
+    if damage is not None or (outcome is not None and outcome.state == "done"):
         return damage  # a finished run's spec was compared with its recorded checksum
     if not folder.spec_file.exists() or folder.holds_spec(spec.to_values()):
         return None  # to parse it would tell the same, and take twice as long
@@ -97,8 +98,11 @@ def run_to_the_end(
     order: WorkOrder,
     listener: Listener,
     should_stop: Callable[[], bool],
-) -> None:
+) -> list[RunFolder]:
     """Execute what nobody else works on, and wait for what somebody else does.
+
+    Returns:
+        The runs that have not ended, because somebody said stop or ended the work from outside.
 
     Raises:
         StorageError: when the disk refuses a file; what could be saved has been.
@@ -110,13 +114,14 @@ def run_to_the_end(
             submission = executor.submit([folder.path for folder in free], order)
             submission.wait(listener, should_stop)
             if submission.is_given_up:
-                return
+                return missing(left, retry_failed=False)
         else:
             if not has_told:
                 listener(Note(f"Waiting for runs that another process is at: {', '.join(_names(left))}."))
             has_told = True
             time.sleep(POLL_SECONDS)
         left = missing(left, retry_failed=False)
+    return left
 
 
 def _names(folders: Sequence[RunFolder], most: int = 3) -> list[str]:

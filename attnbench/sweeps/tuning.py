@@ -80,18 +80,24 @@ def read_tuning(store: RunStore, runs: Sequence[PlannedRun]) -> list[TunedRate]:
 
 def _read(store: RunStore, spec: RunSpec) -> TunedRate:
     folder = store.folder(spec.run_id)
-    if folder.state != "done":
+    outcome = folder.read_outcome()
+    # One that has ended may be at its test once more by now, for another sweep that has chosen; its training stays.
+    if outcome is not None and outcome.state == "failed":
         return TunedRate(spec, None, None, None)
     last = read_rows(folder.train_file)[-1]
     nats, accuracy = float(last["validation_nats"]), float(last["validation_token_accuracy"])
     return TunedRate(spec, nats, accuracy, int(last["step"]))
 
 
+class NoRateError(UserError):
+    """Every learning rate of the grid failed for an arm."""
+
+
 def choose_rates(tuned: Sequence[TunedRate]) -> dict[RunSpec, float]:
     """Return for each arm and length the rate with the lowest validation cross-entropy, the lower rate of equals.
 
     Raises:
-        UserError: where every rate of an arm failed.
+        NoRateError: where every rate of an arm failed.
     """
     chosen: dict[RunSpec, TunedRate] = {}
     for each in sorted(tuned, key=lambda each: each.spec.training.learning_rate):
@@ -101,9 +107,9 @@ def choose_rates(tuned: Sequence[TunedRate]) -> dict[RunSpec, float]:
             chosen[arm] = each
     for each in tuned:
         if _arm(each.spec) not in chosen:
-            raise UserError(
+            raise NoRateError(
                 f"--tune-rates: no rate of the grid could be trained for {each.spec.run_id}. "
-                "Use lower rates, or see the reasons above."
+                "Use lower rates, or see the reasons."
             )
     return {arm: each.spec.training.learning_rate for arm, each in chosen.items()}
 

@@ -62,7 +62,7 @@ def _execute(values: dict[str, Any], events: TextIO, is_over: threading.Event) -
     trusted_folder = Path(values["trusted_folder"]) if values["trusted_folder"] else None
     if trusted_folder is not None:
         trust_folder(trusted_folder)
-    order = WorkOrder(values["device"], trusted_folder)
+    order = WorkOrder(values["device"], trusted_folder, values["command"])
     with suppress(StorageError):  # the sweep has been told, and decides
         execute_and_tell(RunFolder(Path(values["run_folder"])), order, tell, is_over.is_set)
 

@@ -189,6 +189,24 @@ def test_a_dry_look_needs_results_that_can_be_written_too(here, command):
     assert "one.txt" in refused(here, command, option, "--results", "one.txt")
 
 
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize("command", ["train", "sweep"])
+@pytest.mark.parametrize(
+    "place", [["--name", LONG], ["--results", LONG], ["--results", f"new/{LONG}"]], ids=str
+)
+def test_results_of_a_name_that_is_too_long(here, command, place):
+    assert f"{LONG}: longer than a name may be, 255 bytes." in refused(here, command, *place)
+
+
+@pytest.mark.parametrize("command", ["plot", "status", "cancel", "inspect"])
+def test_a_name_that_is_too_long(here, command):
+    err = refused(here, command, LONG)
+    assert LONG in err
+    assert "longer than a name may be." in err
+
+
 @pytest.mark.parametrize("words", [["train", "model=fixd"], ["plot", "nowhere"], ["list", "modls"]])
 def test_debug_shows_the_traceback_and_exits_2(here, words):
     finished = attnbench(*words, "--debug")

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from attnbench.cli import sweep_stages
 from tests.commands import (
     TINY,
     TINY_SWEEP,
@@ -50,6 +51,38 @@ def test_train_names_the_file_and_repeats_the_run(results, name):
     assert (second.status, second.out) == (0, first.out)
     assert str(run / name) in second.err
     assert attnbench(*words).err.count("damaged") == 0
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit])
+def test_a_sweep_that_chooses_rates_repeats_a_run_whose_spec_is_damaged(results, damage):
+    words = (*TINY_SWEEP, "--models", "fixed", "--seeds", "2", "--tune-rates", "1e-3,1e-2")
+    assert attnbench(*words, "--results", results).status == 0
+    rows = without_times(rows_of(results / "quick-reverse" / "metrics.csv"))
+    run = next(each for each in run_folders(results / "quick-reverse") if "-s1-" in each.name)
+    (run / "spec.yaml").write_bytes(damage((run / "spec.yaml").read_bytes()))
+    finished = attnbench(*words, "--results", results)
+    assert finished.status == 0, finished.err
+    assert f"{run / 'spec.yaml'} is damaged" in finished.err
+    assert without_times(rows_of(results / "quick-reverse" / "metrics.csv")) == rows
+
+
+@pytest.mark.parametrize("name", ["spec.yaml", "evaluation.json"])
+def test_damage_to_what_is_asked_of_a_run_that_waits_for_its_turn_is_undone_by_the_same_command(
+    swept, tmp_path, monkeypatch, name
+):
+    right = sweep_stages.run_to_the_end
+
+    def run_a_damaged_one(folders, *arguments):
+        (folders[0].path / name).write_text("{")
+        return right(folders, *arguments)
+
+    monkeypatch.setattr(sweep_stages, "run_to_the_end", run_a_damaged_one)
+    first = attnbench(*TINY_SWEEP, "--results", tmp_path / "damaged")
+    assert first.status == 1
+    monkeypatch.undo()
+    assert attnbench(*TINY_SWEEP, "--results", tmp_path / "damaged").status == 0
+    rows = [rows_of(folder / "metrics.csv") for folder in (tmp_path / "damaged" / "quick-reverse", swept)]
+    assert without_times(rows[0]) == without_times(rows[1])
 
 
 def test_several_damaged_runs_are_all_named(swept):

@@ -56,6 +56,13 @@ def test_on_a_terminal_the_bars_take_in_every_event(progress_of, monkeypatch):
     assert any("a [note]" in line for line in told_by(progress_of))
 
 
+def test_the_bar_of_a_run_that_a_second_worker_takes_up_is_not_left_behind():
+    progress = SweepProgress({"a": 1.0}, 1)
+    for event in (RunStarted("a"), RunStarted("a"), RunEnded("a", DONE)):
+        progress.listen(event)
+    assert [task.description for task in progress._bar.tasks] == ["all runs"]
+
+
 def test_nothing_is_printed_where_nothing_happens():
     assert told_by(TrainProgress, []) == []
     assert told_by(lambda: SweepProgress({}, 0), []) == []

@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
-from attnbench.cli import sweep_run
+from attnbench.cli import sweep_run, sweep_stages
 from attnbench.errors import UserError
+from attnbench.runs.folder import RunFolder
 from tests.commands import TINY_SWEEP, attnbench, contents, rows_of, run_folders
 
 TUNED = (*TINY_SWEEP, "--models", "fixed", "--seeds", "2", "--tune-rates", "1e-3,1e-2")
@@ -73,6 +74,32 @@ def test_a_dry_run_counts_the_grid_and_says_what_follows(tmp_path):
     assert "4 runs, 4 to do: at most 16 steps" in finished.out
     assert "Then the chosen rates with the other seeds: 2 runs, at most 8 steps." in finished.out
     assert "with 3 times the budget" in finished.out
+
+
+def test_a_sweep_whose_grid_another_one_tests_already_chooses_the_same_rates(tuned, tmp_path, monkeypatch):
+    right = sweep_stages.run_to_the_end
+
+    def end_and_be_overtaken(*arguments):
+        left = right(*arguments)
+        monkeypatch.undo()
+        for run in map(RunFolder, run_folders(tmp_path / "quick-reverse")):
+            run.request([run.read_spec()["train_max_length"]])
+            run.status_file.unlink()  # as while a run is being tested
+        return left
+
+    monkeypatch.setattr(sweep_stages, "run_to_the_end", end_and_be_overtaken)
+    finished = attnbench(*TUNED, "--results", tmp_path)
+    assert finished.status == 0, finished.err
+    assert rows_of(tmp_path / "quick-reverse" / "tuning.csv") == rows_of(tuned[0] / "tuning.csv")
+
+
+def test_where_no_rate_can_be_trained_the_runs_have_failed_and_are_named(tmp_path):
+    failing = ("--tune-rates", "1e37,1e38", "training.warmup_steps=0", "--results", tmp_path)
+    for _ in range(2):
+        finished = attnbench(*TUNED, *failing)
+        assert finished.status == 1
+        assert "no rate of the grid could be trained" in finished.err
+        assert finished.err.count("--retry-failed repeats it") == 2 * 2
 
 
 def test_rates_named_by_hand_and_tuned_ones_do_not_share_a_folder(tmp_path):

@@ -1,4 +1,7 @@
+import json
 import re
+import shlex
+import sys
 
 import pytest
 import yaml
@@ -84,6 +87,16 @@ def test_every_invocation_is_recorded(swept):
     first, second = yaml.safe_load((swept / "sweep.yaml").read_text())["invocations"]
     assert (first["task"], first["models"]) == ("reverse", ["fixed", "luong_general"])
     assert (second["lengths"], second["seeds"], second["runs"]) == ([2, 3], [0, 1], 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["inline", "processes"])
+def test_every_run_names_the_command_that_asked_for_it(results, monkeypatch, executor):
+    words = (*TINY_SWEEP, "--models", "fixed", "--results", str(results), "--executor", executor)
+    monkeypatch.setattr(sys, "argv", ["attnbench", *words])
+    assert attnbench(*words).status == 0
+    for run in run_folders(results / "quick-reverse"):
+        assert json.loads((run / "environment.json").read_text())["command"] == shlex.join(sys.argv)
 
 
 def test_the_same_sweep_again_does_no_run_twice(swept):

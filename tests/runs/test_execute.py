@@ -132,6 +132,17 @@ def test_more_lengths_add_rows_and_train_nothing(tmp_path):
     assert checkpoint_time(folder) == trained
 
 
+def test_the_rows_of_a_run_are_of_one_training_also_where_its_checkpoint_was_thrown_away(tmp_path):
+    spec = tiny_spec("train_range=[2,5]")
+    folder = executed(tmp_path, spec, 2)
+    folder.checkpoint_file.unlink()
+    folder.prepare(spec.to_values(), [3])
+    assert finish(folder).resumed_from_step is None
+    rows = rows_of(folder.metrics_file)
+    assert [row["length"] for row in rows] == ["2", "3"]
+    assert len({row["tokens_per_second"] for row in rows}) == 1
+
+
 def test_a_run_whose_requested_lengths_rot_while_it_trains_is_evaluated_at_them_all_the_same(tmp_path):
     folder = prepared(tmp_path, SPEC, 3, 5)
 
@@ -177,6 +188,16 @@ def test_an_interruption_between_lengths_loses_no_training(tmp_path):
 
 def flipped(data: bytes) -> bytes:
     return data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
+
+
+def test_what_a_trained_run_wrote_down_is_whole_whatever_became_of_it_before_the_evaluation(tmp_path):
+    folder = prepared(tmp_path, SPEC)
+    with pytest.raises(InterruptedRunError, match="every length"):
+        execute(folder, Execution(device="cpu", should_stop=stop_after(4)))
+    written = folder.train_file.read_bytes()
+    folder.train_file.write_bytes(flipped(written))
+    assert finish(folder).resumed_from_step == 4
+    assert folder.train_file.read_bytes() == written
 
 
 @pytest.mark.parametrize("damage", [flipped, lambda data: data[:-10], lambda data: b""])

@@ -8,8 +8,8 @@ import pytest
 
 from attnbench.config.composition import Configuration
 from attnbench.errors import DamagedFileError, UserError
-from attnbench.sweeps.events import Note
-from attnbench.sweeps.executors import slurm_arrays, slurm_job, slurm_submission
+from attnbench.sweeps.events import Note, RunEnded
+from attnbench.sweeps.executors import slurm, slurm_arrays, slurm_job, slurm_records, slurm_submission
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.executors.slurm_job import Pack, StopSignal
 from tests.runs.tiny_runs import finish, prepared, tiny_spec
@@ -111,6 +111,60 @@ def test_arrays_beyond_a_limit_are_submitted_when_there_is_room(fake, folders, b
     assert notes_in(events).count("QOSMaxSubmitJobPerUserLimit") == 1
     assert [folder.state for folder in folders] == ["done"] * 5
     assert not waiting.is_given_up
+
+
+def test_who_cancels_a_sweep_cancels_what_slurm_has_not_taken_yet_as_well(fake, folders, book):
+    fake.answer("scontrol", "MaxArraySize = 2")
+    fake.limit(2)
+    waiting = submit(folders)
+    events = []
+    waiting.wait(
+        events.append, Cluster(lambda: None, book.cancel, lambda: None, lambda: finish_all(fake, folders))
+    )
+    assert waiting.is_given_up
+    assert (fake.queue, len(book.records())) == ([], 1)
+    assert [folder.state for folder in folders] == ["waiting"] * 5
+    assert sum(isinstance(event, RunEnded) for event in events) == 5
+
+
+def test_who_cancels_a_sweep_has_nothing_submitted_that_was_lost(fake, folders, book):
+    fake.answer("scontrol", "MaxArraySize = 2")
+    waiting = submit(folders)
+
+    def lose_two_and_cancel_the_others():
+        fake.put(fake.queue[2:])
+        book.cancel()
+
+    waiting.wait(lambda _: None, Cluster(lambda: None, lose_two_and_cancel_the_others))
+    assert waiting.is_given_up
+    assert (fake.queue, fake.submissions) == ([], 3)
+
+
+def test_jobs_that_are_cancelled_while_they_are_being_submitted_stay_cancelled(
+    fake, folders, book, monkeypatch
+):
+    right = slurm.submit_array
+    others = []
+
+    def submit_while_another_cancels(*arguments):
+        job_id = right(*arguments)
+        others.append(threading.Thread(target=book.cancel))
+        others[-1].start()
+        others[-1].join(2 * slurm_records.LOOK_SECONDS)
+        return job_id
+
+    monkeypatch.setattr(slurm, "submit_array", submit_while_another_cancels)
+    fake.answer("scontrol", "MaxArraySize = 3")
+    submit(folders)
+    for other in others:
+        other.join()
+    assert fake.queue == []
+    assert book.states([folder.run_id for folder in folders]) == {}
+
+
+def test_cancelling_a_sweep_without_jobs_makes_no_folder_for_them(folders, book):
+    assert book.cancel() == 0
+    assert not book.folder.exists()
 
 
 def test_a_sweep_whose_runs_are_refused_for_good_ends_in_the_words_of_slurm(fake, folders):

@@ -12,7 +12,12 @@ WORKER = [sys.executable, "-m", "attnbench.sweeps.worker"]
 
 
 def order(folder):
-    return json.dumps({"run_folder": str(folder.path), "device": "cpu", "trusted_folder": None}) + "\n"
+    return (
+        json.dumps(
+            {"run_folder": str(folder.path), "device": "cpu", "trusted_folder": None, "command": "attnbench"}
+        )
+        + "\n"
+    )
 
 
 def test_a_worker_without_work_leaves_at_once():

@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 from attnbench.errors import UserError
+from attnbench.runs.environment import typed_command
 from attnbench.sweeps.events import Listener
 
 
@@ -17,10 +18,12 @@ class WorkOrder:
     Attributes:
         device: "auto", "cpu", "cuda" or "mps".
         trusted_folder: where classes may come from besides attnbench.
+        command: that asked for the runs, for their records.
     """
 
     device: str = "auto"
     trusted_folder: Path | None = None
+    command: str = field(default_factory=typed_command)
 
 
 class Submission(ABC):

@@ -29,6 +29,7 @@ def execute_and_tell(
         should_stop=should_stop,
         on_progress=lambda step, steps, accuracy: listener(RunProgressed(run_id, step, steps, accuracy)),
         on_note=lambda text: listener(Note(text)),
+        command=order.command,
     )
     try:
         outcome: Outcome | None = execute(folder, execution)

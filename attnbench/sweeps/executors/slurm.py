@@ -146,7 +146,7 @@ class Slurm(Executor):
         book.write(record)
         trusted = str(order.trusted_folder) if order.trusted_folder else None
         jobs = [
-            Pack(tuple(str(folder.path) for folder in pack), order.device, trusted, self.cpus)
+            Pack(tuple(str(folder.path) for folder in pack), order.device, trusted, self.cpus, order.command)
             for pack in packs
         ]
         try:

@@ -60,12 +60,14 @@ class Pack:
         device: "auto", "cpu", "cuda" or "mps".
         trusted_folder: where classes may come from besides attnbench.
         side_by_side: how many at once.
+        command: that asked for the runs.
     """
 
     run_folders: tuple[str, ...]
     device: str
     trusted_folder: str | None
     side_by_side: int = 1
+    command: str = ""
 
     def __call__(self) -> None:
         """Make the runs; those that are done already take no time."""
@@ -93,7 +95,7 @@ class Pack:
         trusted_folder = Path(self.trusted_folder) if self.trusted_folder else None
         if trusted_folder is not None:
             trust_folder(trusted_folder)
-        order = WorkOrder(self.device, trusted_folder)
+        order = WorkOrder(self.device, trusted_folder, self.command)
         left = [RunFolder(Path(path)) for path in self.run_folders]
         while left and not stop():
             before = left

@@ -188,9 +188,17 @@ class JobBook:
     def cancel(self) -> int:
         """End every job that is not over, also those of a record that is damaged, and return how many there were.
 
+        Who is submitting is waited for: jobs of which Slurm knows before their record does would count as lost.
+
         Raises:
             SlurmError: where Slurm refuses or does not answer.
         """
+        if not self.folder.is_dir():
+            return 0
+        with self.held():
+            return self._cancel()
+
+    def _cancel(self) -> int:
         records = self._read()
         jobs = jobs_in_queue(records)
         for name in {job.name for job in jobs}:

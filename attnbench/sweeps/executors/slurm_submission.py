@@ -178,10 +178,9 @@ class SlurmSubmission(Submission):
         """Let go of what was cancelled, and do again, alone in its job, what was lost."""
         now = time.monotonic()
         handed_over = {run_id: folder for run_id, folder in self.left.items() if run_id not in self.refused}
-        for run_id in handed_over.keys() - states.keys():
-            self.is_given_up = True
-            del self.left[run_id]
-            listener(RunEnded(run_id, None))
+        if self.is_given_up or handed_over.keys() - states.keys():
+            self._let_go(states, listener)
+            return
         gone = [run_id for run_id in handed_over if states.get(run_id) == "lost" and self._is_left(run_id)]
         self.gone_since = {run_id: self.gone_since.get(run_id, now) for run_id in gone}
         lost = [each for each in gone if now - self.gone_since[each] >= LOST_AFTER_SECONDS]
@@ -190,6 +189,13 @@ class SlurmSubmission(Submission):
             runs = counted(len(again), "run is", "runs are")
             listener(Note(f"{runs} submitted once more: the job ended before."))
             self._hand_over(again, 1, listener)
+
+    def _let_go(self, states: Mapping[str, JobState], listener: Listener) -> None:
+        """Leave all that no job is at, be it lost or refused: who cancelled the others wants no further jobs."""
+        self.is_given_up = True
+        for run_id in [each for each in self.left if states.get(each, "lost") == "lost"]:
+            del self.left[run_id]
+            listener(RunEnded(run_id, None))
 
     def _is_left(self, run_id: str) -> bool:
         """Say whether nobody has ended the run, nor is at it; a sweep that works on this machine may be."""

@@ -45,6 +45,7 @@ class Worker:
             "run_folder": str(run_folder),
             "device": order.device,
             "trusted_folder": str(order.trusted_folder) if order.trusted_folder else None,
+            "command": order.command,
         }
         try:
             assert self.process.stdin is not None
