@@ -62,8 +62,8 @@ def parse_seeds(text: str) -> list[int]:
         return sorted({_seed(part, text) for part in parts})
     if int(parts[0]) > MOST:
         raise UserError(
-            f"--seeds {text}: that is a count, and more than {MOST:,} seeds. For the seed {parts[0]} alone write "
-            f"--seeds {parts[0]}, with the comma."
+            f"--seeds {text}: that is a count, and more than {MOST:,} seeds. A comma makes it a list: "
+            f"`--seeds {parts[0]},` is the seed {parts[0]} alone."
         )
     if int(parts[0]) < 1:
         raise UserError(f"--seeds {text}: expected a count of at least 1; for seed 0 alone write --seeds 1.")
