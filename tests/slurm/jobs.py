@@ -42,9 +42,9 @@ def states(folder: Path) -> dict[str, int]:
     return attnbench("status", folder, "--json").json["counts"]
 
 
-def runs_of(folder: Path) -> list[RunFolder]:
-    """Return the runs of a sweep once they are written down."""
-    until(lambda: (folder / "runs").is_dir() and run_folders(folder))
+def runs_of(folder: Path, count: int = 1) -> list[RunFolder]:
+    """Return the runs of a sweep once so many are written down."""
+    until(lambda: (folder / "runs").is_dir() and len(run_folders(folder)) == count)
     return [RunFolder(path) for path in run_folders(folder)]
 
 

@@ -100,7 +100,7 @@ def test_jobs_that_are_cancelled_from_outside_or_killed_are_done_again_from_thei
     results, folder, undisturbed
 ):
     with waiting_sweep(results, *ALONE) as process:
-        runs = runs_of(folder)
+        runs = runs_of(folder, 2)
         cancelled, killed = freeze_all(runs)
         slurm("scancel", job_of(cancelled))
         kill_hard(killed, with_daemons=False)
@@ -135,7 +135,7 @@ def comes_back():
 
 def test_an_element_of_an_array_is_requeued_and_the_others_stay_as_they_are(results, folder, undisturbed):
     with waiting_sweep(results, *ALONE) as process:
-        runs = runs_of(folder)
+        runs = runs_of(folder, 2)
         job = job_of(freeze(runs[0]))
         until(lambda: runs[1].state == "done")
         before = runs[1].status_file.stat().st_mtime_ns
@@ -157,7 +157,7 @@ def starts(folder, run):
 
 def test_daemons_that_are_killed_and_come_back_cost_nothing(cluster, results, folder, undisturbed):
     with waiting_sweep(results, *ALONE) as process:
-        runs = runs_of(folder)
+        runs = runs_of(folder, 2)
         held = freeze_all(runs)
         let_write_down(cluster, job_of(held[0]).partition("_")[0])
         kill_and_bring_back_daemons(cluster, process)
@@ -178,7 +178,7 @@ def test_jobs_that_slurm_forgot_to_have_started_go_on_from_where_they_were(
         let_write_down(cluster, slurm("squeue", "--noheader", "--format=%F").strip())
         before_start = (cluster / "state" / "job_state").read_bytes()
         slurm("scontrol", "update", "PartitionName=main", "State=UP")
-        runs = runs_of(folder)
+        runs = runs_of(folder, 2)
         freeze_all(runs)
         kill_and_bring_back_daemons(cluster, process, job_state=before_start)
         end_of(process)

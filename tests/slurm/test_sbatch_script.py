@@ -54,13 +54,13 @@ def test_an_array_gives_the_very_rows_of_a_plain_sweep_and_a_last_job_draws(resu
 
 def test_each_job_of_an_array_that_is_warned_saves_requeues_itself_and_goes_on(results):
     submit("--array=1-2", "--cpus-per-task=1", SCRIPT, *LONG_RUNS, "--name", "long")
-    until(lambda: len(queue("%T")) == 2 and len(runs_of(results / "long")) == 2)
-    until(lambda: all(run.checkpoint_file.exists() for run in runs_of(results / "long")))
+    until(lambda: len(queue("%T")) == 2)
+    runs = runs_of(results / "long", 2)
+    until(lambda: all(run.checkpoint_file.exists() for run in runs))
     # What Slurm does by itself ninety seconds before the limit.
     slurm("scancel", "--signal=TERM", *queue())
     until(lambda: queue("%r") == ["BeginTime"] * 2, seconds=180)
     assert logs(results.parent).count("waits for its next turn") == 2
-    runs = runs_of(results / "long")
     assert [run.state for run in runs] == ["interrupted"] * 2
     saved = {run.run_id: run.checkpoint_file.stat().st_mtime_ns for run in runs}
     for job in queue():
