@@ -93,18 +93,19 @@ def check_one_rate(metrics: "Sequence[pd.DataFrame]") -> None:
     """
     from attnbench.runs.columns import ARM_COLUMNS
 
-    trainings = (
-        join_sweeps(metrics).dropna(subset=["learning_rate"]).groupby([*ARM_COLUMNS, "seed"], dropna=False)
+    rows = join_sweeps(metrics).dropna(subset=["learning_rate"])
+    rates = rows.groupby([*ARM_COLUMNS, "seed"], dropna=False)["learning_rate"]
+    mixed = rows[rates.transform("nunique") > 1]
+    if mixed.empty:
+        return
+    first = mixed.groupby([*ARM_COLUMNS, "seed"], dropna=False).ngroup()
+    runs = mixed[first == first.iloc[0]].drop_duplicates("learning_rate")
+    pairs = zip(runs["run_id"], runs["learning_rate"], strict=True)
+    named = " and ".join(f"{run_id} at {rate:g}" for run_id, rate in pairs)
+    raise UserError(
+        f"One arm was trained at several learning rates, {named}: its curve would be their mean. Draw "
+        "sweeps whose rates were tuned, and those with other rates, one at a time."
     )
-    for _, rows in trainings:
-        runs = rows.drop_duplicates("learning_rate")
-        if len(runs) > 1:
-            pairs = zip(runs["run_id"], runs["learning_rate"], strict=True)
-            named = " and ".join(f"{run_id} at {rate:g}" for run_id, rate in pairs)
-            raise UserError(
-                f"One arm was trained at several learning rates, {named}: its curve would be their mean. Draw "
-                "sweeps whose rates were tuned, and those with other rates, one at a time."
-            )
 
 
 def check_baseline(metrics: "Sequence[pd.DataFrame]", baseline: str) -> None:
