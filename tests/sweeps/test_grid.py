@@ -84,7 +84,7 @@ def test_what_is_no_seeds_is_refused(text):
 
 def test_a_number_that_is_meant_as_a_seed_is_not_taken_for_a_count():
     assert len(parse_seeds("10000")) == 10_000
-    with pytest.raises(UserError, match="For the seed 20261123 alone write --seeds 20261123,"):
+    with pytest.raises(UserError, match="`--seeds 20261123,` is the seed 20261123 alone"):
         parse_seeds("20261123")
 
 
