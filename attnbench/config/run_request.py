@@ -53,11 +53,6 @@ def request_run(configuration: Configuration, overrides: Sequence[str]) -> RunRe
     chosen = {each.key: str(single(each)) for each in assignments if each.key in GROUPS}
     names = {group: chosen.get(group, name) for group, name in default_choices().items()}
     values = configuration.compose(names | chosen)
-    for each in assignments:
-        if each.key.partition(".")[0] in ("executor", "sweep"):
-            raise UserError(
-                f"{each.key}: one run is made by the program itself; this key is for `attnbench sweep`."
-            )
     for assignment in assignments:
         if assignment.key not in GROUPS:
             set_key(values, assignment.key, single(assignment))
