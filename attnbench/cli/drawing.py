@@ -85,7 +85,7 @@ def join_sweeps(metrics: "Sequence[pd.DataFrame]") -> "pd.DataFrame":
     return pd.concat(metrics, ignore_index=True).drop_duplicates(["run_id", "length_min", "length"])
 
 
-def check_one_rate(metrics: "Sequence[pd.DataFrame]") -> None:
+def check_rates(metrics: "Sequence[pd.DataFrame]") -> None:
     """Refuse sweeps in which one seed of an arm has several learning rates: rows are pooled over seeds alone.
 
     Raises:

@@ -36,7 +36,7 @@ def plot(
 ) -> None:
     """Draw accuracy against length, with the length at which each arm breaks down, and say what it shows."""
     with explained_errors(debug):
-        from attnbench.cli.drawing import check_baseline, check_one_rate, draw_metrics, read_sweep
+        from attnbench.cli.drawing import check_baseline, check_rates, draw_metrics, read_sweep
         from attnbench.cli.named_figures import check_figure, draw_figure
         from attnbench.runs.store import check_writable
 
@@ -48,7 +48,7 @@ def plot(
             )
         tables = [read_sweep(each, results) for each in sweeps]
         metrics = [table for table, _ in tables]
-        check_one_rate(metrics)
+        check_rates(metrics)
         if baseline is not None:
             check_baseline(metrics, baseline)
         home = tables[0][1]

@@ -11,17 +11,16 @@ from attnbench.cli.options import say
 from attnbench.cli.progress import SweepProgress
 from attnbench.cli.refusal import Refusal
 from attnbench.config.sweep_plan import SweepPlan
-from attnbench.errors import UserError
 from attnbench.runs.columns import write_rows
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.executors.slurm_commands import SlurmError
 from attnbench.sweeps.longer import FoundBreakdown, longer_runs
-from attnbench.sweeps.one_rate import check_one_rate
+from attnbench.sweeps.one_rate import check_not_named, check_one_rate
 from attnbench.sweeps.planned import PlannedRun
 from attnbench.sweeps.retries import forget_failures
-from attnbench.sweeps.sweep import find_damage, missing, prepare, run_to_the_end
+from attnbench.sweeps.sweep import missing, prepare, run_to_the_end
 from attnbench.sweeps.tuning import (
     TUNING_COLUMNS,
     NoRateError,
@@ -131,6 +130,10 @@ class Stages:
         """Choose a learning rate for each arm and length, and return the runs with it.
 
         Where the disk refuses the table of them this is noted.
+
+        Raises:
+            NoRateError: where every rate of an arm failed.
+            UserError: where the folder holds the same runs, or the same training at another rate, as other arms.
         """
         tuned = read_tuning(self.store, candidates)
         chosen = choose_rates(tuned)
@@ -138,7 +141,10 @@ class Stages:
         with self.refusal.noted():
             write_rows(self.store.tuning_file, rows, TUNING_COLUMNS)
         self._say_chosen(rows)
-        return self._unmixed(with_rates(self.plan.runs, chosen))
+        runs = with_rates(self.plan.runs, chosen)
+        check_not_named(self.store, runs, self.order.trusted_folder)
+        check_one_rate(self.store, runs)
+        return runs
 
     def _say_chosen(self, rows: Sequence[dict[str, Any]]) -> None:
         counts: dict[str, dict[float, int]] = {}
@@ -155,20 +161,6 @@ class Stages:
                 f"  {at_edge} of the chosen rates lie at the edge of the grid: a better one may lie beyond. "
                 f"Which: {self.store.tuning_file}"
             )
-
-    def _unmixed(self, runs: list[PlannedRun]) -> list[PlannedRun]:
-        """Refuse to go on in a folder where the same runs stand as arms of a rate that a person had named."""
-        for run in runs:
-            folder = self.store.folder(run.spec.run_id)
-            if not folder.spec_file.exists() or find_damage(folder, run.spec, self.order.trusted_folder):
-                continue  # what is damaged is named and made anew
-            if folder.read_spec().get("variant") != run.spec.variant:
-                raise UserError(
-                    f"{folder.path} was made with a learning rate named by hand, so its row counts as another arm. "
-                    "Use another --name for the tuned sweep."
-                )
-        check_one_rate(self.store, runs)
-        return runs
 
     def longer(self, runs: Sequence[PlannedRun], factor: int) -> list[PlannedRun]:
         """Return the runs next to each breakdown with a larger budget."""

@@ -1,12 +1,14 @@
 """One learning rate for each seed of an arm: rows are pooled over seeds alone, two rates would be averaged unseen."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from attnbench.errors import DamagedFileError, UserError
 from attnbench.runs.columns import ARM_COLUMNS, read_rows
 from attnbench.runs.spec import RunSpec
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.planned import PlannedRun
+from attnbench.sweeps.sweep import find_damage
 
 Training = tuple[str, ...]
 """What tells one training from another but for its rate: the columns of its arm, and the seed."""
@@ -35,6 +37,23 @@ def check_one_rate(store: RunStore, runs: Sequence[PlannedRun], grid: Sequence[f
                     f"{store.path} holds {run_id}, trained at the learning rate {rate:g}, and this sweep trains the "
                     f"same at {at}: one curve would be the mean of both. Use another --name."
                 )
+
+
+def check_not_named(store: RunStore, runs: Sequence[PlannedRun], trusted_folder: Path | None) -> None:
+    """Refuse tuned runs that the folder holds already, as those of a rate that a person had named.
+
+    Raises:
+        UserError: naming the first of them.
+    """
+    for run in runs:
+        folder = store.folder(run.spec.run_id)
+        if not folder.spec_file.exists() or find_damage(folder, run.spec, trusted_folder):
+            continue  # what is damaged is named and made anew
+        if folder.read_spec().get("variant") != run.spec.variant:
+            raise UserError(
+                f"{folder.path} was made with a learning rate named by hand, so its row counts as another arm. "
+                "Use another --name for the tuned sweep."
+            )
 
 
 def _trained(store: RunStore) -> dict[Training, dict[str, float]]:
