@@ -1,32 +1,22 @@
 """Which arm a row belongs to: rows of one arm differ in seed and length, and are pooled only over seeds."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from attnbench.arm import Arm, Variant
 from attnbench.runs.columns import ARM_COLUMNS
 
 PER_LENGTH = "per_length"
 
 
-class Arm(NamedTuple):
-    """What tells one arm from another, in the order of `ARM_COLUMNS`."""
-
-    task: str
-    model: str
-    variant: str
-    protocol: str
-    hidden_size: int
-    # None for `per_length`, where every length has a train range of its own, and where it is not known.
-    train_min_length: int | None
-    train_max_length: int | None
-
-
 def arms_of(table: pd.DataFrame) -> list[Arm]:
     """Return the arm of each row of a table that has the columns `ARM_COLUMNS`."""
-    identity = table[list(ARM_COLUMNS)].assign(variant=table["variant"].fillna(""))
+    identity = table[list(ARM_COLUMNS)].assign(
+        variant=table["variant"].fillna("").map(Variant.parse).astype(object)
+    )
     ranges = ["train_min_length", "train_max_length"]
     identity[ranges] = identity[ranges].mask(table["protocol"] == PER_LENGTH)
     return list(map(Arm, *(_plain_values(identity[name]) for name in ARM_COLUMNS)))
@@ -60,6 +50,7 @@ def sort_arms(arms: Iterable[Arm]) -> list[Arm]:
 def arm_table(arms: Iterable[Arm]) -> pd.DataFrame:
     """Return the columns `ARM_COLUMNS` with one row for each arm given."""
     table = pd.DataFrame(list(arms), columns=list(ARM_COLUMNS))
+    table["variant"] = table["variant"].map(str).astype("str")
     nullable = ["train_min_length", "train_max_length"]
     return table.astype(dict.fromkeys(nullable, "Int64") | {"hidden_size": "int64"})
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import Arm, arm_table, narrowest_buckets, number_arms
+from attnbench.analysis.arms import arm_table, narrowest_buckets, number_arms
 from attnbench.analysis.curves import seed_scores
 from attnbench.analysis.grouped_intervals import grouped_intervals
 from attnbench.analysis.plateau import Plateau, find_plateau
+from attnbench.arm import Arm
 from attnbench.runs.columns import ARM_COLUMNS
 
 SCORE = "bits_recovered"

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import Arm, arm_table, narrowest_buckets, number_arms
+from attnbench.analysis.arms import arm_table, narrowest_buckets, number_arms
 from attnbench.analysis.curves import TOKEN_SCORES, seed_scores
 from attnbench.analysis.grouped_intervals import grouped_intervals
 from attnbench.analysis.pairing import DEFAULT_BASELINE, pair_with_baseline
 from attnbench.analysis.sign_flip import sign_flip_floor, sign_flip_p
+from attnbench.arm import Arm
 from attnbench.runs.columns import ARM_COLUMNS
 
 # An arm is equivalent where the interval of its gap lies within so much of 0.
@@ -140,7 +141,7 @@ def _with_arms(table: pd.DataFrame, arms: list[Arm], places: Mapping[int, int]) 
     baselines = [arms[places[number]] for number in table["arm"]]
     table = table.assign(
         baseline=[arm.model for arm in baselines],
-        baseline_variant=[arm.variant for arm in baselines],
+        baseline_variant=[str(arm.variant) for arm in baselines],
         baseline_hidden_size=[arm.hidden_size for arm in baselines],
     )
     whole = ["length", "pairs", "baseline_hidden_size", "shared_min", "shared_max", "shared_lengths"]

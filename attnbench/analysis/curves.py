@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import Arm, arm_table, narrowest_buckets, number_arms
+from attnbench.analysis.arms import arm_table, narrowest_buckets, number_arms
 from attnbench.analysis.grouped_intervals import grouped_intervals
+from attnbench.arm import Arm
 from attnbench.runs.columns import ARM_COLUMNS
 
 SCORES = (

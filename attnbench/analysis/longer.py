@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import Arm, arm_table, arms_of, narrowest_buckets
+from attnbench.analysis.arms import arm_table, arms_of, narrowest_buckets
 from attnbench.analysis.breakdown import Breakdown, breakdown_table
+from attnbench.arm import Arm
 from attnbench.runs.columns import ARM_COLUMNS
 
 BUDGET_KEY = "training.steps"
@@ -65,8 +66,7 @@ def longer_table(metrics: pd.DataFrame) -> pd.DataFrame:
 
 def without_budget(arm: Arm) -> Arm:
     """Return what arms that differ in the budget alone have in common."""
-    kept = [key for key in arm.variant.split(";") if key.partition("=")[0] != BUDGET_KEY]
-    return arm._replace(variant=";".join(kept))
+    return arm._replace(variant=arm.variant.without([BUDGET_KEY]))
 
 
 def _budgets(metrics: pd.DataFrame) -> dict[Arm, int]:
@@ -78,8 +78,8 @@ def _budgets(metrics: pd.DataFrame) -> dict[Arm, int]:
 
 
 def _named_budget(arm: Arm) -> int | None:
-    named = dict(key.partition("=")[::2] for key in arm.variant.split(";"))
-    return int(float(named[BUDGET_KEY])) if BUDGET_KEY in named else None
+    named = arm.variant.get(BUDGET_KEY)
+    return None if named is None else int(float(named))
 
 
 def _neighbours(budgets: Mapping[Arm, int]) -> Iterator[tuple[Arm, Arm]]:

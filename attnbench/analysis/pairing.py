@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from attnbench.analysis.arms import Arm
+from attnbench.arm import Arm
 
 DEFAULT_BASELINE = "fixed"
 # How far apart, as a share, the parameters of arms may lie that are matched by them.
@@ -36,8 +36,8 @@ def pair_with_baseline(arms: Sequence[Arm], parameters: Mapping[Arm, float], mod
 
 def setting_of(arm: Arm) -> Arm:
     """Return what arms that may be compared have in common: all but the model, its keys and its size."""
-    shared = ";".join(key for key in arm.variant.split(";") if not key.startswith("model."))
-    return arm._replace(model="", variant=shared, hidden_size=0)
+    of_the_model = [key for key, _ in arm.variant.changes if key.startswith("model.")]
+    return arm._replace(model="", variant=arm.variant.without(of_the_model), hidden_size=0)
 
 
 def _baseline(arm: Arm, candidates: Iterable[Arm], parameters: Mapping[Arm, float]) -> Arm | None:
@@ -53,4 +53,4 @@ def _baseline(arm: Arm, candidates: Iterable[Arm], parameters: Mapping[Arm, floa
 
 
 def _differing_keys(one: Arm, other: Arm) -> int:
-    return len(set(one.variant.split(";")) ^ set(other.variant.split(";")))
+    return len(set(one.variant.changes) ^ set(other.variant.changes))

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import Arm, arm_table, narrowest_buckets, number_arms
+from attnbench.analysis.arms import arm_table, narrowest_buckets, number_arms
+from attnbench.arm import Arm
 from attnbench.runs.columns import ARM_COLUMNS
 
 STOP_REASONS = ("solved", "plateau", "budget")

@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from attnbench.arm import shared_changes
 from attnbench.models.sizing import VocabularySizes, count_parameters
 from attnbench.runs.spec import RunSpec
 from attnbench.tasks.base import Task
@@ -22,7 +23,8 @@ def arm_table(specs: Sequence[RunSpec], lengths: Sequence[int]) -> Table:
     arms = list(dict.fromkeys((spec.task, spec.model, spec.variant) for spec in specs))
     ends = sorted({min(lengths), max(lengths)})
     tokens = {task: {length: _source_tokens(task, length, lengths) for length in ends} for task, _, _ in arms}
-    variants = _differing([variant for _, _, variant in arms])
+    shared = {key for key, _ in shared_changes(variant for _, _, variant in arms).changes}
+    variants = [variant.without(shared) for _, _, variant in arms]
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("task", overflow="fold")
     table.add_column("arm", no_wrap=True)
@@ -34,19 +36,12 @@ def arm_table(specs: Sequence[RunSpec], lengths: Sequence[int]) -> Table:
         sizes = VocabularySizes(len(task.source_vocabulary.tokens), len(task.target_vocabulary.tokens))
         crossing = [tokens[task][length] for length in ends]
         cells = [
-            *(task.name, model.name, *([variant] if any(variants) else [])),
+            *(task.name, model.name, *([str(variant)] if any(variants) else [])),
             *(str(model.hidden_size), f"{count_parameters(model, sizes):,}"),
             *("–" if each is None else f"{model.context_size(each):,}" for each in crossing),
         ]
         table.add_row(*map(Text, cells))
     return table
-
-
-def _differing(variants: Sequence[str]) -> list[str]:
-    """Return the variants without the parts that all of them have."""
-    parts = [variant.split(";") for variant in variants]
-    shared = set(parts[0]).intersection(*parts)
-    return [";".join(part for part in each if part not in shared) for each in parts]
 
 
 def _source_tokens(task: Task, length: int, lengths: Sequence[int]) -> int | None:

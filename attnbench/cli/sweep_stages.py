@@ -169,6 +169,7 @@ class Stages:
         return longer
 
     def _breakdowns(self, runs: Sequence[PlannedRun]) -> list[FoundBreakdown]:
+        from attnbench.analysis.arms import arms_of
         from attnbench.analysis.breakdown import breakdown_table
         from attnbench.runs.tables import join_metrics
 
@@ -178,10 +179,7 @@ class Stages:
             return []
         table = breakdown_table(join_metrics(rows))
         table = table[(table["score"] == "token_accuracy") & (table["threshold"] == "L50")]
-        names = ("task", "model", "variant", "protocol", "hidden_size", "length", "censored")
-        return [
-            FoundBreakdown(**{name: row[name] for name in names}) for row in table.to_dict(orient="records")
-        ]
+        return list(map(FoundBreakdown, arms_of(table), table["length"], table["censored"]))
 
 
 def work_of(run: PlannedRun) -> float:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import yaml
 
+from attnbench.arm import Variant
 from attnbench.config.composition import GROUPS, Configuration, conf_folder, parse_overrides, set_key, single
 from attnbench.errors import UserError
 from attnbench.models.arm import Arm
@@ -154,8 +155,8 @@ class RunBuilder:
             variant=self._variant(values, task, data),
         )
 
-    def _variant(self, values: dict[str, Any], task: Task, data: str | None) -> str:
-        """Return `key=value;key=value`, sorted: what differs from the defaults and has no column of its own."""
+    def _variant(self, values: dict[str, Any], task: Task, data: str | None) -> Variant:
+        """Return what differs from the defaults and has no column of its own."""
         left_out = COLUMN_KEYS | {f"task.{key}" for key in (LENGTH_KEY, *path_fields(task))}
         differing = {
             key: value
@@ -164,7 +165,7 @@ class RunBuilder:
         }
         if data is not None:
             differing["task.data"] = data[:8]
-        return ";".join(f"{key}={_written(value)}" for key, value in sorted(differing.items()))
+        return Variant.of(differing)
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
@@ -174,9 +175,3 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
         for group in ("task", "model", "training")
         for key, value in values[group].items()
     }
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else "null" if value is None else str(value)

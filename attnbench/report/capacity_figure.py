@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from attnbench.analysis.arms import Arm
+from attnbench.arm import Arm
 from attnbench.report.capacity_caption import capacity_caption
 from attnbench.report.capacity_points import Capacity, capacities, capacity_note
 from attnbench.report.dodging import step_aside

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.arms import Arm
+from attnbench.arm import Arm
 from attnbench.report.memory_points import arm_rows
 from attnbench.report.style import order_arms
 

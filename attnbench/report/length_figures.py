@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from attnbench.analysis.arms import Arm
 from attnbench.analysis.crossing import on_scale
+from attnbench.arm import Arm
 from attnbench.report.breakdown_marks import mark_breakdowns
 from attnbench.report.breakdown_words import breakdown_note
 from attnbench.report.length_axis import set_length_axis

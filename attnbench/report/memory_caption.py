@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.arms import Arm, arms_of
+from attnbench.analysis.arms import arms_of
+from attnbench.arm import Arm
 from attnbench.report.breakdown_words import length_text
 from attnbench.report.memory_points import MemoryPoint, arm_rows, memory_points, without_size
 from attnbench.report.panels import panel_title

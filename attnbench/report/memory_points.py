@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.arms import Arm, arms_of
+from attnbench.analysis.arms import arms_of
+from attnbench.arm import Arm
 from attnbench.report.style import order_arms
 
 

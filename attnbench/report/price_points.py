@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from attnbench.analysis.arms import Arm, arms_of
+from attnbench.analysis.arms import arms_of
+from attnbench.arm import Arm
 from attnbench.report.memory_points import arm_rows
 from attnbench.report.style import order_arms
 

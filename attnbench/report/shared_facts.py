@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from attnbench.analysis.arms import Arm
+from attnbench.arm import Arm, shared_changes
 from attnbench.report.panels import panel_title
 
 
@@ -27,5 +27,5 @@ def shared_sentences(arms: Iterable[Arm], more: Sequence[str] = ()) -> str:
 
 def _shared(arms: Sequence[Arm]) -> list[str]:
     sizes = {arm.hidden_size for arm in arms}
-    parts = set.intersection(*(set(arm.variant.split(";")) for arm in arms)) - {""} if arms else set()
-    return [*(f"hidden size {size}" for size in sizes if len(sizes) == 1), *sorted(parts)]
+    shared = shared_changes(arm.variant for arm in arms)
+    return [*(f"hidden size {size}" for size in sizes if len(sizes) == 1), *shared.parts]

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from attnbench.analysis.arms import Arm
+from attnbench.arm import Arm
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def order_arms(arms: Iterable[Arm]) -> list[Arm]:
 
 def arm_labels(arms: Sequence[Arm]) -> dict[Arm, str]:
     """Name each arm by its model and by what differs between the arms given, and by nothing else."""
-    changes = {arm: dict(part.partition("=")[::2] for part in arm.variant.split(";") if part) for arm in arms}
+    changes = {arm: dict(arm.variant.changes) for arm in arms}
     keys = sorted({key for change in changes.values() for key in change})
     differing = [key for key in keys if len({change.get(key) for change in changes.values()}) > 1]
     sizes_differ = len({arm.hidden_size for arm in arms}) > 1

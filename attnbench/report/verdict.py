@@ -3,6 +3,7 @@
 import pandas as pd
 
 from attnbench.analysis.longer import without_budget
+from attnbench.arm import shared_changes
 from attnbench.report.verdict_breakdowns import breakdown_sentences
 from attnbench.report.verdict_comparison import bits_sentences, comparison_sentences
 from attnbench.report.verdict_limits import limit_sentences
@@ -33,11 +34,11 @@ def _what_was_done(setting: Setting) -> str:
     """Name task, protocol, lengths, what all arms share, seeds and budget."""
     metrics = pd.concat([rows.metrics for rows in setting.arms])
     arms = list(setting.labels)
-    shared = set.intersection(*(set(without_budget(arm).variant.split(";")) for arm in arms)) - {""}
+    shared = shared_changes(without_budget(arm).variant for arm in arms)
     sizes = {arm.hidden_size for arm in arms}
     seeds = sorted({rows.metrics["seed"].nunique() for rows in setting.arms})
     facts = [f"hidden size {sizes.pop()}"] if len(sizes) == 1 else []
-    facts += sorted(shared)
+    facts += shared.parts
     facts.append(_seeds(seeds[0], seeds[-1]))
     steps = metrics["steps"].max()
     facts += [] if pd.isna(steps) else [f"at most {steps:,} training steps"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.arms import Arm
+from attnbench.arm import Arm
 from attnbench.report.capacity_points import Capacity, bits_text, level_words
 from attnbench.report.style import model_style
 from attnbench.report.verdict_tables import Setting, joined

@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.arms import Arm, arms_of
+from attnbench.analysis.arms import arms_of
 from attnbench.analysis.breakdown import Breakdown
 from attnbench.analysis.pairing import setting_of
+from attnbench.arm import Arm
 from attnbench.report.capacity_points import Capacity, capacities
 from attnbench.report.memory_points import arm_rows
 from attnbench.report.panels import ArmRows, Panel, split_panels

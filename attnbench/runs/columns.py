@@ -12,6 +12,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal
 
+from attnbench.arm import Arm
 from attnbench.errors import DamagedFileError
 from attnbench.runs.files import read_whole, write_atomically
 
@@ -85,15 +86,7 @@ METRICS = (
 METRICS_COLUMNS = tuple(column.name for column in METRICS)
 
 # What tells arms apart, for rows are pooled only over seeds; for `per_length` the train range does not count.
-ARM_COLUMNS = (
-    "task",
-    "model",
-    "variant",
-    "protocol",
-    "hidden_size",
-    "train_min_length",
-    "train_max_length",
-)
+ARM_COLUMNS = Arm._fields
 
 
 def write_rows(

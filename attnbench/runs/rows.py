@@ -31,7 +31,7 @@ def _about_the_run(spec: RunSpec, trainer: Trainer) -> dict[str, Any]:
         "run_id": spec.run_id,
         "task": spec.task.name,
         "model": spec.model.name,
-        "variant": spec.variant,
+        "variant": str(spec.variant),
         "protocol": spec.protocol,
         "train_min_length": spec.lengths.minimum,
         "train_max_length": spec.lengths.maximum,

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from attnbench.arm import NO_CHANGES, Arm, Variant
 from attnbench.errors import UserError
-from attnbench.models.arm import Arm
+from attnbench.models.arm import Arm as ModelConfig
 from attnbench.schema import TARGET_KEY, build, load_class
 from attnbench.tasks.base import LengthRange, Task
 from attnbench.training.config import TrainingConfig
@@ -31,13 +32,13 @@ class RunSpec:
     """
 
     task: Task
-    model: Arm
+    model: ModelConfig
     training: TrainingConfig
     protocol: Protocol
     lengths: LengthRange
     seed: int
     data: str | None = None
-    variant: str = ""
+    variant: Variant = NO_CHANGES
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -75,6 +76,14 @@ class RunSpec:
         return other
 
     @cached_property
+    def arm(self) -> Arm:
+        """The arm that the run's rows are pooled by."""
+        low, high = self.lengths.minimum, self.lengths.maximum
+        train_range = (None, None) if self.protocol == "per_length" else (low, high)
+        names = (self.task.name, self.model.name, self.variant, self.protocol)
+        return Arm(*names, self.model.hidden_size, *train_range)
+
+    @cached_property
     def run_id(self) -> str:
         """The name of the run's folder, for people to read and for us to tell runs apart."""
         text = json.dumps(self.identity, sort_keys=True)
@@ -86,7 +95,7 @@ class RunSpec:
 
     def to_values(self) -> dict[str, Any]:
         """Return the plain values from which `from_values` makes the same spec again."""
-        return {"run_id": self.run_id, **self.identity, **self._complete_parts, "variant": self.variant}
+        return {"run_id": self.run_id, **self.identity, **self._complete_parts, "variant": str(self.variant)}
 
     @cached_property
     def _complete_parts(self) -> dict[str, Any]:
@@ -103,13 +112,13 @@ class RunSpec:
         try:
             spec = cls(
                 task=build_named(values["task"], Task, "task", trusted_folder),
-                model=build_named(values["model"], Arm, "model", trusted_folder),
+                model=build_named(values["model"], ModelConfig, "model", trusted_folder),
                 training=build(TrainingConfig, values["training"], "training"),
                 protocol=values["protocol"],
                 lengths=LengthRange(values["train_min_length"], values["train_max_length"]),
                 seed=values["seed"],
                 data=values["data"],
-                variant=values["variant"],
+                variant=Variant.parse(values["variant"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"not the specification of a run: {error!r}") from error

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from attnbench.arm import Arm
 from attnbench.runs.spec import RunSpec
 from attnbench.sweeps.planned import PlannedRun
 
@@ -18,11 +19,7 @@ class FoundBreakdown:
         censored: "", "above", "below" or "not_learnt".
     """
 
-    task: str
-    model: str
-    variant: str
-    protocol: str
-    hidden_size: int
+    arm: Arm
     length: float
     censored: str
 
@@ -38,7 +35,7 @@ def longer_runs(
     """
     wanted = []
     for found in breakdowns:
-        own = [run for run in runs if _is_of(run.spec, found)]
+        own = [run for run in runs if run.spec.arm == found.arm]
         tested = sorted({length for run in own for length in run.lengths})
         near = set(lengths_around(tested, found))
         wanted += [
@@ -62,11 +59,5 @@ def lengths_around(tested: Sequence[int], found: FoundBreakdown) -> list[int]:
 def with_budget(spec: RunSpec, factor: int) -> RunSpec:
     """Return the run with so many times its budget; its variant says so."""
     steps = spec.training.steps * factor
-    parts = dict(part.split("=", 1) for part in spec.variant.split(";") if part)
-    variant = ";".join(f"{key}={value}" for key, value in sorted({**parts, STEPS_KEY: str(steps)}.items()))
+    variant = spec.variant.replaced({STEPS_KEY: steps})
     return replace(spec, training=replace(spec.training, steps=steps), variant=variant)
-
-
-def _is_of(spec: RunSpec, found: FoundBreakdown) -> bool:
-    of_run = (spec.task.name, spec.model.name, spec.variant, spec.protocol, spec.model.hidden_size)
-    return of_run == (found.task, found.model, found.variant, found.protocol, found.hidden_size)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from attnbench.arm import Variant
 from attnbench.errors import DamagedFileError, UserError
 from attnbench.runs.columns import ARM_COLUMNS, read_rows
 from attnbench.runs.spec import RunSpec
@@ -49,7 +50,7 @@ def check_not_named(store: RunStore, runs: Sequence[PlannedRun], trusted_folder:
         folder = store.folder(run.spec.run_id)
         if not folder.spec_file.exists() or find_damage(folder, run.spec, trusted_folder):
             continue  # what is damaged is named and made anew
-        if folder.read_spec().get("variant") != run.spec.variant:
+        if Variant.parse(str(folder.read_spec().get("variant"))) != run.spec.variant:
             raise UserError(
                 f"{folder.path} was made with a learning rate named by hand, so its row counts as another arm. "
                 "Use another --name for the tuned sweep."
@@ -62,7 +63,8 @@ def _trained(store: RunStore) -> dict[Training, dict[str, float]]:
         rows = read_rows(store.metrics_file) if store.metrics_file.exists() else []
         trained: dict[Training, dict[str, float]] = {}
         for row in rows:
-            training = tuple(row[name] for name in (*ARM_COLUMNS, "seed"))
+            cells = {**row, "variant": str(Variant.parse(row["variant"]))}
+            training = tuple(cells[name] for name in (*ARM_COLUMNS, "seed"))
             trained.setdefault(training, {})[row["run_id"]] = float(row["learning_rate"])
     except (DamagedFileError, KeyError, ValueError):
         return {}  # the table is derived, and this sweep makes it anew

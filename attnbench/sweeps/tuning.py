@@ -132,7 +132,7 @@ def _row(tuned: TunedRate, best: float, edges: tuple[float, float]) -> dict[str,
     return {
         "task": spec.task.name,
         "model": spec.model.name,
-        "variant": spec.variant,
+        "variant": str(spec.variant),
         "protocol": spec.protocol,
         "hidden_size": spec.model.hidden_size,
         "train_min_length": spec.lengths.minimum,

@@ -1,6 +1,7 @@
 import pandas as pd
 
-from attnbench.analysis.arms import Arm, arm_table, arms_of, narrowest_buckets, number_arms, sort_arms
+from attnbench.analysis.arms import arm_table, arms_of, narrowest_buckets, number_arms, sort_arms
+from attnbench.arm import NO_CHANGES, Arm, Variant
 from attnbench.runs.columns import ARM_COLUMNS
 from tests.metrics_rows import metrics_row, metrics_table
 
@@ -11,7 +12,7 @@ def test_fields_are_the_columns_that_tell_arms_apart():
 
 def test_lengths_and_seeds_of_per_length_are_one_arm():
     table = metrics_table([metrics_row(length=length, seed=seed) for length in (4, 8) for seed in (0, 1)])
-    assert set(arms_of(table)) == {Arm("reverse", "fixed", "", "per_length", 64, None, None)}
+    assert set(arms_of(table)) == {Arm("reverse", "fixed", NO_CHANGES, "per_length", 64, None, None)}
 
 
 def test_train_ranges_are_arms_of_their_own_in_the_other_protocols():
@@ -31,11 +32,11 @@ def test_an_unknown_train_range_is_none():
 
 def test_a_missing_variant_is_the_default():
     table = metrics_table([metrics_row()]).assign(variant=pd.Series([None], dtype="str"))
-    assert arms_of(table)[0].variant == ""
+    assert arms_of(table)[0].variant == NO_CHANGES
 
 
 def test_arms_are_sorted_and_distinct():
-    plain = Arm("copy", "fixed", "", "mixed", 64, None, None)
+    plain = Arm("copy", "fixed", NO_CHANGES, "mixed", 64, None, None)
     ranged, wide = plain._replace(train_max_length=8), plain._replace(hidden_size=128)
     assert sort_arms([wide, ranged, plain, wide]) == [plain, ranged, wide]
 
@@ -62,8 +63,8 @@ def test_of_buckets_that_end_at_the_same_length_the_narrowest_stays():
 
 def test_a_table_of_arms_has_them_again():
     arms = [
-        Arm("copy", "fixed", "a=1", "mixed", 64, 4, 32),
-        Arm("copy", "fixed", "", "per_length", 8, None, None),
+        Arm("copy", "fixed", Variant.parse("a=1"), "mixed", 64, 4, 32),
+        Arm("copy", "fixed", NO_CHANGES, "per_length", 8, None, None),
     ]
     assert arms_of(arm_table(arms)) == arms
     assert list(arm_table([]).columns) == list(ARM_COLUMNS)

@@ -1,11 +1,11 @@
 import math
 
-from attnbench.analysis.arms import Arm
 from attnbench.analysis.pairing import pair_with_baseline
+from attnbench.arm import Arm, Variant
 
 
 def arm(model="fixed", hidden_size=64, variant="", task="reverse", protocol="per_length", trained=None):
-    return Arm(task, model, variant, protocol, hidden_size, trained, trained)
+    return Arm(task, model, Variant.parse(variant), protocol, hidden_size, trained, trained)
 
 
 def paired(*arms, parameters=None, model="fixed"):

@@ -1,9 +1,12 @@
 """Tuned and longer sweeps, from the command to their tables."""
 
+import json
 import shutil
+from itertools import product
 
 import pytest
 
+from attnbench.arm import Variant
 from attnbench.cli import sweep_run, sweep_stages
 from attnbench.errors import UserError
 from attnbench.runs.folder import RunFolder
@@ -58,6 +61,21 @@ def test_the_lengths_around_the_breakdown_have_rows_of_the_larger_budget(tuned):
     }
     assert steps == {(length, f"training.steps={budget}") for length in "23" for budget in (4, 8)}
     assert "With 2 times the budget around each breakdown: 4 runs." in finished.err
+
+
+def test_a_value_with_a_semicolon_gets_its_larger_budget(tmp_path):
+    pairs = [{"s;t": f"{one} {two}", "z=": f"{two} {one}"} for one, two in product("abcdefghijkl", repeat=2)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    fields = ("task=text_pairs", f"task.source={tmp_path / 'pairs.jsonl'}")
+    fields += ("task.source_field='s;t'", "task.target_field='z='")
+    words = ("sweep", *fields, *["--protocol", "mixed", "--lengths", "2", "--models", "fixed", "--seeds", "1", "--no-plot"])
+    sizes = ("model.hidden_size=4", "training.steps=4", "training.batch_size=8")
+    for _ in range(2):
+        finished = attnbench(*words, *sizes, "--longer", "2", "--results", tmp_path, "--name", "texts")
+        assert finished.status == 0
+    variants = [Variant.parse(row["variant"]) for row in rows_of(tmp_path / "texts" / "metrics.csv")]
+    assert [variant.get("task.source_field") for variant in variants] == ['"s;t"'] * 2
+    assert {variant.get("training.steps") for variant in variants} == {"4", "8"}
 
 
 def test_the_same_command_again_trains_nothing(tuned):

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from attnbench.arm import NO_CHANGES, Variant
 from attnbench.config.composition import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.errors import UserError
@@ -27,7 +28,7 @@ def test_without_a_word_the_defaults_of_conf_are_taken():
     assert dataclasses.asdict(wanted.spec.training) == values["training"]
     assert wanted.spec.seed == 0
     assert wanted.device == "auto"
-    assert wanted.spec.variant == ""
+    assert not wanted.spec.variant
     assert wanted.lengths == [values["task"]["length"]]
 
 
@@ -69,11 +70,11 @@ def test_what_is_trained_on_and_tested_at_makes_the_protocol(overrides, lengths,
     ],
 )
 def test_the_variant_names_what_differs_from_the_defaults_and_has_no_column(overrides, variant):
-    assert request(*overrides).spec.variant == variant
+    assert request(*overrides).spec.variant == Variant.parse(variant)
 
 
 def test_the_value_of_a_default_written_otherwise_is_no_difference():
-    assert request("training.gradient_clip=1").spec.variant == ""
+    assert request("training.gradient_clip=1").spec.variant == NO_CHANGES
     assert request("training.gradient_clip=1").spec.run_id == request().spec.run_id
 
 

@@ -41,7 +41,7 @@ def test_without_a_word_the_quick_preset_is_planned():
     assert planned.models == quick.models
     assert len(planned.runs) == len(quick.models) * len(planned.lengths) * len(planned.seeds)
     # The preset's own overrides differ from the defaults of conf/ too.
-    assert {run.spec.variant for run in planned.runs} == {";".join(sorted(quick.overrides))}
+    assert {str(run.spec.variant) for run in planned.runs} == {";".join(sorted(quick.overrides))}
     assert isinstance(planned.executor, Processes)
 
 
@@ -79,7 +79,7 @@ def test_any_key_may_be_an_axis():
         (size, rate, seed) for size in (8, 16) for rate in (0.005, 0.01) for seed in (0, 1)
     ]
     for run in planned.runs:
-        names_the_rate = "training.learning_rate=0.01" in run.spec.variant.split(";")
+        names_the_rate = "training.learning_rate=0.01" in run.spec.variant.parts
         assert names_the_rate == (run.spec.training.learning_rate == 0.01)
 
 
@@ -100,7 +100,7 @@ def test_matched_arms_have_about_as_many_parameters_at_each_size_of_the_baseline
         wanted = next(n for arm, n in counts.items() if (arm.name, arm.hidden_size) == ("fixed", hidden_size))
         assert sum(abs(count / wanted - 1) <= 0.05 for count in counts.values()) == 3
     assert len(counts) == len(planned.runs) == 6
-    assert {run.spec.variant for run in planned.runs} == {"training.steps=1000"}
+    assert {str(run.spec.variant) for run in planned.runs} == {"training.steps=1000"}
 
 
 def test_models_tasks_seeds_and_training_may_be_overrides():

@@ -3,7 +3,7 @@ from itertools import combinations
 
 import pytest
 
-from attnbench.analysis.arms import Arm
+from attnbench.arm import NO_CHANGES, Arm
 from attnbench.report.memory_places import place_points
 from attnbench.report.memory_points import MemoryPoint
 
@@ -13,7 +13,7 @@ ATTENTION = ("bahdanau", "luong_dot", "luong_general", "luong_concat", "multihea
 
 
 def point(context_size, length, censored="", low=math.nan, high=math.nan, model="fixed"):
-    arm = Arm("reverse", model, "", "per_length", 16, None, None)
+    arm = Arm("reverse", model, NO_CHANGES, "per_length", 16, None, None)
     return MemoryPoint(arm, context_size, length, low, high, censored, False)
 
 

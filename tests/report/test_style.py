@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.markers import MarkerStyle
 
-from attnbench.analysis.arms import Arm
+from attnbench.arm import NO_CHANGES, Arm, Variant
 from attnbench.report.style import arm_labels, line_styles, model_style, order_arms, train_range
 
 MODELS = [
@@ -26,7 +26,7 @@ MODELS = [
     "transformer",
     "transformer_fixed",
 ]
-ARM = Arm("copy", "fixed", "", "per_length", 64, None, None)
+ARM = Arm("copy", "fixed", NO_CHANGES, "per_length", 64, None, None)
 
 
 def test_no_two_known_models_look_alike():
@@ -70,12 +70,13 @@ def test_a_label_says_what_differs_and_nothing_else():
 
 
 def test_a_variant_that_all_share_is_not_repeated():
-    arms = [ARM._replace(variant="model.cell=gru;model.layers=1"), ARM._replace(variant="model.cell=gru")]
+    texts = ("model.cell=gru;model.layers=1", "model.cell=gru")
+    arms = [ARM._replace(variant=Variant.parse(text)) for text in texts]
     assert list(arm_labels(arms).values()) == ["fixed, layers=1", "fixed"]
 
 
 def test_keys_with_the_same_last_word_are_written_whole():
-    arms = [ARM._replace(variant="model.dropout=0.1;training.dropout=0.2"), ARM]
+    arms = [ARM._replace(variant=Variant.parse("model.dropout=0.1;training.dropout=0.2")), ARM]
     assert arm_labels(arms)[arms[0]] == "fixed, model.dropout=0.1, training.dropout=0.2"
 
 

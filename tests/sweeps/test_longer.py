@@ -11,10 +11,7 @@ TESTED = [4, 8, 16, 32, 64]
 
 
 def found(length: float, censored: str = "", model: str = "fixed") -> FoundBreakdown:
-    spec = tiny_spec(f"model={model}")
-    return FoundBreakdown(
-        "reverse", model, spec.variant, spec.protocol, spec.model.hidden_size, length, censored
-    )
+    return FoundBreakdown(tiny_spec(f"model={model}").arm, length, censored)
 
 
 @pytest.mark.parametrize(
@@ -36,10 +33,10 @@ def test_the_budget_stands_in_the_variant() -> None:
     spec = tiny_spec()
     longer = with_budget(spec, 4)
     assert longer.training.steps == 4 * spec.training.steps
-    parts = longer.variant.split(";")
+    parts = longer.variant.parts
     assert f"training.steps={4 * spec.training.steps}" in parts
     assert parts == sorted(parts)
-    assert set(spec.variant.split(";")) - set(parts) == {f"training.steps={spec.training.steps}"}
+    assert set(spec.variant.parts) - set(parts) == {f"training.steps={spec.training.steps}"}
     assert longer.run_id != spec.run_id
 
 
