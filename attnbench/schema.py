@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.errors import UserError, nearest, unknown
+from attnbench.moved_names import present_name
 
 TARGET_KEY = "_target_"
 OWN_PACKAGE = "attnbench"
@@ -26,7 +27,7 @@ def load_class(target: str, base: type, trusted_folder: Path | None = None) -> t
     Raises:
         UserError: where the name is foreign, missing, or not a `base`.
     """
-    module_name, _, class_name = target.rpartition(".")
+    module_name, _, class_name = present_name(target).rpartition(".")
     package = module_name.partition(".")[0]
     if package != OWN_PACKAGE and not _is_in_folder(package, trusted_folder):
         where = f"nor in {trusted_folder}" if trusted_folder else "and no --config-dir was given"

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from attnbench.arm import NO_CHANGES, Arm, Variant
 from attnbench.errors import UserError
 from attnbench.models.arm import Arm as ModelConfig
+from attnbench.moved_names import recorded_name
 from attnbench.schema import TARGET_KEY, build, load_class
 from attnbench.tasks.base import LengthRange, Task
 from attnbench.training.config import TrainingConfig
@@ -146,8 +147,7 @@ def path_fields(task: Task) -> set[str]:
 
 
 def _named(instance: Any) -> dict[str, Any]:
-    cls = type(instance)
-    return {TARGET_KEY: f"{cls.__module__}.{cls.__qualname__}", **plain(instance)}
+    return {TARGET_KEY: recorded_name(type(instance)), **plain(instance)}
 
 
 def _without_defaults(values: dict[str, Any], instance: Any) -> dict[str, Any]:

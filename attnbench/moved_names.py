@@ -1,0 +1,54 @@
+"""Names that parts of attnbench had before, for what is written down with them.
+
+The name of a class stands in every run's `spec.yaml` and is hashed into its run_id; it stands in yaml of a person's
+own, and in the jobs that wait in a cluster's queue. So a class that moves to another file, or is called otherwise,
+gets a line in `MOVED`: it is still found under its old name, and still written down under it.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+MOVED: dict[str, str] = {}
+"""From the name under which a thing is written down to its name now: module and class."""
+
+
+def present_name(name: str) -> str:
+    """Return what a written name is called now."""
+    return MOVED.get(name, name)
+
+
+def recorded_name(cls: type) -> str:
+    """Return the name under which a class is written down: the first that it had."""
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    return next((old for old, new in MOVED.items() if new == name), name)
+
+
+class _MovedModules:
+    """Imports a module that is no more, as long as `MOVED` knows something that was in it."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        is_known = any(old.startswith(f"{fullname}.") for old in MOVED)
+        return ModuleSpec(fullname, self, is_package=True) if is_known else None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to Python."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        def moved(name: str) -> object:
+            target, _, last = MOVED.get(f"{module.__name__}.{name}", "").rpartition(".")
+            if not target:
+                raise AttributeError(f"module '{module.__name__}' has no attribute '{name}'")
+            return getattr(importlib.import_module(target), last)
+
+        module.__dict__["__getattr__"] = moved
+
+
+def find_moved_modules() -> None:
+    """Let old modules be imported: a pickled job names one, and so may a person's own classes."""
+    # Last: what there is stands before what there was.
+    sys.meta_path.append(_MovedModules())

@@ -1,0 +1,94 @@
+"""What is written down under an old name of ours is still found, and keeps its run_id."""
+
+import csv
+import importlib
+import pickle
+import sys
+from pathlib import Path
+
+import pytest
+
+from attnbench import moved_names
+from attnbench.arm import Variant
+from attnbench.config.composition import Configuration
+from attnbench.config.run_request import request_run
+from attnbench.moved_names import MOVED, present_name, recorded_name
+from attnbench.runs.spec import RunSpec
+from attnbench.schema import load_class
+from attnbench.tasks.base import Task
+from attnbench.tasks.reverse import Reverse
+from tests.runs.tiny_runs import tiny_spec
+
+OLD_MODULE = "attnbench.old_house.backwards"
+OLD_NAME = f"{OLD_MODULE}.Backwards"
+REFERENCE = Path(__file__).parents[1] / "results" / "reference"
+BY_COLUMN = {"hidden_size": "model.hidden_size", "seed": "seed", "learning_rate": "training.learning_rate"}
+
+
+@pytest.fixture
+def moved(monkeypatch):
+    """Reverse is called as if it had had another name, in a package that is no more."""
+    monkeypatch.setitem(MOVED, OLD_NAME, f"{Reverse.__module__}.{Reverse.__qualname__}")
+    yield
+    for name in [name for name in sys.modules if name.startswith("attnbench.old_house")]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("moved")
+def test_a_class_is_found_under_its_old_name_and_written_down_under_it():
+    assert load_class(OLD_NAME, Task) is Reverse
+    assert recorded_name(Reverse) == OLD_NAME
+
+
+@pytest.mark.usefixtures("moved")
+def test_a_spec_with_an_old_name_is_the_same_run():
+    spec = tiny_spec("task=reverse")
+    assert spec.to_values()["task"]["_target_"] == OLD_NAME
+    assert RunSpec.from_values(spec.to_values()).run_id == spec.run_id
+
+
+@pytest.mark.usefixtures("moved")
+def test_a_pickled_job_finds_its_class_where_its_module_is_no_more():
+    text = pickle.dumps(Reverse, protocol=0)
+    old = text.replace(
+        f"{Reverse.__module__}\nReverse".encode(), OLD_NAME.replace(".Back", "\nBack").encode()
+    )
+    assert old != text
+    assert pickle.loads(old) is Reverse
+
+
+@pytest.mark.usefixtures("moved")
+def test_what_no_old_module_had_is_not_found():
+    with pytest.raises(ImportError, match="Forwards"):
+        exec(f"from {OLD_MODULE} import Forwards")
+    with pytest.raises(ImportError):
+        importlib.import_module("attnbench.old_town")
+
+
+def test_every_moved_name_leads_to_what_is_there():
+    for old, new in MOVED.items():
+        module, _, name = new.rpartition(".")
+        assert getattr(importlib.import_module(module), name).__name__ == name, old
+        assert present_name(old) == new
+    assert moved_names.MOVED is MOVED
+
+
+def rows_of_reference() -> list[dict[str, str]]:
+    rows = [
+        row
+        for path in sorted(REFERENCE.glob("*/metrics.csv"))
+        for row in csv.DictReader(path.read_text().splitlines())
+    ]
+    return [row for row in {row["run_id"]: row for row in rows}.values() if "task.data" not in row["variant"]]
+
+
+def test_every_run_of_the_reference_results_keeps_its_run_id():
+    """A class that moved without a line in MOVED would make finished runs strangers to their own sweep."""
+    rows, configuration = rows_of_reference(), Configuration()
+    assert len(rows) > 100
+    for row in rows:
+        words = [f"task={row['task']}", f"model={row['model']}", *Variant.parse(row["variant"]).parts]
+        words += [f"{key}={row[column]}" for column, key in BY_COLUMN.items()]
+        words += [f"train_range=[{row['train_min_length']},{row['train_max_length']}]"]
+        words += [f"test_lengths=[{row['length']}]"]
+        assert request_run(configuration, words).spec.run_id == row["run_id"]
