@@ -8,6 +8,7 @@ gets a line in `MOVED`: it is still found under its old name, and still written 
 import importlib
 import sys
 from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -26,7 +27,7 @@ def recorded_name(cls: type) -> str:
     return next((old for old, new in MOVED.items() if new == name), name)
 
 
-class _MovedModules:
+class _MovedModules(MetaPathFinder, Loader):
     """Imports a module that is no more, as long as `MOVED` knows something that was in it."""
 
     def find_spec(
@@ -34,9 +35,6 @@ class _MovedModules:
     ) -> ModuleSpec | None:
         is_known = any(old.startswith(f"{fullname}.") for old in MOVED)
         return ModuleSpec(fullname, self, is_package=True) if is_known else None
-
-    def create_module(self, spec: ModuleSpec) -> None:
-        """Leave it to Python."""
 
     def exec_module(self, module: ModuleType) -> None:
         def moved(name: str) -> object:
