@@ -97,9 +97,9 @@ def test_every_model_reads_and_writes_text(model: str, tmp_path: Path) -> None:
 
 
 OWN_CLASS = """
-from attnbench.models.contexts.nothing import FixedInitArm
+from attnbench.models.contexts.bottleneck import FixedInitConfig
 
-class Own(FixedInitArm):
+class Own(FixedInitConfig):
     pass
 """
 OWN_YAML = """

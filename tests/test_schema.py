@@ -7,7 +7,7 @@ import pytest
 
 from attnbench import schema
 from attnbench.errors import UserError
-from attnbench.models.arm import Arm
+from attnbench.models.config import ModelConfig
 from attnbench.ranges import Count, Fraction
 from attnbench.schema import build, load_class, trust_folder
 from attnbench.tasks.base import Task
@@ -109,7 +109,7 @@ def test_a_foreign_module_is_not_even_imported(tmp_path, monkeypatch):
     (tmp_path / "intruder.py").write_text("raise SystemExit('ran')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UserError, match="no --config-dir was given"):
-        load_class("intruder.Arm", Arm)
+        load_class("intruder.ModelConfig", ModelConfig)
 
 
 @pytest.mark.parametrize("target", ["attnbench.tasks.copy.Coppy", "attnbench.tasks.nothing.Copy"])
@@ -120,8 +120,8 @@ def test_a_class_of_ours_that_is_not_there_cannot_be_loaded(target):
 
 @pytest.mark.parametrize("target", ["attnbench.tasks.copy.Copy", "attnbench.tasks.recall.math"])
 def test_a_class_of_another_kind_is_refused(target):
-    with pytest.raises(UserError, match="is not a kind of Arm"):
-        load_class(target, Arm)
+    with pytest.raises(UserError, match="is not a kind of ModelConfig"):
+        load_class(target, ModelConfig)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import yaml
 from attnbench.arm import Variant
 from attnbench.config.composition import GROUPS, Configuration, conf_folder, parse_overrides, set_key, single
 from attnbench.errors import UserError
-from attnbench.models.arm import Arm
+from attnbench.models.config import ModelConfig
 from attnbench.ranges import Seed
 from attnbench.runs.spec import Protocol, RunSpec, build_named, path_fields
 from attnbench.schema import build
@@ -106,10 +106,10 @@ def plain_task(name: str, configuration: Configuration) -> tuple[Task, Any]:
     return task, length
 
 
-def build_arm(values: dict[str, Any], names: dict[str, str], configuration: Configuration) -> Arm:
+def build_arm(values: dict[str, Any], names: dict[str, str], configuration: Configuration) -> ModelConfig:
     """Build the arm of a composed configuration."""
     arm_values = {**values["model"], "name": names["model"]}
-    arm: Arm = build_named(arm_values, Arm, "model", configuration.trusted_folder)
+    arm: ModelConfig = build_named(arm_values, ModelConfig, "model", configuration.trusted_folder)
     return arm
 
 

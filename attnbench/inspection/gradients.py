@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.batch import Batch
-from attnbench.models.order import reorder, reversed_positions
+from attnbench.models.encoder import reorder, reversed_positions
 from attnbench.models.seq2seq import Seq2SeqModel
 
 

@@ -18,7 +18,7 @@ from attnbench.inspection.error_anatomy import ErrorCounts
 from attnbench.inspection.held_out import HeldOut
 from attnbench.inspection.loading import TrainedRun
 from attnbench.inspection.looking import Answers, answer_freely, head_maps, maps_of, portions
-from attnbench.models.memory import equal_shares
+from attnbench.models.encoder import equal_shares
 from attnbench.randomness import generator_for
 from attnbench.tasks.base import LengthRange
 

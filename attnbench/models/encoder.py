@@ -1,13 +1,77 @@
-"""The encoder that all recurrent arms share."""
+"""The encoder that all recurrent arms share, and what crosses from it to the decoder."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from attnbench.models.memory import EncoderOutput
-from attnbench.models.order import has_no_padding, reorder, reversed_positions, turned_round
 from attnbench.models.recurrence import Recurrence
+
+
+@dataclass(frozen=True)
+class EncoderOutput:
+    """What the encoder made of the source.
+
+    Attributes:
+        states: one per source token, (batch, source_len, hidden); meaningless at padding.
+        final: the last state, of the top layer, directions concatenated, (batch, hidden).
+        mask: True at real source tokens, (batch, source_len).
+    """
+
+    states: Tensor
+    final: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a context prepares once per source, so that reading it at every step is cheap.
+
+    Attributes:
+        values: what is averaged or handed on, (batch, memory_len, hidden).
+        keys: what the query is matched with, (batch, memory_len, hidden), where there is matching.
+        mask: True where there is something to read, (batch, memory_len).
+    """
+
+    values: Tensor
+    mask: Tensor
+    keys: Tensor | None = None
+
+
+def equal_shares(mask: Tensor, like: Tensor) -> Tensor:
+    """Return 1 / length at real source tokens and 0 at padding, (batch, source_len), in the dtype of `like`."""
+    # A type of half the size cannot count beyond 256.
+    exact = torch.promote_types(like.dtype, torch.float32)
+    return (mask.to(exact) / mask.sum(dim=1, keepdim=True)).to(like.dtype)
+
+
+def reversed_positions(source: Tensor, source_lengths: Tensor) -> Tensor:
+    """Return where each position finds its token when real tokens are turned round; padding stays; (batch, length)."""
+    positions = torch.arange(source.shape[1], device=source.device)
+    turned = source_lengths.unsqueeze(1) - 1 - positions  # B S
+    return turned.where(turned >= 0, positions)
+
+
+def turned_round(sequence: Tensor, positions: Tensor, is_even: bool) -> Tensor:
+    """Turn each row of (batch, length, hidden) round within its own length.
+
+    Args:
+        sequence: to be turned.
+        positions: what `reversed_positions` returned.
+        is_even: whether no row is padded: then one flip does it, whose gradient is another flip.
+    """
+    return sequence.flip(1) if is_even else reorder(sequence, positions)
+
+
+def has_no_padding(source: Tensor, source_lengths: Tensor) -> bool:
+    """Say whether every row is as long as the batch, where asking costs nothing; a GPU would be waited for."""
+    return source_lengths.device.type == "cpu" and bool((source_lengths == source.shape[1]).all())
+
+
+def reorder(sequence: Tensor, positions: Tensor) -> Tensor:
+    """Take from (batch, length, hidden) the positions (batch, new_length); (batch, new_length, hidden)."""
+    return sequence.gather(1, positions.unsqueeze(2).expand(-1, -1, sequence.shape[2]))
 
 
 class RecurrentEncoder(nn.Module):
@@ -36,9 +100,9 @@ class RecurrentEncoder(nn.Module):
 
     def forward(self, source: Tensor, source_lengths: Tensor) -> EncoderOutput:
         """Encode token numbers (batch, source_len) with their real lengths (batch,)."""
-        mask = torch.arange(source.shape[1], device=source.device) < source_lengths.unsqueeze(1)
+        mask = torch.arange(source.shape[1], device=source.device) < source_lengths.unsqueeze(1)  # B S
         turned, is_even = reversed_positions(source, source_lengths), has_no_padding(source, source_lengths)
-        states = self.embedding(source.gather(1, turned) if self.reverse_source else source)
+        states = self.embedding(source.gather(1, turned) if self.reverse_source else source)  # B S E
         final = states.new_zeros(len(source), 0)
         for directions in self.layers:
             assert isinstance(directions, nn.ModuleList)
@@ -58,14 +122,41 @@ class RecurrentEncoder(nn.Module):
         states, finals = [], []
         for is_backward, recurrence in enumerate(directions):
             assert isinstance(recurrence, Recurrence)
+            # B S E, above the first layer B S H
             ordered = turned_round(inputs, *turned) if is_backward else inputs
             zero = inputs.new_zeros(len(inputs), recurrence.layer.hidden_size)
-            outputs, last = recurrence(ordered, recurrence.first_state(zero))
-            finals.append(last[0] if turned[1] else _at(outputs, source_lengths - 1))
+            outputs, last = recurrence(ordered, recurrence.first_state(zero))  # B S H/directions
+            finals.append(last[0] if turned[1] else _at(outputs, source_lengths - 1))  # B H/directions
             states.append(turned_round(outputs, *turned) if is_backward else outputs)
-        return torch.cat(states, dim=2), torch.cat(finals, dim=1)
+        return torch.cat(states, dim=2), torch.cat(finals, dim=1)  # B S H, B H
 
 
 def _at(sequence: Tensor, positions: Tensor) -> Tensor:
     """Pick one position per row: (batch, length, hidden) → (batch, hidden)."""
     return reorder(sequence, positions.unsqueeze(1)).squeeze(1)
+
+
+class Bridge(nn.Module):
+    """s_0 = tanh(W h_final), one W per decoder layer.
+
+    Source: Bahdanau et al. 2015, appendix A.2.2, with the whole final state instead of its backward half.
+    """
+
+    def __init__(self, hidden_size: int, layers: int) -> None:
+        super().__init__()
+        self.projections = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in range(layers))
+
+    def forward(self, final: Tensor) -> list[Tensor]:
+        """Map the final state (batch, hidden) to one first hidden state per layer, each (batch, hidden)."""
+        return [torch.tanh(projection(final)) for projection in self.projections]
+
+
+class ZeroBridge(nn.Module):
+    """A first state of zeros, whatever the source was."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, final: Tensor) -> list[Tensor]:
+        return [torch.zeros_like(final) for _ in range(self.layers)]

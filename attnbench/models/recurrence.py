@@ -42,7 +42,7 @@ class Recurrence(nn.Module):
         """
         if inputs.shape[1] == 1:
             return self._step(inputs.squeeze(1), state)
-        first = tuple(part.unsqueeze(0) for part in state)
+        first = tuple(part.unsqueeze(0) for part in state)  # 1 B H, as nn.LSTM wants it
         if self.has_cell:
             states, last = self.layer(inputs, first)
             return states, tuple(part.squeeze(0) for part in last)
@@ -56,7 +56,7 @@ class Recurrence(nn.Module):
             new_state: LayerState = torch.lstm_cell(inputs, state, *weights)
         else:
             new_state = (torch.gru_cell(inputs, state[0], *weights),)
-        return new_state[0].unsqueeze(1), new_state
+        return new_state[0].unsqueeze(1), new_state  # B 1 H
 
 
 class RecurrentStack(nn.Module):

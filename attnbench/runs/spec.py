@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from attnbench.arm import NO_CHANGES, Arm, Variant
 from attnbench.errors import UserError
-from attnbench.models.arm import Arm as ModelConfig
+from attnbench.models.config import ModelConfig
 from attnbench.moved_names import recorded_name
 from attnbench.schema import TARGET_KEY, build, load_class
 from attnbench.tasks.base import LengthRange, Task

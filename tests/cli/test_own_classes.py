@@ -11,10 +11,10 @@ from tests.commands import TINY, TINY_SWEEP, attnbench, rows_of, run_folders
 
 MODEL = '''"""A context of my own."""
 from dataclasses import dataclass
-from attnbench.models.contexts.fixed import FixedArm
+from attnbench.models.contexts.bottleneck import FixedConfig
 
 @dataclass(frozen=True, kw_only=True)
-class MyArm(FixedArm):
+class MyArm(FixedConfig):
     """The fixed vector, under a name of mine."""
 '''
 TASK = '''"""A task of my own."""
@@ -127,7 +127,7 @@ def test_workers_load_own_classes_too(own, results):
         ("_target_: os.system\n", "Refused to load 'os.system'"),
         ("_target_: nowhere.Arm\n", "Refused to load 'nowhere.Arm'"),
         ("_target_: my_models.Other\n", "there is no Other in my_models"),
-        ("_target_: my_tasks.Rotate\n", "'my_tasks.Rotate' is not a kind of Arm"),
+        ("_target_: my_tasks.Rotate\n", "'my_tasks.Rotate' is not a kind of ModelConfig"),
         ("hidden_size: 8\n", "model._target_ is missing"),
         ("a: [1\n", "cannot be composed"),
     ],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnbench.models.recurrent_arm import RecurrentArm
+from attnbench.models.config import RecurrentConfig
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.vocabulary import BOS
 from tests.models.arithmetic import Array, sigmoid
@@ -52,7 +52,7 @@ class GRU(Cell):
 class Reference:
     """Encoder, bridge, context, decoder and readout with the weights of a model of ours."""
 
-    def __init__(self, arm: RecurrentArm, model: Seq2SeqModel) -> None:
+    def __init__(self, arm: RecurrentConfig, model: Seq2SeqModel) -> None:
         self.arm = arm
         self.weights: dict[str, Array] = {
             name: parameter.detach().numpy() for name, parameter in model.named_parameters()

@@ -7,21 +7,21 @@ import torch
 from torch import Tensor
 
 from attnbench.batch import Batch
+from attnbench.models.config import RecurrentConfig
 from attnbench.models.contexts.base import weigh
 from attnbench.models.contexts.luong import LuongDot
-from attnbench.models.memory import EncoderOutput, Memory
-from attnbench.models.recurrent_arm import RecurrentArm
+from attnbench.models.encoder import EncoderOutput, Memory
 from attnbench.models.seq2seq import RecurrentSeq2Seq
 from tests.models.arms import SOURCE_SIZE, WIRINGS, arm, build, every_arm, in_words, uneven_batch
 
-ARMS = [each for each in every_arm() if isinstance(each.values[0], RecurrentArm)]
+ARMS = [each for each in every_arm() if isinstance(each.values[0], RecurrentConfig)]
 
 
 def arms_named(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("arm", [each for each in ARMS if each.values[0].name in names])
 
 
-def recurrent(configured: RecurrentArm) -> RecurrentSeq2Seq:
+def recurrent(configured: RecurrentConfig) -> RecurrentSeq2Seq:
     model = build(configured)
     assert isinstance(model, RecurrentSeq2Seq)
     return model
@@ -48,18 +48,18 @@ def noise_like(tensor: Tensor) -> Tensor:
 
 @arms_named("fixed", "fixed_init")
 class TestOneVector:
-    def test_the_states_do_not_reach_the_decoder(self, arm: RecurrentArm) -> None:
+    def test_the_states_do_not_reach_the_decoder(self, arm: RecurrentConfig) -> None:
         model, batch = recurrent(arm), uneven_batch()
         noise = noise_like(encode(model, batch).states)
         assert torch.equal(hand_over(model, batch, states=noise), model(batch).logits)
 
-    def test_the_final_state_does(self, arm: RecurrentArm) -> None:
+    def test_the_final_state_does(self, arm: RecurrentConfig) -> None:
         model, batch = recurrent(arm), uneven_batch()
         noise = noise_like(encode(model, batch).final)
         differs = hand_over(model, batch, final=noise) != model(batch).logits
         assert differs.flatten(1).any(dim=1).all()
 
-    def test_gradient_flows_through_the_final_state_alone(self, arm: RecurrentArm) -> None:
+    def test_gradient_flows_through_the_final_state_alone(self, arm: RecurrentConfig) -> None:
         model, batch = recurrent(arm), uneven_batch()
         encoded = encode(model, batch)
         states, final = encoded.states.clone().requires_grad_(), encoded.final.clone().requires_grad_()
@@ -68,7 +68,7 @@ class TestOneVector:
         assert final.grad is not None
         assert (final.grad != 0).all()
 
-    def test_every_source_token_can_reach_the_final_state(self, arm: RecurrentArm) -> None:
+    def test_every_source_token_can_reach_the_final_state(self, arm: RecurrentConfig) -> None:
         model, batch = recurrent(arm), uneven_batch(source_lengths=(5, 5))
         expected = encode(model, batch).final
         for position in range(5):
@@ -79,7 +79,7 @@ class TestOneVector:
 
 
 @arms_named("blind")
-def test_nothing_at_all_reaches_a_blind_decoder(arm: RecurrentArm) -> None:
+def test_nothing_at_all_reaches_a_blind_decoder(arm: RecurrentConfig) -> None:
     model, batch = recurrent(arm), uneven_batch()
     expected = model(batch).logits
     encoded = encode(model, batch)
@@ -103,7 +103,7 @@ def test_nothing_at_all_reaches_a_blind_decoder(arm: RecurrentArm) -> None:
     "slots",
     "linear",
 )
-def test_every_real_state_reaches_an_attending_decoder(arm: RecurrentArm) -> None:
+def test_every_real_state_reaches_an_attending_decoder(arm: RecurrentConfig) -> None:
     model, batch = recurrent(arm), uneven_batch(target_lengths=(5, 6, 1))
     encoded = encode(model, batch)
     states = encoded.states.clone().requires_grad_()

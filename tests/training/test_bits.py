@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attnbench.models.contexts.fixed import FixedArm
-from attnbench.models.memory import EncoderOutput
+from attnbench.models.contexts.bottleneck import FixedConfig
+from attnbench.models.encoder import EncoderOutput
 from attnbench.models.seq2seq import RecurrentSeq2Seq
 from attnbench.tasks.base import LengthRange
 from attnbench.training.trainer import Trainer
@@ -25,7 +25,7 @@ AVAILABLE = 16.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantisedArm(FixedArm):
+class QuantisedArm(FixedConfig):
     """`fixed`, but of the final state only the signs of the first units cross, one bit each.
 
     Attributes:

@@ -1,16 +1,26 @@
 """The Transformer: self-attention instead of recurrence, on both sides."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from attnbench.batch import Batch
-from attnbench.models.memory import equal_shares
-from attnbench.models.order import reorder, reversed_positions
+from attnbench.errors import UserError
+from attnbench.models.config import ModelConfig
+from attnbench.models.contexts.multihead import check_heads
+from attnbench.models.encoder import equal_shares, reorder, reversed_positions
 from attnbench.models.seq2seq import Seq2SeqModel
-from attnbench.models.transformer.layers import DecoderLayer, EncoderLayer, LayerMemory, LayerSizes
-from attnbench.models.transformer.positions import sinusoids
+from attnbench.models.transformer_layers import (
+    DecoderLayer,
+    EncoderLayer,
+    LayerMemory,
+    LayerSizes,
+    Positions,
+    sinusoids,
+)
+from attnbench.ranges import Count, DropProbability
 from attnbench.vocabulary import PAD
 
 
@@ -53,9 +63,9 @@ class TransformerEncoder(nn.Module):
         self, source: Tensor, source_lengths: Tensor, wants_weights: bool = False
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return states (batch, source_len, hidden), the mask of real tokens, and each layer's weights if wanted."""
-        mask = torch.arange(source.shape[1], device=source.device) < source_lengths.unsqueeze(1)
+        mask = torch.arange(source.shape[1], device=source.device) < source_lengths.unsqueeze(1)  # B S
         turned = reversed_positions(source, source_lengths)
-        states = self.embedding(source.gather(1, turned) if self.reverse_source else source)
+        states = self.embedding(source.gather(1, turned) if self.reverse_source else source)  # B S H
         if self.has_sinusoids:
             states = states + sinusoids(0, states.shape[1], states.shape[2], states)
         states = self.dropout(states)
@@ -92,13 +102,13 @@ class TransformerDecoder(nn.Module):
         self, inputs: Tensor, state: TransformerState, wants_weights: bool
     ) -> tuple[Tensor, TransformerState, list[Tensor], list[Tensor]]:
         """Return logits, the new state, and each layer's weights over target and source if wanted."""
-        states = self.embedding(inputs)
+        states = self.embedding(inputs)  # B T H
         first, length = state.position, inputs.shape[1]
         if self.has_sinusoids:
             states = states + sinusoids(first, length, states.shape[2], states)
         states = self.dropout(states)
         everything = torch.ones(length, first + length, dtype=torch.bool, device=inputs.device)
-        causal_mask = everything.tril(diagonal=first)
+        causal_mask = everything.tril(diagonal=first)  # T S, S the target so far
         memories, over_target, over_source = [], [], []
         for layer, memory in zip(self.layers, state.layers, strict=True):
             states, memory, on_target, on_source = layer(states, memory, causal_mask, first, wants_weights)
@@ -106,7 +116,7 @@ class TransformerDecoder(nn.Module):
             if wants_weights:
                 over_target.append(on_target)
                 over_source.append(on_source)
-        logits = self.output(self.norm(states))
+        logits = self.output(self.norm(states))  # B T V
         return logits, TransformerState(memories, first + length), over_target, over_source
 
 
@@ -141,7 +151,7 @@ class Transformer(Seq2SeqModel):
         """Go on from a state; the weights are the mean over layers and heads, None where there is but one vector."""
         is_wanted = wants_weights and not self.is_pooled
         logits, state, _, over_source = self.decoder(inputs, state, is_wanted)
-        weights = torch.stack(over_source).mean(dim=(0, 2)) if is_wanted else None
+        weights = torch.stack(over_source).mean(dim=(0, 2)) if is_wanted else None  # layers B N T S → B T S
         return logits, weights, state
 
     def attention_maps(self, batch: Batch) -> AttentionMaps:
@@ -151,5 +161,63 @@ class Transformer(Seq2SeqModel):
         )
         state = self.decoder.start(*self._crossing(states, mask))
         _, _, over_target, over_source = self.decoder(self.shifted(batch.target), state, wants_weights=True)
+        # B layers N T S
         stacked = (torch.stack(each, dim=1) for each in (over_source_itself, over_target, over_source))
         return AttentionMaps(*stacked)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig(ModelConfig):
+    """Self-attention on both sides; the decoder sees every state of the encoder.
+
+    Attributes:
+        layers: of the encoder and of the decoder.
+        heads: of every attention; they share the hidden size.
+        feedforward_size: numbers between the two matrices of the feed-forward networks.
+        positions: "sinusoidal" or "rotary".
+        dropout: share dropped at embeddings and after every sublayer.
+        reverse_source: whether the encoder reads the source backwards.
+    """
+
+    is_pooled: ClassVar[bool] = False
+
+    layers: Count
+    heads: Count
+    feedforward_size: Count
+    positions: Positions
+    dropout: DropProbability
+    reverse_source: bool
+
+    def check(self) -> None:
+        check_heads(self.heads, self.hidden_size)
+        part = self.hidden_size // self.heads if self.positions == "rotary" else self.hidden_size
+        if part % 2:
+            raise UserError(
+                f"model.positions={self.positions} pairs up numbers, and model.hidden_size={self.hidden_size} with "
+                f"model.heads={self.heads} leaves an odd number of them. Use an even size per head."
+            )
+
+    def assemble(self, source_vocabulary_size: int, target_vocabulary_size: int) -> Transformer:
+        sizes = LayerSizes(
+            self.hidden_size, self.feedforward_size, self.heads, self.dropout, self.positions == "rotary"
+        )
+        return Transformer(
+            TransformerEncoder(source_vocabulary_size, self.layers, sizes, self.reverse_source),
+            TransformerDecoder(target_vocabulary_size, self.layers, sizes),
+            self.is_pooled,
+        )
+
+    def context_size(self, source_tokens: int) -> int:
+        """Count every encoder state."""
+        return source_tokens * self.hidden_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerFixedConfig(TransformerConfig):
+    """The same, whose decoder sees but the mean of the encoder's states: a bottleneck without recurrence."""
+
+    is_pooled: ClassVar[bool] = True
+
+    def context_size(self, source_tokens: int) -> int:
+        """Count the one vector."""
+        return self.hidden_size
