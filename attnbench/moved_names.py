@@ -44,6 +44,15 @@ MOVED: dict[str, str] = {
     "attnbench.models.recurrent_arm.RecurrentArm": "attnbench.models.config.RecurrentConfig",
     "attnbench.models.transformer.arm.TransformerArm": "attnbench.models.transformer.TransformerConfig",
     "attnbench.models.transformer.arm.TransformerFixedArm": "attnbench.models.transformer.TransformerFixedConfig",
+    "attnbench.tasks.copy.Copy": "attnbench.tasks.symbols.Copy",
+    "attnbench.tasks.reverse.Reverse": "attnbench.tasks.symbols.Reverse",
+    "attnbench.tasks.repeat.Repeat": "attnbench.tasks.symbols.Repeat",
+    "attnbench.tasks.periodic.Periodic": "attnbench.tasks.symbols.Periodic",
+    "attnbench.tasks.sort.Sort": "attnbench.tasks.symbols.Sort",
+    "attnbench.tasks.sequence.SymbolTask": "attnbench.tasks.symbols.SymbolTask",
+    "attnbench.tasks.sequence.RearrangementTask": "attnbench.tasks.symbols.RearrangementTask",
+    "attnbench.tasks.translation.Translation": "attnbench.tasks.translation.task.Translation",
+    "attnbench.training.config.TrainingConfig": "attnbench.training.schedule.TrainingConfig",
 }
 """From the name under which a thing is written down to its name now: module and class."""
 

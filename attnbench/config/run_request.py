@@ -16,7 +16,7 @@ from attnbench.ranges import Seed
 from attnbench.runs.spec import Protocol, RunSpec, build_named, path_fields
 from attnbench.schema import build
 from attnbench.tasks.base import LengthRange, Task
-from attnbench.training.config import TrainingConfig
+from attnbench.training.schedule import TrainingConfig
 
 LENGTH_KEY = "length"
 # What has a column of its own in every table, and so is not named in `variant`.

@@ -14,7 +14,7 @@ from attnbench.models.config import ModelConfig
 from attnbench.moved_names import recorded_name
 from attnbench.schema import TARGET_KEY, build, load_class
 from attnbench.tasks.base import LengthRange, Task
-from attnbench.training.config import TrainingConfig
+from attnbench.training.schedule import TrainingConfig
 
 Protocol = Literal["per_length", "mixed", "extrapolation"]
 

@@ -20,7 +20,7 @@ class MyArm(FixedConfig):
 TASK = '''"""A task of my own."""
 from dataclasses import dataclass
 import torch
-from attnbench.tasks.sequence import RearrangementTask
+from attnbench.tasks.symbols import RearrangementTask
 
 @dataclass(frozen=True, kw_only=True)
 class Rotate(RearrangementTask):
@@ -141,7 +141,7 @@ def test_an_own_yaml_that_cannot_be_used_exits_2(own, results, text, reason):
 
 
 def test_the_list_names_the_yaml_that_cannot_be_used(own):
-    (own / "task" / "half.yaml").write_text("# Half.\n_target_: attnbench.tasks.copy.Copy\nlength: 4\n")
+    (own / "task" / "half.yaml").write_text("# Half.\n_target_: attnbench.tasks.symbols.Copy\nlength: 4\n")
     finished = attnbench("list", "tasks", "--config-dir", own, "--json")
     assert (finished.status, finished.out) == (2, "")
     assert "The yaml of the task half cannot be used: task.eos is missing" in finished.err

@@ -10,7 +10,7 @@ from attnbench.errors import UserError
 from attnbench.models import initialisation
 from attnbench.models.contexts.luong import LuongDotConfig
 from attnbench.runs.checks import check_comparison
-from attnbench.tasks.copy import Copy
+from attnbench.tasks.symbols import Copy
 from tests.runs.tiny_runs import tiny_spec
 
 MODELS = ("blind", "fixed", "bahdanau", "luong_general", "slots")

@@ -9,8 +9,8 @@ from attnbench.errors import UserError
 from attnbench.models.contexts.bottleneck import FixedConfig
 from attnbench.runs.spec import RunSpec
 from attnbench.tasks.base import LengthRange
-from attnbench.tasks.reverse import Reverse
-from attnbench.training.config import TrainingConfig
+from attnbench.tasks.symbols import Reverse
+from attnbench.training.schedule import TrainingConfig
 from tests.runs.tiny_runs import text_spec, tiny_spec
 
 SPEC = tiny_spec()

@@ -8,7 +8,7 @@ from attnbench.config.composition import Configuration
 from attnbench.models.config import ModelConfig
 from attnbench.schema import build
 from attnbench.tasks.base import LengthRange, SyntheticTask
-from attnbench.training.config import TrainingConfig
+from attnbench.training.schedule import TrainingConfig
 from attnbench.training.trainer import Trainer
 from tests.models.arms import arm
 from tests.tasks.synthetic import synthetic_task

@@ -14,7 +14,8 @@ from functools import cache
 from itertools import product
 from typing import NamedTuple
 
-from attnbench.tasks.french_lexicon import (
+from attnbench.tasks.translation.automaton import Phrase, PhraseGrammar, State, TargetWord
+from attnbench.tasks.translation.lexicon import (
     CONNECTIVES,
     DEFINITE,
     GENDERS,
@@ -26,7 +27,6 @@ from attnbench.tasks.french_lexicon import (
     Noun,
     lexicon,
 )
-from attnbench.tasks.phrases import Phrase, PhraseGrammar, State, TargetWord
 
 Words = Mapping[str, tuple[tuple[str, str], ...]]
 """For each kind the English words with their French."""

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from attnbench.tasks.phrases import Phrase, PhraseGrammar, Sentence, State, TargetWord
+from attnbench.tasks.translation.automaton import Phrase, PhraseGrammar, Sentence, State, TargetWord
 
 ANY = State("anywhere", "m")
 LETTER = Phrase(0.5, (("a", "b"),), (TargetWord(0, ("A", "B")),), ANY, head=0)

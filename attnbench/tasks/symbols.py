@@ -1,4 +1,4 @@
-"""What the tasks have in common whose source is a string of symbols and whose target holds the same ones."""
+"""Tasks on a string of symbols: to be written again, in the same or another order."""
 
 import math
 from abc import abstractmethod
@@ -119,3 +119,115 @@ class RearrangementTask(SymbolTask):
 
     def target_order(self, source: Tensor) -> Tensor:
         return self.source_positions(source.shape[1]).unsqueeze(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy(RearrangementTask):
+    """Write the source again.
+
+    >>> Copy(name="copy", vocabulary_size=16, eos=False).source_positions(4).tolist()
+    [0, 1, 2, 3]
+
+        source   c a f b
+        target   c a f b
+    """
+
+    def source_positions(self, length: int) -> Tensor:
+        return torch.arange(length)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reverse(RearrangementTask):
+    """Write the source backwards.
+
+    >>> Reverse(name="reverse", vocabulary_size=16, eos=False).source_positions(4).tolist()
+    [3, 2, 1, 0]
+
+        source   c a f b
+        target   b f a c
+    """
+
+    def source_positions(self, length: int) -> Tensor:
+        return torch.arange(length - 1, -1, -1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeat(Copy):
+    """Write again a source that is one symbol throughout: as much to remember at any length.
+
+        source   c c c c
+        target   c c c c
+
+    Each answer surely stands at its own position and possibly at any other.
+    """
+
+    def draw_sources(self, length: int, count: int, generator: Generator) -> Tensor:
+        return self.draw_symbols(1, count, generator).repeat(1, length)
+
+    def possible_positions(self, source: Tensor) -> Tensor:
+        length = source.shape[1]
+        return torch.ones(1, length, length, dtype=torch.bool)
+
+    def information_bits(self, lengths: LengthRange) -> float:
+        return math.log2(self.vocabulary_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Periodic(Copy):
+    """Write again a source that repeats its first symbols: past one period there is no more to remember.
+
+        source   c a c a c
+        target   c a c a c
+
+    Each answer surely stands at its own position and possibly whole periods away.
+
+    Attributes:
+        period: symbols until the source repeats; they are uniform and independent.
+    """
+
+    period: Count
+
+    def draw_sources(self, length: int, count: int, generator: Generator) -> Tensor:
+        symbols = self.draw_symbols(min(self.period, length), count, generator)
+        return symbols[:, torch.arange(length) % self.period]
+
+    def possible_positions(self, source: Tensor) -> Tensor:
+        phase = torch.arange(source.shape[1]) % self.period
+        return (phase.unsqueeze(1) == phase).unsqueeze(0)
+
+    def information_bits(self, lengths: LengthRange) -> float:
+        return min(self.period, lengths.maximum) * math.log2(self.vocabulary_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sort(SymbolTask):
+    """Write the symbols of the source in order. How often each one comes is all that needs to be remembered.
+
+        source   c a f a b
+        target   a a b c f
+
+    Equal symbols keep their order, so each has one sure place; every place with the same symbol is possible.
+    """
+
+    def target_order(self, source: Tensor) -> Tensor:
+        return source.argsort(dim=1, stable=True)
+
+    def possible_positions(self, source: Tensor) -> Tensor:
+        return source.sort(dim=1).values.unsqueeze(2) == source.unsqueeze(1)
+
+    def information_bits(self, lengths: LengthRange) -> float:
+        """Return the entropy of the multiset of symbols.
+
+        A sequence of L symbols is its multiset and one of the L! / (n_1! … n_V!) orders, all equally likely:
+        H = L log2 V − log2 L! + V E[log2 n!], where n, how often a symbol comes, is binomial (L, 1/V).
+        """
+        length, size = lengths.maximum, self.vocabulary_size
+        orders_lost = sum(
+            math.comb(length, n) * (size - 1) ** (length - n) / size**length * _log2_factorial(n)
+            for n in range(length + 1)
+        )
+        return length * math.log2(size) - _log2_factorial(length) + size * orders_lost
+
+
+def _log2_factorial(number: int) -> float:
+    return math.lgamma(number + 1) / math.log(2)

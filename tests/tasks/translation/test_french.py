@@ -7,10 +7,17 @@ from random import Random
 
 import pytest
 
-from attnbench.tasks.french_grammar import PLACES, french_grammar
-from attnbench.tasks.french_lexicon import CONNECTIVES, DEFINITE, INDEFINITE, PREPOSITIONS, WHOLE, lexicon
-from attnbench.tasks.french_oracle import Oracle
-from attnbench.tasks.phrases import PhraseGrammar, Sentence, State
+from attnbench.tasks.translation.automaton import PhraseGrammar, Sentence, State
+from attnbench.tasks.translation.french import PLACES, french_grammar
+from attnbench.tasks.translation.lexicon import (
+    CONNECTIVES,
+    DEFINITE,
+    INDEFINITE,
+    PREPOSITIONS,
+    WHOLE,
+    lexicon,
+)
+from attnbench.tasks.translation.task import Oracle
 
 VOWELS = set("aeiouyhàâéèêëîïôùûœ")
 

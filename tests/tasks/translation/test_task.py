@@ -4,7 +4,7 @@ import torch
 from attnbench.errors import UserError
 from attnbench.randomness import generator_for
 from attnbench.tasks.base import LengthRange
-from attnbench.tasks.translation import Translation
+from attnbench.tasks.translation.task import Translation
 from attnbench.vocabulary import EOS
 
 
