@@ -50,7 +50,7 @@ def test_a_spec_with_an_old_name_is_the_same_run():
 @pytest.mark.usefixtures("moved")
 def test_a_pickled_job_finds_its_class_where_its_module_is_no_more():
     text = pickle.dumps(Recall, protocol=0)
-    old = text.replace(f"{Recall.__module__}\nReverse".encode(), OLD_NAME.replace(".Back", "\nBack").encode())
+    old = text.replace(f"{Recall.__module__}\nRecall".encode(), OLD_NAME.replace(".Back", "\nBack").encode())
     assert old != text
     assert pickle.loads(old) is Recall
 
