@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from coverage_cases import Row, breakdown_rows, gap_rows, mean_rows
-from coverage_page import page
 
 from attnbench.runs.files import write_atomically
+from tools.coverage.page import page
+from tools.coverage.simulation import Row, breakdown_rows, gap_rows, mean_rows
 
 app = typer.Typer(add_completion=False)
 

@@ -1,7 +1,12 @@
 """The folder that `scripts/bench scale` times is one that attnbench itself takes for a finished sweep."""
 
 import pytest
-from benchmark_scale_sweep import (
+
+from attnbench.runs.store import RunStore
+from attnbench.runs.tables import join_metrics
+from attnbench.sweeps.executors.slurm_records import JobBook
+from tests.commands import attnbench
+from tools.benchmarks.scale import (
     finish_all,
     hand_to_cluster,
     planned_sweep,
@@ -9,11 +14,6 @@ from benchmark_scale_sweep import (
     sweep_words,
     train_one,
 )
-
-from attnbench.runs.store import RunStore
-from attnbench.runs.tables import join_metrics
-from attnbench.sweeps.executors.slurm_records import JobBook
-from tests.commands import attnbench
 
 SEEDS = 1
 

@@ -1,32 +1,33 @@
-import coverage_cases
 import numpy as np
 import pytest
-from coverage_cases import OWN, breakdown_rows, breakdown_targets, gap_rows, mean_rows
-from coverage_counts import (
-    Coverage,
-    Intervals,
-    breakdown_intervals,
-    count_coverage,
-    mean_intervals,
-    own_breakdowns,
-)
-from coverage_page import cell, page
-from coverage_seeds import (
+
+from attnbench.analysis.breakdown import find_breakdown
+from attnbench.analysis.intervals import mean_interval
+from tools.coverage import simulation
+from tools.coverage.__main__ import app
+from tools.coverage.page import cell, is_accepted, is_promised, page
+from tools.coverage.simulation import (
     CHANCE,
     FAILING_RUNS,
     FAILING_SEEDS,
     LENGTHS,
     NORMAL,
+    OWN,
     SKEWED,
     SPREADS,
     Arm,
+    Coverage,
+    Intervals,
     Spread,
+    breakdown_intervals,
+    breakdown_rows,
+    breakdown_targets,
+    count_coverage,
+    gap_rows,
+    mean_intervals,
+    mean_rows,
+    own_breakdowns,
 )
-from coverage_simulation import app
-from coverage_verdict import is_accepted, is_promised
-
-from attnbench.analysis.breakdown import find_breakdown
-from attnbench.analysis.intervals import mean_interval
 
 STEADY = Spread("steady", 0.0)
 
@@ -137,7 +138,7 @@ def test_scores_are_counts_of_tokens_around_the_accuracy():
 
 @pytest.fixture
 def few_seeds_behind_targets(monkeypatch):
-    monkeypatch.setattr(coverage_cases, "POPULATION", 500)
+    monkeypatch.setattr(simulation, "POPULATION", 500)
 
 
 def test_the_command_writes_the_page_that_it_prints(tmp_path, capsys, few_seeds_behind_targets):

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from benchmark_scale import time_scale
+
+from tools.benchmarks.scale import time_scale
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 app.command("scale")(time_scale)
