@@ -8,7 +8,7 @@ from torch import nn
 from attnbench.errors import UserError
 from attnbench.models.contexts.base import Context
 from attnbench.models.decoder import Decoder
-from attnbench.models.encoder import Bridge, RecurrentEncoder
+from attnbench.models.encoder import Bridge, Carry, RecurrentEncoder
 from attnbench.models.initialisation import initialise
 from attnbench.models.recurrence import Cell, Recurrence, RecurrentStack
 from attnbench.models.seq2seq import RecurrentSeq2Seq, Seq2SeqModel
@@ -59,6 +59,8 @@ class RecurrentConfig(ModelConfig):
         layers: of the encoder and of the decoder.
         bidirectional: whether the encoder reads in both directions, each with half of the hidden size.
         embedding_size: numbers per embedded token, on both sides.
+        carry: what the decoder starts from: "state", hidden state and cell of every layer, or "hidden", the hidden
+            state of the top layer alone. A GRU has no cell.
         reverse_source: whether the encoder reads the source backwards. Source: Sutskever et al. 2014, section 3.3.
         dropout: share of activations dropped at embeddings, between layers and before the output layer.
     """
@@ -69,11 +71,20 @@ class RecurrentConfig(ModelConfig):
     embedding_size: Count
     dropout: DropProbability
     reverse_source: bool = False
+    carry: Carry = "hidden"
 
     @property
     def feeds_input(self) -> bool:
         """Whether the readout of one step joins the input of the next."""
         return False
+
+    @property
+    def carried_beside_top(self) -> int:
+        """Count the numbers of the decoder's first state that are not made of the top layer's hidden state."""
+        if self.carry == "hidden":
+            return 0
+        parts = 2 if self.cell == "lstm" else 1
+        return (parts * self.layers - 1) * self.hidden_size
 
     @abstractmethod
     def build_context(self) -> Context:
@@ -81,7 +92,7 @@ class RecurrentConfig(ModelConfig):
 
     def build_bridge(self) -> nn.Module:
         """Return what maps the final state to the decoder's first states."""
-        return Bridge(self.hidden_size, self.layers)
+        return Bridge(self.hidden_size, self.layers, self.carry)
 
     def check(self) -> None:
         if self.bidirectional and self.hidden_size % 2:
@@ -104,7 +115,8 @@ class RecurrentConfig(ModelConfig):
         for number in range(self.layers):
             blocks = {"below": self.hidden_size} if number else {"embedding": self.embedding_size}
             size = self.hidden_size // directions
-            layers.append([Recurrence(self.cell, blocks, size) for _ in range(directions)])
+            keeps_cell = self.carry == "state"
+            layers.append([Recurrence(self.cell, blocks, size, keeps_cell) for _ in range(directions)])
         embedding = nn.Embedding(vocabulary_size, self.embedding_size, padding_idx=PAD)
         return RecurrentEncoder(embedding, layers, self.hidden_size, self.dropout, self.reverse_source)
 

@@ -70,9 +70,9 @@ class Decoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.feeds_input = feeds_input
 
-    def first_state(self, hidden: list[Tensor]) -> DecoderState:
-        """Return where decoding starts, from each layer's first hidden state, (batch, hidden)."""
-        return DecoderState(self.recurrence.first_states(hidden), 0, torch.zeros_like(hidden[-1]))
+    def first_state(self, layers: list[LayerState]) -> DecoderState:
+        """Return where decoding starts, from each layer's first state, of which the cell may be missing."""
+        return DecoderState(self.recurrence.first_states(layers), 0, torch.zeros_like(layers[-1][0]))
 
     @property
     def steps_through_time(self) -> bool:

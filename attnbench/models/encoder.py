@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from attnbench.models.recurrence import Recurrence
+from attnbench.models.recurrence import LayerState, Recurrence
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,15 @@ class EncoderOutput:
 
     Attributes:
         states: one per source token, (batch, source_len, hidden); meaningless at padding.
-        final: the last state, of the top layer, directions concatenated, (batch, hidden).
+        final: the last hidden state, of the top layer, directions concatenated, (batch, hidden).
         mask: True at real source tokens, (batch, source_len).
+        layers: the last state of every layer, directions concatenated: hidden state and, where it crosses, cell.
     """
 
     states: Tensor
     final: Tensor
     mask: Tensor
+    layers: tuple[LayerState, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,52 +106,63 @@ class RecurrentEncoder(nn.Module):
         mask = torch.arange(source.shape[1], device=source.device) < source_lengths.unsqueeze(1)  # B S
         turned, is_even = reversed_positions(source, source_lengths), has_no_padding(source, source_lengths)
         states = self.embedding(source.gather(1, turned) if self.reverse_source else source)  # B S E
-        final = states.new_zeros(len(source), 0)
+        layers = []
         for directions in self.layers:
             assert isinstance(directions, nn.ModuleList)
-            states, final = self._layer(directions, self.dropout(states), (turned, is_even), source_lengths)
+            states, last = self._layer(directions, self.dropout(states), (turned, is_even), mask)
+            layers.append(last)
         if self.reverse_source:
             states = turned_round(states, turned, is_even)  # so that a state stands where its token stands
-        return EncoderOutput(states=states, final=final, mask=mask)
+        return EncoderOutput(states=states, final=layers[-1][0], mask=mask, layers=tuple(layers))
 
     def _layer(
         self,
         directions: Iterable[nn.Module],
         inputs: Tensor,
         turned: tuple[Tensor, bool],
-        source_lengths: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Return the states (batch, source_len, hidden) and final state (batch, hidden) of one layer."""
+        mask: Tensor,
+    ) -> tuple[Tensor, LayerState]:
+        """Return the states (batch, source_len, hidden) of one layer, and its last state."""
         states, finals = [], []
         for is_backward, recurrence in enumerate(directions):
             assert isinstance(recurrence, Recurrence)
             # B S E, above the first layer B S H
             ordered = turned_round(inputs, *turned) if is_backward else inputs
             zero = inputs.new_zeros(len(inputs), recurrence.layer.hidden_size)
-            outputs, last = recurrence(ordered, recurrence.first_state(zero))  # B S H/directions
-            finals.append(last[0] if turned[1] else _at(outputs, source_lengths - 1))  # B H/directions
+            first = recurrence.first_state(zero)
+            # Padding stands on the right in both directions: `ordered` has each source turned in its own length.
+            outputs, last = recurrence(ordered, first, None if turned[1] else ~mask)  # B S H/directions
+            finals.append(last)
             states.append(turned_round(outputs, *turned) if is_backward else outputs)
-        return torch.cat(states, dim=2), torch.cat(finals, dim=1)  # B S H, B H
+        last_state = tuple(torch.cat(parts, dim=1) for parts in zip(*finals, strict=True))  # B H each
+        return torch.cat(states, dim=2), last_state  # B S H
 
 
-def _at(sequence: Tensor, positions: Tensor) -> Tensor:
-    """Pick one position per row: (batch, length, hidden) → (batch, hidden)."""
-    return reorder(sequence, positions.unsqueeze(1)).squeeze(1)
+Carry = Literal["state", "hidden"]
 
 
 class Bridge(nn.Module):
-    """s_0 = tanh(W h_final), one W per decoder layer.
+    """The decoder's first state s_0 = tanh(W h_final), one W per decoder layer, and the cell as it is.
+
+    With carry "state" every layer of the decoder starts from hidden state and cell of its layer of the encoder, as in
+    Sutskever et al. 2014. With "hidden" all start from the top layer's hidden state, and with cells of zeros.
 
     Source: Bahdanau et al. 2015, appendix A.2.2, with the whole final state instead of its backward half.
     """
 
-    def __init__(self, hidden_size: int, layers: int) -> None:
+    def __init__(self, hidden_size: int, layers: int, carry: Carry = "hidden") -> None:
         super().__init__()
         self.projections = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in range(layers))
+        self.carry = carry
 
-    def forward(self, final: Tensor) -> list[Tensor]:
-        """Map the final state (batch, hidden) to one first hidden state per layer, each (batch, hidden)."""
-        return [torch.tanh(projection(final)) for projection in self.projections]
+    def forward(self, encoded: EncoderOutput) -> list[LayerState]:
+        """Return the first state of each decoder layer; without a cell where zeros are to be its cell."""
+        if self.carry == "hidden":
+            return [(torch.tanh(projection(encoded.final)),) for projection in self.projections]
+        return [
+            (torch.tanh(projection(hidden)), *cell)
+            for projection, (hidden, *cell) in zip(self.projections, encoded.layers, strict=True)
+        ]
 
 
 class ZeroBridge(nn.Module):
@@ -158,5 +172,5 @@ class ZeroBridge(nn.Module):
         super().__init__()
         self.layers = layers
 
-    def forward(self, final: Tensor) -> list[Tensor]:
-        return [torch.zeros_like(final) for _ in range(self.layers)]
+    def forward(self, encoded: EncoderOutput) -> list[LayerState]:
+        return [(torch.zeros_like(encoded.final),) for _ in range(self.layers)]

@@ -130,7 +130,7 @@ class RecurrentSeq2Seq(Seq2SeqModel):
 
     def start(self, source: Tensor, source_lengths: Tensor) -> RecurrentState:
         encoded = self.encoder(source, source_lengths)
-        first = self.decoder.first_state(self.bridge(encoded.final))
+        first = self.decoder.first_state(self.bridge(encoded))
         return RecurrentState(first, self.decoder.context.prepare(encoded))
 
     def advance(

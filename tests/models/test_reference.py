@@ -54,7 +54,11 @@ def test_encoder_states_and_final_state_are_those_of_the_equations(arm: Recurren
     with torch.no_grad():
         encoded = model.encoder(batch.source, batch.source_lengths)
     for row, length in enumerate(batch.source_lengths.tolist()):
-        states, final = Reference(arm, model).encode(batch.source[row, :length].tolist())
+        states, finals = Reference(arm, model).encode(batch.source[row, :length].tolist())
         assert relative_error(encoded.states[row, :length].numpy(), np.array(states)) < 1e-9
-        assert relative_error(encoded.final[row].numpy(), final) < 1e-9
+        assert relative_error(encoded.final[row].numpy(), finals[-1][0]) < 1e-9
+        for (hidden, *cell), (expected, expected_cell) in zip(encoded.layers, finals, strict=True):
+            assert relative_error(hidden[row].numpy(), expected) < 1e-9
+            if arm.carry == "state" and arm.cell == "lstm":
+                assert relative_error(cell[0][row].numpy(), expected_cell) < 1e-9
         assert encoded.mask[row].tolist() == [position < length for position in range(5)]

@@ -38,10 +38,10 @@ class QuantisedArm(FixedConfig):
 
     def assemble(self, source_vocabulary_size: int, target_vocabulary_size: int) -> RecurrentSeq2Seq:
         model = super().assemble(source_vocabulary_size, target_vocabulary_size)
-        whole: list[Tensor] = []
+        whole: list[EncoderOutput] = []
 
         def quantise(_module: nn.Module, _inputs: object, output: EncoderOutput) -> EncoderOutput:
-            whole[:] = [output.final]
+            whole[:] = [output]
             return replace(output, final=signs(output.final, self.bits)) if self.bits else output
 
         model.encoder.register_forward_hook(quantise)

@@ -68,4 +68,4 @@ class BahdanauConfig(RecurrentConfig):
 
     def context_size(self, source_tokens: int) -> int:
         """Count every encoder state; the first state of the decoder is among their numbers."""
-        return source_tokens * self.hidden_size
+        return source_tokens * self.hidden_size + self.carried_beside_top

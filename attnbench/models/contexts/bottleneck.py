@@ -38,7 +38,7 @@ class FixedInitConfig(RecurrentConfig):
         return Nothing()
 
     def context_size(self, source_tokens: int) -> int:
-        return self.hidden_size
+        return self.hidden_size + self.carried_beside_top
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class FixedConfig(RecurrentConfig):
         return Fixed(self.hidden_size, self.read)
 
     def context_size(self, source_tokens: int) -> int:
-        return self.hidden_size
+        return self.hidden_size + self.carried_beside_top
 
 
 class Uniform(Context):
@@ -130,4 +130,4 @@ class UniformConfig(RecurrentConfig):
 
     def context_size(self, source_tokens: int) -> int:
         """Count the mean and the first state; with one source token the two are the same numbers."""
-        return self.hidden_size * min(2, source_tokens)
+        return self.hidden_size * min(2, source_tokens) + self.carried_beside_top

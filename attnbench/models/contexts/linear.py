@@ -89,4 +89,4 @@ class LinearConfig(RecurrentConfig):
     def context_size(self, source_tokens: int) -> int:
         """Count matrices, normalisers and the first state."""
         part = self.hidden_size // self.heads
-        return self.heads * (part * part + part) + self.hidden_size
+        return self.heads * (part * part + part) + self.hidden_size + self.carried_beside_top

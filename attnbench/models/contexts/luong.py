@@ -100,7 +100,7 @@ class LuongConfig(RecurrentConfig):
 
     def context_size(self, source_tokens: int) -> int:
         """Count every encoder state; the first state of the decoder is among their numbers."""
-        return source_tokens * self.hidden_size
+        return source_tokens * self.hidden_size + self.carried_beside_top
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +176,8 @@ class LuongLocationConfig(LuongConfig):
     def context_size(self, source_tokens: int) -> int:
         """Count the states that can be looked at, and the first state where it is not made of these."""
         if source_tokens <= self.positions:
-            return source_tokens * self.hidden_size
-        return (self.positions + 1) * self.hidden_size
+            return source_tokens * self.hidden_size + self.carried_beside_top
+        return (self.positions + 1) * self.hidden_size + self.carried_beside_top
 
 
 class LuongLocal(Context):

@@ -105,4 +105,4 @@ class MultiHeadConfig(RecurrentConfig):
 
     def context_size(self, source_tokens: int) -> int:
         """Count every encoder state; keys and values are made of these."""
-        return source_tokens * self.hidden_size
+        return source_tokens * self.hidden_size + self.carried_beside_top

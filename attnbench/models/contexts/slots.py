@@ -62,4 +62,4 @@ class SlotsConfig(RecurrentConfig):
 
     def context_size(self, source_tokens: int) -> int:
         """Count the slots and the first state."""
-        return (self.slots + 1) * self.hidden_size
+        return (self.slots + 1) * self.hidden_size + self.carried_beside_top
