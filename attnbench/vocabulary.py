@@ -1,11 +1,26 @@
 """Words and their numbers. The first four numbers mean the same in every vocabulary."""
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Protocol
 
 PAD, BOS, EOS, UNKNOWN = range(4)
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
+_WORD = re.compile(r"[^ \t\n\r\v\f]+")
+
+
+def words_of(text: str) -> list[str]:
+    r"""Return the words of a text: what stands between the blanks of ASCII (space, tab, the ends of lines and pages).
+
+    This is the one definition of a word: lengths, vocabularies, alignments and marks count by it. Tokenised corpora and
+    the aligners that read them split there too. Other blanks of Unicode, such as the non-breaking space before a French
+    colon, stay inside their word; `str.split` would split at them, and move every later word by one.
+
+    >>> words_of("dit\u00a0: oui ")
+    ['dit\xa0:', 'oui']
+    """
+    return _WORD.findall(text)
 
 
 class Vocabulary(Protocol):
@@ -42,7 +57,7 @@ class WordVocabulary:
         return {token: number for number, token in enumerate(self.tokens)}
 
     def encode(self, text: str) -> list[int]:
-        return [self._number_of.get(word, UNKNOWN) for word in text.split()]
+        return [self._number_of.get(word, UNKNOWN) for word in words_of(text)]
 
     def decode(self, numbers: Iterable[int]) -> str:
         return " ".join(
