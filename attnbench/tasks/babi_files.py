@@ -15,8 +15,8 @@ from pathlib import Path
 
 from attnbench.errors import UserError
 from attnbench.tasks.text_files import content_hash, read_lines, shortened
-from attnbench.tasks.text_pair import Block, Pair, PairsRead, one_line, word_count
-from attnbench.vocabulary import words_of
+from attnbench.tasks.text_pair import Block, Pair, PairsRead, word_count
+from attnbench.vocabulary import one_line, words_of
 
 NUMBERED = re.compile(r"\s*([0-9]{1,9})\s+(.*\S)\s*", re.ASCII)
 SUPPORT = re.compile(r"[0-9]{1,9}")

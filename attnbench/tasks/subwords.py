@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
-from attnbench.vocabulary import SPECIAL_TOKENS, UNKNOWN, WordVocabulary, words_of
+from attnbench.vocabulary import SPECIAL_TOKENS, UNKNOWN, WordVocabulary, one_line, words_of
 
 # Rust threads that tokenizers leaves behind cannot follow into a forked process, and the cores belong to the workers.
 # One thread is fast enough here: each distinct word is encoded once.
@@ -83,7 +83,7 @@ class SubwordVocabulary:
 
     def decode(self, numbers: Iterable[int]) -> str:
         content = b"".join(self._bytes[number] for number in numbers)
-        return " ".join(words_of(content.decode("utf-8", errors="replace")))
+        return one_line(content.decode("utf-8", errors="replace"))
 
 
 class FrequentWords(WordVocabulary):

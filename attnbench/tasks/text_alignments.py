@@ -31,6 +31,9 @@ class Links:
     outside: tuple[str, ...] = ()
 
 
+NO_LINKS = Links()
+
+
 @dataclass(frozen=True)
 class LinkedLine:
     """One line of links.
@@ -52,6 +55,8 @@ class LinkedLine:
         Raises:
             UserError: where a link is none.
         """
+        if not self.text:
+            return NO_LINKS
         sure, every, outside = [], [], []
         for link in words_of(self.text):
             source, mark, target = self._parts(link)

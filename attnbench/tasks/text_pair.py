@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -100,9 +101,7 @@ class PairReader(Protocol):
         """
 
 
-LONGEST_WORD = (
-    1000  # characters; a subword trainer needs 20 s for a word of 100,000, a model memory for its pieces
-)
+LONGEST_WORD = 1000  # characters; for a word of 100,000 a subword trainer needs 20 s, and a model much memory
 OTHER_BLANK = re.compile(r"[^\S \t\n\r\v\f]")
 
 
@@ -132,23 +131,16 @@ def _longest_word(pair: Pair) -> int:
 
 def blank_remarks(pairs: Sequence[Pair]) -> list[str]:
     """Return a remark on blanks of Unicode that stand inside words, if there are any."""
-    texts = [
-        text for text in (f"{pair.source} {pair.written}" for pair in pairs) if text != " ".join(text.split())
-    ]
-    count = len(texts)
-    if not count:
+    texts = (f"{pair.source} {pair.written}" for pair in pairs)
+    # No blank but the space is printable, and asking that first takes a tenth of the time.
+    found = [blanks for text in texts if not text.isprintable() and (blanks := OTHER_BLANK.findall(text))]
+    if not found:
         return []
-    blanks = sorted(set(OTHER_BLANK.findall("".join(texts))))
-    names = ", ".join(f"U+{ord(blank):04X}" for blank in blanks)
+    names = ", ".join(f"U+{ord(blank):04X}" for blank in sorted(set(chain.from_iterable(found))))
     return [
-        f"{counted(count, 'example has', 'examples have')} other blanks than those of ASCII ({names}). "
+        f"{counted(len(found), 'example has', 'examples have')} other blanks than those of ASCII ({names}). "
         "They stay inside their words: words stand between spaces and tabs."
     ]
-
-
-def one_line(text: str) -> str:
-    """Return a text with single blanks between its words."""
-    return " ".join(words_of(text))
 
 
 def word_count(text: str) -> int:

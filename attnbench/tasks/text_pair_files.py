@@ -10,8 +10,8 @@ from attnbench.errors import UserError
 from attnbench.tasks.text_alignments import LinkedLine, Links, outside_remarks, read_alignment
 from attnbench.tasks.text_files import content_hash, read_lines, shortened
 from attnbench.tasks.text_json_lines import JsonLine, read_json_lines
-from attnbench.tasks.text_pair import Block, Pair, PairsRead, one_line, word_count
-from attnbench.vocabulary import words_of
+from attnbench.tasks.text_pair import Block, Pair, PairsRead, word_count
+from attnbench.vocabulary import one_line, words_of
 
 JSON_LINES = ".jsonl"
 TAB_SEPARATED = ".tsv"
