@@ -8,7 +8,7 @@ from attnbench.batch import Batch
 from attnbench.errors import UserError
 from attnbench.inspection.loading import TrainedRun
 from attnbench.tasks.base import LengthRange, Task
-from attnbench.vocabulary import SPECIAL_TOKENS, UNKNOWN, Vocabulary
+from attnbench.vocabulary import SPECIAL_TOKENS, UNKNOWN, Vocabulary, words_of
 
 UNANSWERED = UNKNOWN
 """Stands in the target where the model is to answer; nothing reads it there."""
@@ -101,7 +101,7 @@ def _usual_tokens(own: Batch, source_tokens: int) -> int:
 def _encode(vocabulary: Vocabulary, text: str) -> tuple[list[int], list[str]]:
     """Return token numbers and the words that have none; the names of special tokens are no words."""
     numbers = [number if number >= len(SPECIAL_TOKENS) else UNKNOWN for number in vocabulary.encode(text)]
-    words = text.split()
+    words = words_of(text)
     if len(words) != len(numbers):
         return numbers, []  # pieces of words, which can write everything
     return numbers, [word for word, number in zip(words, numbers, strict=True) if number == UNKNOWN]

@@ -1,7 +1,7 @@
 """What one panel shows: the arms of one task under one protocol, with their rows and looks."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import pandas as pd
@@ -55,7 +55,7 @@ class ArmRows:
 
 @dataclass(frozen=True)
 class Panel:
-    """The arms of one task under one protocol: what may share a panel."""
+    """The arms of one task under one protocol, their lengths in one unit: what may share a panel."""
 
     task: str
     protocol: str
@@ -96,15 +96,16 @@ def panel_title(arms: Sequence[Arm]) -> str:
 
 
 def split_panels(metrics: pd.DataFrame, curve: pd.DataFrame, breakdowns: pd.DataFrame) -> list[Panel]:
-    """Split the tables of a sweep into panels: different tasks and protocols never share one."""
+    """Split the tables of a sweep into panels: different tasks, protocols and units of length never share one."""
     tables = [_rows_by_arm(table) for table in (narrowest_buckets(metrics), curve, breakdowns)]
     arms = order_arms(tables[0])
     panels = []
-    for task, protocol in sorted({(arm.task, arm.protocol) for arm in arms}):
-        members = [arm for arm in arms if (arm.task, arm.protocol) == (task, protocol)]
+    place = {arm: (arm.task, arm.protocol, _unit(tables[0][arm])) for arm in arms}
+    for task, protocol, unit in sorted(set(place.values())):
+        members = [arm for arm in arms if place[arm] == (task, protocol, unit)]
         labels, styles = arm_labels(members), line_styles(members)
         rows = [ArmRows(arm, labels[arm], styles[arm], *(own[arm] for own in tables)) for arm in members]
-        panels.append(Panel(task, protocol, _unit(row.metrics for row in rows), rows))
+        panels.append(Panel(task, protocol, unit, rows))
     return panels
 
 
@@ -115,6 +116,5 @@ def _rows_by_arm(table: pd.DataFrame) -> defaultdict[Arm, pd.DataFrame]:
     return defaultdict(lambda: table.iloc[:0], {arm: table.iloc[own] for arm, own in places.items()})
 
 
-def _unit(tables: Iterable[pd.DataFrame]) -> str:
-    units = dict.fromkeys(unit for table in tables for unit in table["length_unit"].dropna())
-    return ", ".join(units)
+def _unit(metrics: pd.DataFrame) -> str:
+    return ", ".join(dict.fromkeys(metrics["length_unit"].dropna()))

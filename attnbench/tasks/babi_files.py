@@ -15,11 +15,12 @@ from pathlib import Path
 
 from attnbench.errors import UserError
 from attnbench.tasks.text_files import content_hash, read_lines, shortened
-from attnbench.tasks.text_pair import Block, Pair, PairsRead, one_line, word_count
+from attnbench.tasks.text_pair import Block, Pair, PairsRead, word_count
+from attnbench.vocabulary import one_line, words_of
 
-NUMBERED = re.compile(r"\s*([0-9]{1,9})\s+(.*\S)\s*")
+NUMBERED = re.compile(r"\s*([0-9]{1,9})\s+(.*\S)\s*", re.ASCII)
 SUPPORT = re.compile(r"[0-9]{1,9}")
-CLOSING_MARK = re.compile(r"([.?!])(?=\s|$)")
+CLOSING_MARK = re.compile(r"([.?!])(?=\s|$)", re.ASCII)
 EXPECTED = "expected a number, a blank and a sentence, such as '1 Mary moved to the bathroom.'"
 EXPECTED_QUESTION = "expected a question, a tab, its answer, a tab and supporting line numbers"
 
@@ -39,6 +40,10 @@ class BabiFile:
         if not pairs:
             raise UserError(f"{self.source} holds no question: {EXPECTED_QUESTION}.")
         return PairsRead(pairs, is_aligned=True)
+
+    @property
+    def paths(self) -> list[Path]:
+        return [self.source]
 
     def hashes(self) -> list[str]:
         return [content_hash(self.source)]
@@ -137,7 +142,7 @@ def _question(line: str, place: str) -> tuple[str, str, list[str]]:
     answers = [one_line(part) for part in answer.split(",")]
     if not all(answers):
         raise UserError(f"{place}: {EXPECTED_QUESTION}, got no answer: {shortened(line)}")
-    return _words(question), " ".join(answers), supports.split()
+    return _words(question), " ".join(answers), words_of(supports)
 
 
 def _words(text: str) -> str:

@@ -36,10 +36,14 @@ class Task(ABC):
         name: the name of the yaml that composed it.
     """
 
-    length_unit: ClassVar[str]
     reads_files: ClassVar[bool] = False
 
     name: str
+
+    @property
+    @abstractmethod
+    def length_unit(self) -> str:
+        """What a length counts, such as "words"."""
 
     @property
     @abstractmethod

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attnbench.tasks.text_pair import Block, Pair
-from attnbench.vocabulary import Vocabulary
+from attnbench.vocabulary import Vocabulary, words_of
 
 Indexes = NDArray[np.int64]
 
@@ -64,13 +64,13 @@ class BlockEncoder:
 
     def given_tokens(self, pair: Pair) -> int:
         """Return how many target tokens the question takes."""
-        return sum(map(self._target_pieces, pair.question.split()))
+        return sum(map(self._target_pieces, words_of(pair.question)))
 
     def encode(self, pairs: Sequence[Pair]) -> tuple[EncodedBlocks, EncodedBlocks]:
         """Return the sure blocks of all pairs, and the possible ones."""
-        source = _WordStarts.of((0, map(self._source_pieces, pair.source.split())) for pair in pairs)
+        source = _WordStarts.of((0, map(self._source_pieces, words_of(pair.source))) for pair in pairs)
         target = _WordStarts.of(
-            (self.given_tokens(pair), map(self._target_pieces, pair.target.split())) for pair in pairs
+            (self.given_tokens(pair), map(self._target_pieces, words_of(pair.target))) for pair in pairs
         )
         sure, possible = ([pair.sure for pair in pairs], [pair.possible for pair in pairs])
         return _in_tokens(sure, source, target), _in_tokens(possible, source, target)

@@ -62,6 +62,8 @@ def content_key(splits: TextSplits, encoding: Encoding) -> str:
     """Return a hash of all that the numbers follow from: every text of every split and how it is encoded."""
     digest = hashlib.blake2b(digest_size=20)
     digest.update(repr((FORMAT, version("tokenizers"), encoding)).encode())
+    for vocabulary in splits.vocabularies or ():  # learnt from texts that were left out, too
+        digest.update(vocabulary.to_json().encode())
     for split in get_args(Split):
         digest.update(f"\n{split}\n".encode())
         for pair in splits.pairs(split):

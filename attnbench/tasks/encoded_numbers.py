@@ -55,9 +55,11 @@ class Numbers:
 
 
 def learn_numbers(splits: TextSplits, encoding: Encoding) -> Numbers:
-    """Learn the vocabularies from the training split and encode all."""
-    source = _learn((pair.source for pair in splits.train), encoding, encoding.source_size)
-    target = _learn((pair.written for pair in splits.train), encoding, encoding.target_size)
+    """Learn the vocabularies from the training split, unless that was done to measure it, and encode all."""
+    source, target = splits.vocabularies or (
+        _learn((pair.source for pair in splits.train), encoding, encoding.source_size),
+        _learn((pair.written for pair in splits.train), encoding, encoding.target_size),
+    )
     ending = [EOS] if encoding.eos else []
     pairs = {split: splits.pairs(split) for split in get_args(Split)}
     return Numbers(

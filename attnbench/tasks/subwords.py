@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
-from attnbench.vocabulary import SPECIAL_TOKENS, UNKNOWN, WordVocabulary
+from attnbench.vocabulary import SPECIAL_TOKENS, UNKNOWN, WordVocabulary, one_line, words_of
 
 # Rust threads that tokenizers leaves behind cannot follow into a forked process, and the cores belong to the workers.
 # One thread is fast enough here: each distinct word is encoded once.
@@ -70,7 +70,7 @@ class SubwordVocabulary:
         return self._tokenizer.to_str()
 
     def encode(self, text: str) -> list[int]:
-        return [number for word in text.split() for number in self._encode_word(word)]
+        return [number for word in words_of(text) for number in self._encode_word(word)]
 
     def _encode_word(self, word: str) -> list[int]:
         # The model is asked directly, since the tokenizer around it takes the text "<pad>" for the special token.
@@ -83,7 +83,7 @@ class SubwordVocabulary:
 
     def decode(self, numbers: Iterable[int]) -> str:
         content = b"".join(self._bytes[number] for number in numbers)
-        return " ".join(content.decode("utf-8", errors="replace").split())
+        return one_line(content.decode("utf-8", errors="replace"))
 
 
 class FrequentWords(WordVocabulary):
@@ -95,7 +95,7 @@ class FrequentWords(WordVocabulary):
 
         Without a size every word is taken.
         """
-        counts = Counter(word for text in texts for word in text.split())
+        counts = Counter(word for text in texts for word in words_of(text))
         for special in SPECIAL_TOKENS:
             del counts[special]
         ranked = sorted(counts, key=lambda word: (-counts[word], word))

@@ -25,7 +25,10 @@ class JsonLine:
     place: str
 
     def text(self, name: str) -> str | list[str]:
-        """Return the text of one field: a string, a list of strings, or with `name.0` one string of a list.
+        """Return the text of one field: a string, or a list of strings.
+
+        `name.0` is the first item of a list, `name.other` the field `other` within the field `name`. A field whose
+        own name has dots goes before.
 
         Raises:
             UserError: where there is no such text.
@@ -33,8 +36,10 @@ class JsonLine:
         value = self._value(name)
         texts: list[Any] = value if isinstance(value, list) else [value]
         if not all(isinstance(text, str) for text in texts):
+            known = ", ".join(f"{name}.{key}" for key in value) if isinstance(value, dict) else ""
             raise UserError(
                 f"{self.place}: expected a string or a list of strings in the field '{name}', got {_quoted(value)}"
+                + (f" (known within it: {known})" if known else "")
             )
         self._check_characters(texts, name)
         return value
@@ -63,15 +68,20 @@ class JsonLine:
         return [mark == 1 for mark in marks]
 
     def _value(self, name: str) -> Any:
-        whole, _, position = name.rpartition(".")
-        if name not in self.values and whole in self.values and position.isdecimal():
-            return self._item(whole, int(position))
-        if name not in self.values:
-            raise UserError(f"{self.place}: {unknown('field', name, self.values)}")
-        return self.values[name]
+        value: Any = self.values
+        path, parts = "", name.split(".")
+        while parts:
+            key, parts = _first_key(value, parts)
+            if isinstance(value, dict) and key in value:
+                value = value[key]
+            elif path and key.isdecimal() and not isinstance(value, dict):
+                value = self._item(value, path, int(key))
+            else:
+                raise UserError(f"{self.place}: {unknown('field', name, _known_fields(self.values))}")
+            path = f"{path}.{key}" if path else key
+        return value
 
-    def _item(self, name: str, position: int) -> Any:
-        value = self.values[name]
+    def _item(self, value: Any, name: str, position: int) -> Any:
         if not isinstance(value, list) or position >= len(value):
             length = f"a list of {len(value)}" if isinstance(value, list) else _quoted(value)
             raise UserError(
@@ -108,6 +118,25 @@ def _json_object(line: str, place: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{place}: {EXPECTED}, got {shortened(line)}")
     return values
+
+
+def _first_key(value: Any, parts: list[str]) -> tuple[str, list[str]]:
+    """Return the key at which the parts of a name begin, the longest that the value has, and the parts left."""
+    for count in range(len(parts), 0, -1):
+        key = ".".join(parts[:count])
+        if isinstance(value, dict) and key in value:
+            return key, parts[count:]
+    return parts[0], parts[1:]
+
+
+def _known_fields(values: dict[str, Any], path: str = "") -> list[str]:
+    """Return the names of all fields, those within others behind a dot; not of those that hold fields alone."""
+    names = []
+    for key, value in values.items():
+        names += (
+            _known_fields(value, f"{path}{key}.") if isinstance(value, dict) and value else [f"{path}{key}"]
+        )
+    return names
 
 
 def _quoted(value: Any) -> str:

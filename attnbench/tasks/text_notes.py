@@ -10,6 +10,7 @@ from attnbench.tasks.encoded_text import EncodedText
 from attnbench.tasks.text_splits import SplitFiles, TextSplits
 from attnbench.vocabulary import EOS, UNKNOWN, Vocabulary
 
+MOSTLY = 0.9  # of the lines; a text of words has hardly any line of one word
 SPLIT_NAMES: dict[Split, str] = {"train": "training", "validation": "validation", "test": "test"}
 
 
@@ -20,10 +21,12 @@ class ExampleNames:
     Attributes:
         one: an example, such as "pair"; more of them take an s.
         measure: what their length counts, such as "source words".
+        target_measure: what the length of their targets counts.
     """
 
     one: str
     measure: str
+    target_measure: str = "target words"
 
 
 def describe(
@@ -32,8 +35,11 @@ def describe(
     """Return the notes, one sentence or two each; nothing that was left out goes unsaid."""
     return [
         _counts(splits, files, names),
+        _longest(splits, files, names),
+        *splits.remarks,
         *_left_out(splits, files, names),
         *_repeated(splits, names),
+        *_single_words(splits, files, names),
         *_aligned(splits, names),
         *_unknown_words(text),
         *_small_vocabularies(text, encoding),
@@ -54,8 +60,10 @@ def _left_out(splits: TextSplits, files: SplitFiles, names: ExampleNames) -> Ite
         counts = " and ".join(
             f"{count:,} of {SPLIT_NAMES[split]}" for split, count in splits.too_long.items()
         )
-        words = files.maximum_target_words
-        limit = f"{files.maximum_length} {names.measure}" + (f" or {words} target words" if words else "")
+        target = files.maximum_target_length
+        limit = f"{files.maximum_length} {names.measure}" + (
+            f" or {target} {names.target_measure}" if target else ""
+        )
         yield f"Left out as too long: {counts} (more than {limit})."
     if splits.empty:
         yield f"Left out because a side is empty: {splits.empty:,} {names.one}s."
@@ -66,7 +74,38 @@ def _left_out(splits: TextSplits, files: SplitFiles, names: ExampleNames) -> Ite
         )
 
 
+def _longest(splits: TextSplits, files: SplitFiles, names: ExampleNames) -> str:
+    longest = max(pair.length for pair in splits.train)
+    return (
+        f"The training keeps {names.one}s of up to {files.maximum_length} {names.measure} (task.maximum_length); "
+        f"its longest has {longest}."
+    )
+
+
+def _single_words(splits: TextSplits, files: SplitFiles, names: ExampleNames) -> Iterator[str]:
+    """Say where words tell no lengths apart, as in a language that is written without blanks."""
+    if files.maximum_target_length is None or files.unit is not None:
+        return  # a task that counts something else, or a unit chosen by a person
+    for side in ("source", "target"):
+        single = sum(" " not in getattr(pair, side) for pair in splits.train)
+        if single < MOSTLY * len(splits.train):
+            continue
+        what = f"Warning: {single:,} of {len(splits.train):,} training {side}s are one word without a blank"
+        if side == "source":
+            yield f"{what}, so that lengths hardly differ. Count them with task.length_unit=characters or subwords."
+        else:
+            yield f"{what}: BLEU, which counts words, says little here; see chrF."
+
+
 def _repeated(splits: TextSplits, names: ExampleNames) -> Iterator[str]:
+    counts = {split: splits.repeats(split) for split in SPLIT_NAMES}
+    said = ", ".join(
+        f"{count:,} of {len(splits.pairs(split)):,} {SPLIT_NAMES[split]}"
+        for split, count in counts.items()
+        if count
+    )
+    if said:
+        yield f"Duplicates: {said} {names.one}s repeat an earlier one of their split word for word, and are kept."
     for split, count in splits.repeated.items():
         if count:
             total = len(splits.pairs(split))

@@ -1,8 +1,14 @@
 """A source with its target as people write them, and where in the source the target stands."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Protocol
+
+from attnbench.vocabulary import words_of
+from attnbench.wording import counted
 
 
 class Block(NamedTuple):
@@ -59,12 +65,14 @@ class PairsRead:
         empty: how many were left out because a side is empty.
         joined: how many had a side that is a list of several strings, joined with blanks.
         is_aligned: whether the files say where the targets stand in the sources.
+        remarks: what a person should know about how the files were read.
     """
 
     pairs: tuple[Pair, ...]
     empty: int = 0
     joined: int = 0
     is_aligned: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 class PairReader(Protocol):
@@ -73,6 +81,10 @@ class PairReader(Protocol):
     @property
     def source(self) -> Path:
         """The file to name where something is wrong with its pairs."""
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files."""
 
     def read(self) -> PairsRead:
         """Read all pairs.
@@ -89,9 +101,46 @@ class PairReader(Protocol):
         """
 
 
-def one_line(text: str) -> str:
-    """Return a text with single blanks between its words."""
-    return " ".join(text.split())
+LONGEST_WORD = 1000  # characters; for a word of 100,000 a subword trainer needs 20 s, and a model much memory
+OTHER_BLANK = re.compile(r"[^\S \t\n\r\v\f]")
+
+
+def without_long_words(pairs: Sequence[Pair], longest: int) -> tuple[tuple[Pair, ...], list[str]]:
+    """Leave out the pairs that have a word of more characters than `longest`.
+
+    Returns:
+        the others, and a remark on those that were left out, if there are any.
+    """
+    lengths = [_longest_word(pair) for pair in pairs]
+    left_out = [length for length in lengths if length > longest]
+    if not left_out:
+        return tuple(pairs), []
+    said = (
+        f"Left out because of a word of more than {longest:,} characters: {counted(len(left_out), 'example')}; "
+        f"the longest has {max(left_out):,}."
+    )
+    return tuple(pair for pair, length in zip(pairs, lengths, strict=True) if length <= longest), [said]
+
+
+def _longest_word(pair: Pair) -> int:
+    sides = (pair.source, pair.written)
+    if max(map(len, sides)) <= LONGEST_WORD:
+        return 0  # the usual case, at once
+    return max(len(word) for side in sides for word in words_of(side))
+
+
+def blank_remarks(pairs: Sequence[Pair]) -> list[str]:
+    """Return a remark on blanks of Unicode that stand inside words, if there are any."""
+    texts = (f"{pair.source} {pair.written}" for pair in pairs)
+    # No blank but the space is printable, and asking that first takes a tenth of the time.
+    found = [blanks for text in texts if not text.isprintable() and (blanks := OTHER_BLANK.findall(text))]
+    if not found:
+        return []
+    names = ", ".join(f"U+{ord(blank):04X}" for blank in sorted(set(chain.from_iterable(found))))
+    return [
+        f"{counted(len(found), 'example has', 'examples have')} other blanks than those of ASCII ({names}). "
+        "They stay inside their words: words stand between spaces and tabs."
+    ]
 
 
 def word_count(text: str) -> int:

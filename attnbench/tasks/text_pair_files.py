@@ -1,19 +1,35 @@
 """Pairs from files: two line-aligned files, one TSV, or one JSON Lines file with named fields."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from attnbench.errors import UserError
-from attnbench.tasks.text_alignments import LinkedLine, read_alignment
+from attnbench.tasks.text_alignments import LinkedLine, Links, outside_remarks, read_alignment
 from attnbench.tasks.text_files import content_hash, read_lines, shortened
 from attnbench.tasks.text_json_lines import JsonLine, read_json_lines
-from attnbench.tasks.text_pair import Block, Pair, PairsRead, one_line, word_count
+from attnbench.tasks.text_pair import Block, Pair, PairsRead, word_count
+from attnbench.vocabulary import one_line, words_of
 
 JSON_LINES = ".jsonl"
-TWO_SIDED_SUFFIXES = (".tsv", JSON_LINES)
+TAB_SEPARATED = ".tsv"
+PACKED = ".gz"
+# How people name the columns of parallel text: their roles, languages and their codes (ISO 639-1).
+COLUMN_NAMES = frozenset(
+    words_of(
+        "source target src tgt trg input output question answer text summary document article sentence translation "
+        "source_text target_text source_sentence target_sentence original reference query response prompt "
+        "completion afrikaans albanian arabic armenian basque bengali bulgarian catalan chinese croatian czech "
+        "danish dutch english esperanto estonian finnish french galician georgian german greek hebrew hindi "
+        "hungarian icelandic indonesian irish italian japanese korean latin latvian lithuanian macedonian malay "
+        "norwegian persian polish portuguese romanian russian serbian slovak slovenian spanish swahili swedish "
+        "tamil telugu thai turkish ukrainian urdu vietnamese welsh af sq ar hy eu bn bg ca zh hr cs da nl en eo et "
+        "fi fr gl ka de el he hi hu is id ga it ja ko la lv lt mk ms no fa pl pt ro ru sr sk sl es sw sv ta te th "
+        "tr uk ur vi cy"
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -23,10 +39,12 @@ class PairFiles:
     Attributes:
         source: a text file with one source a line, or a .tsv or .jsonl that holds both sides.
         target: the text file with one target a line; None where `source` holds both sides.
-        source_field: name of the source's field in JSON Lines; `name.0` is the first string of a list.
+        source_field: name of the source's field in JSON Lines; `name.0` is the first item of a list, `name.other` a
+            field within a field.
         target_field: the same for the target.
         alignment: links between the words of each pair, line for line; None for none.
         gold_field: name of the field in JSON Lines that marks the source's sentences which hold the target.
+        header: whether the first line of a .tsv names its columns; None: where it plainly does.
     """
 
     source: Path
@@ -35,18 +53,36 @@ class PairFiles:
     target_field: str
     alignment: Path | None = None
     gold_field: str | None = None
+    header: bool | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        return [path for path in (self.source, self.target, self.alignment) if path]
 
     def read(self) -> PairsRead:
         """Read all pairs; where a file is not what it should be, a UserError says file, line and what was expected."""
         records = list(self._records())
-        pairs = list(map(_pair, records, self._linked_lines(len(records))))
+        remarks = [_header_remark(self.source, records.pop(0))] if self._has_header(records) else []
+        linked = list(map(_linked_pair, records, self._linked_lines(len(records))))
+        pairs = [pair for pair, _ in linked]
+        if self.alignment:
+            remarks += outside_remarks(self.alignment, [links for _, links in linked])
         whole = tuple(pair for pair in pairs if pair.source and pair.target)
         return PairsRead(
             pairs=whole,
             empty=len(pairs) - len(whole),
             joined=sum(map(self._is_joined, records)),
             is_aligned=bool(self.alignment or self.gold_field),
+            remarks=tuple(remarks),
         )
+
+    def _has_header(self, records: Sequence["_Record"]) -> bool:
+        if self.target is not None or not is_tab_separated(self.source) or not records:
+            return False
+        if self.header is not None:
+            return self.header
+        names = [str(side).strip().lower() for side in (records[0].source, records[0].target)]
+        return names[0] != names[1] and COLUMN_NAMES.issuperset(names)
 
     def hashes(self) -> list[str]:
         target = content_hash(self.target) if self.target else "none"
@@ -76,12 +112,22 @@ class PairFiles:
 
 def holds_both_sides(path: str | Path) -> bool:
     """Return whether a file of this name holds sources and targets."""
-    return Path(path).suffix.lower() in TWO_SIDED_SUFFIXES
+    return is_json_lines(path) or is_tab_separated(path)
 
 
 def is_json_lines(path: str | Path) -> bool:
     """Return whether a file of this name holds JSON Lines."""
-    return Path(path).suffix.lower() == JSON_LINES
+    return _kind(path) == JSON_LINES
+
+
+def is_tab_separated(path: str | Path) -> bool:
+    """Return whether a file of this name holds a source, a tab and a target on each line."""
+    return _kind(path) == TAB_SEPARATED
+
+
+def _kind(path: str | Path) -> str:
+    name = Path(path).name.lower()
+    return Path(name.removesuffix(PACKED)).suffix
 
 
 class _Record(NamedTuple):
@@ -116,11 +162,19 @@ def _tab_separated(path: Path) -> Iterator[_Record]:
         yield _Record(columns[0], columns[1])
 
 
-def _pair(record: _Record, line: LinkedLine) -> Pair:
+def _header_remark(path: Path, header: _Record) -> str:
+    return (
+        f"The first line of {path} names the columns ({header.source}, {header.target}) and is no pair; "
+        "with task.header=false it is one."
+    )
+
+
+def _linked_pair(record: _Record, line: LinkedLine) -> tuple[Pair, Links]:
     source, target = _joined(record.source), _joined(record.target)
-    sure, possible = line.blocks(word_count(source), word_count(target))
+    links = line.links(word_count(source), word_count(target))
     gold = tuple(_gold_blocks(record, word_count(target)))
-    return Pair(source, target, word_count(source), sure=sure + gold, possible=possible + gold)
+    pair = Pair(source, target, word_count(source), sure=links.sure + gold, possible=links.possible + gold)
+    return pair, links
 
 
 def _gold_blocks(record: _Record, target_words: int) -> Iterator[Block]:
@@ -136,4 +190,5 @@ def _is_several(side: str | list[str]) -> bool:
 
 
 def _joined(side: str | list[str]) -> str:
-    return one_line(side if isinstance(side, str) else " ".join(side))
+    text = side if isinstance(side, str) else " ".join(side)
+    return one_line(text) if text.strip() else ""  # blanks of any kind alone are no text

@@ -10,7 +10,7 @@ from attnbench.ranges import Count
 from attnbench.tasks.encoded_numbers import Encoding
 from attnbench.tasks.subwords import SMALLEST_SUBWORD_VOCABULARY
 from attnbench.tasks.text_notes import ExampleNames
-from attnbench.tasks.text_pair_files import PairFiles, holds_both_sides, is_json_lines
+from attnbench.tasks.text_pair_files import PairFiles, holds_both_sides, is_json_lines, is_tab_separated
 from attnbench.tasks.text_splits import SplitFiles
 from attnbench.tasks.text_task import IS_PATH, TextTask
 from attnbench.vocabulary import BOS, PAD, SPECIAL_TOKENS
@@ -19,6 +19,9 @@ from attnbench.vocabulary import BOS, PAD, SPECIAL_TOKENS
 @dataclass(frozen=True, kw_only=True)
 class TextPairs(TextTask):
     """Write the target that belongs to the source. The length counts the source's words, blanks between them.
+
+    Words are what stands between the blanks of ASCII (`attnbench.vocabulary.words_of`), for lengths, alignments and
+    marks alike.
 
         source   ▁in ▁the ▁beginning ▁god ▁created ▁the ▁heaven s
         target   ▁en ▁la ▁komenco ▁dio ▁kre is ▁la ▁cxielo n <eos>
@@ -32,7 +35,8 @@ class TextPairs(TextTask):
         target: file of the training targets, line for line; None where `source` holds both sides.
         validation_target: see `target`.
         test_target: see `target`.
-        source_field: field of a .jsonl that holds the source; `name.0` is the first string of a list.
+        source_field: field of a .jsonl that holds the source; `name.0` is the first string of a list, `name.other` a
+            field within a field.
         target_field: the same for the target.
         units: whether tokens are pieces of words or the most frequent words.
         source_vocabulary_size: tokens at most, special ones included.
@@ -43,10 +47,10 @@ class TextPairs(TextTask):
         test_alignment: the same for `test_source`.
         gold_field: field of a .jsonl with a 0 or 1 for each string of the source's list: 1 where it holds the
             target; None for none.
+        length_unit: what the length of a source counts: words, the pieces of words that are its tokens, or characters,
+            blanks between words included.
+        header: whether the first line of a .tsv names its columns; None: where it plainly does.
     """
-
-    length_unit = "words"
-    names = ExampleNames(one="pair", measure="source words")
 
     target: str | None = field(metadata=IS_PATH)
     validation_target: str | None = field(metadata=IS_PATH)
@@ -61,6 +65,14 @@ class TextPairs(TextTask):
     validation_alignment: str | None = field(default=None, metadata=IS_PATH)
     test_alignment: str | None = field(default=None, metadata=IS_PATH)
     gold_field: str | None = None
+    length_unit: Literal["words", "subwords", "characters"] = "words"
+    header: bool | None = None
+
+    @property
+    def names(self) -> ExampleNames:
+        return ExampleNames(
+            one="pair", measure=f"source {self.length_unit}", target_measure=f"target {self.length_unit}"
+        )
 
     @property
     def ends_with_mark(self) -> bool:
@@ -73,6 +85,7 @@ class TextPairs(TextTask):
 
     @property
     def _split_files(self) -> SplitFiles:
+        sizes = self.source_vocabulary_size, self.target_vocabulary_size
         return SplitFiles(
             train=self._files_of(""),
             validation=self._optional_files_of("validation_"),
@@ -81,7 +94,9 @@ class TextPairs(TextTask):
             test_share=self.test_share,
             maximum_length=self.maximum_length,
             # As much as a model may write.
-            maximum_target_words=2 * self.maximum_length + 10,
+            maximum_target_length=2 * self.maximum_length + 10,
+            unit=None if self.length_unit == "words" else self.length_unit,
+            vocabulary_sizes=sizes if self.length_unit == "subwords" else None,
         )
 
     def _optional_files_of(self, role: str) -> PairFiles | None:
@@ -98,7 +113,9 @@ class TextPairs(TextTask):
             )
         self._check_sides(role, source, target)
         self._check_gold(role, source, alignment)
-        return PairFiles(source, target, self.source_field, self.target_field, alignment, self.gold_field)
+        return PairFiles(
+            source, target, self.source_field, self.target_field, alignment, self.gold_field, self.header
+        )
 
     def _path(self, key: str) -> Path | None:
         value: str | None = getattr(self, key)
@@ -134,7 +151,21 @@ class TextPairs(TextTask):
 
     def check_ready(self) -> None:
         self._check_vocabulary_sizes()
+        if self.length_unit == "subwords" and self.units != "subword":
+            raise UserError(
+                f"task.length_unit=subwords counts pieces of words, and task.units={self.units} makes none: "
+                "expected task.length_unit=words or characters, or task.units=subword."
+            )
+        self._check_header()
         super().check_ready()
+
+    def _check_header(self) -> None:
+        sources = [path for path in (self.source, self.validation_source, self.test_source) if path]
+        if self.header is not None and not any(map(is_tab_separated, sources)):
+            raise UserError(
+                f"task.header={str(self.header).lower()} speaks of the first line of a .tsv, and none is named: "
+                f"got task.source={self.source}. Leave task.header out."
+            )
 
     def _check_vocabulary_sizes(self) -> None:
         smallest = SMALLEST_SUBWORD_VOCABULARY if self.units == "subword" else len(SPECIAL_TOKENS) + 1

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, get_args
+from typing import get_args
 
 import torch
 
@@ -41,14 +41,17 @@ class TextTask(Task):
     """
 
     reads_files = True
-    names: ClassVar[ExampleNames]
-
     source: str | None = field(metadata=IS_PATH)
     validation_source: str | None = field(metadata=IS_PATH)
     test_source: str | None = field(metadata=IS_PATH)
     validation_share: Fraction
     test_share: Fraction
     maximum_length: Count
+
+    @property
+    @abstractmethod
+    def names(self) -> ExampleNames:
+        """How messages speak of its examples."""
 
     @property
     @abstractmethod
@@ -118,9 +121,16 @@ class TextTask(Task):
         remedy = "Check the files, or raise task.maximum_length."
         if own is None:
             remedy = f"Give task.{split}_source, or raise task.{split}_share (now {getattr(self, split + '_share'):g})."
+        if own is None and splits.different == 1:
+            remedy = (
+                f"All {splits.total:,} {self.names.one}s have one source, and equal sources stay in one split: "
+                f"expected different {self.names.one}s. Give others, or task.{split}_source."
+            )
+        left_out = "".join(f" {said}" for said in splits.remarks)
         return UserError(
             f"No {split} {self.names.one} is left in {where}: {splits.empty} {self.names.one}s have an empty side, "
-            f"{splits.too_long.get(split, 0)} are too long for task.maximum_length={self.maximum_length}. {remedy}"
+            f"{splits.too_long.get(split, 0)} are too long for task.maximum_length={self.maximum_length} "
+            f"({self.names.measure}). {remedy}{left_out}"
         )
 
     def training_batch(self, seed: int, step: int, batch_size: int, lengths: LengthRange) -> Batch:

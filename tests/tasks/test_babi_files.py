@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,9 @@ def test_every_word_of_an_answer_stands_in_each_supporting_sentence(tmp_path: Pa
         TWO_STORIES.rstrip("\n").encode(),
         TWO_STORIES.replace("\n1 ", "\n\n1 ").encode(),
         TWO_STORIES.replace("? \t", "?\t").encode(),
+        TWO_STORIES.replace("\n", "\r").encode(),
+        TWO_STORIES.encode("utf-16"),
+        gzip.compress(TWO_STORIES.encode()),
     ],
     ids=[
         "windows",
@@ -53,6 +57,9 @@ def test_every_word_of_an_answer_stands_in_each_supporting_sentence(tmp_path: Pa
         "no last line end",
         "blank line between stories",
         "no blank before the tab",
+        "old mac",
+        "utf-16",
+        "gzip",
     ],
 )
 def test_the_same_stories_are_read_from_other_hands(tmp_path: Path, text: bytes) -> None:
@@ -64,6 +71,17 @@ def test_any_language_and_answers_of_letters_are_read(tmp_path: Path) -> None:
     (pair,) = read(tmp_path, text).pairs
     assert pair.source == "Mary snanghar mein gayi . कार्यालय में।"
     assert pair.target == "s s"
+
+
+def test_words_stand_between_the_blanks_of_ascii(tmp_path: Path) -> None:
+    text = "1 Marie\u00a0va .\n2 Qui\u00a0va\u2028?\tJean\u3000Paul\t1\n"
+    (pair,) = read(tmp_path, text).pairs
+    assert (pair.source, pair.question, pair.target) == (
+        "Marie\u00a0va .",
+        "Qui\u00a0va\u2028 ?",
+        "Jean\u3000Paul",
+    )
+    assert pair.sure == (Block(0, 1, 0, 2),)
 
 
 def test_an_answer_without_support_has_no_alignment(tmp_path: Path) -> None:

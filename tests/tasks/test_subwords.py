@@ -55,6 +55,7 @@ def test_bytes_that_are_no_character_are_shown_as_numbers(subwords: SubwordVocab
         "<pad> <eos> </s> a<unk>b",
         "▁ Ġ ĠĠ ▁the",
         "it's don't 12,5 % a\u200bb",
+        "dit\u00a0: \u00a0 a\u3000\u2028 \x85b",
         "x",
         "",
     ],

@@ -3,14 +3,16 @@ from pathlib import Path
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.tasks.text_alignments import LinkedLine, read_alignment
+from attnbench.tasks.text_alignments import LinkedLine, Links, outside_remarks, read_alignment
 from attnbench.tasks.text_pair import Block
 
 PLACE = "links.txt, line 7"
 
 
 def blocks(text: str, source_words: int = 3, target_words: int = 5) -> tuple[tuple[Block, ...], ...]:
-    return LinkedLine(text, PLACE).blocks(source_words, target_words)
+    links = LinkedLine(text, PLACE).links(source_words, target_words)
+    assert not links.outside
+    return links.sure, links.possible
 
 
 def test_a_link_names_the_source_word_first() -> None:
@@ -56,10 +58,30 @@ def test_what_is_no_link_is_refused_with_its_place(text: str, got: str) -> None:
         ("0-0 0p5", "the link 0p5 points at target word 5, expected one below 5"),
     ],
 )
-def test_a_link_outside_the_pair_is_refused_with_its_place(text: str, expected: str) -> None:
-    with pytest.raises(UserError) as error:
-        blocks(text)
-    assert f"{PLACE}: {expected}" in str(error.value)
+def test_a_link_outside_the_pair_links_nothing_and_is_named(text: str, expected: str) -> None:
+    links = LinkedLine(f"1-1 {text}", PLACE).links(3, 5)
+    assert len(links.outside) == 1
+    assert f"{PLACE}: {expected}" in links.outside[0]
+    assert links.sure[0] == Block(1, 2, 1, 2)
+    assert all(block.source_stop <= 3 and block.target_stop <= 5 for block in links.possible)
+
+
+def test_a_few_links_outside_are_counted_and_many_are_refused() -> None:
+    inside, outside = LinkedLine("0-0", PLACE).links(1, 1), LinkedLine("0-1", PLACE).links(1, 1)
+    path = Path("links.txt")
+    assert outside_remarks(path, [inside] * 100) == []
+    (said,) = outside_remarks(path, [inside] * 99 + [outside])
+    assert said.startswith(f"1 of 100 links point beyond their pairs and are left out. The first: {PLACE}: ")
+    with pytest.raises(
+        UserError, match=f"^{PLACE}: the link 0-1 .* 1 of the 99 links of links.txt point beyond"
+    ):
+        outside_remarks(path, [inside] * 98 + [outside])
+
+
+def test_links_stand_between_the_blanks_of_ascii() -> None:
+    with pytest.raises(UserError, match="expected links such as"):
+        LinkedLine("0-0\u00a01-1", PLACE).links(3, 3)
+    assert LinkedLine("", PLACE).links(0, 0) == Links()
 
 
 def test_every_pair_has_a_line(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,8 +39,104 @@ def test_lines_of_two_files_belong_together(tmp_path: Path) -> None:
 
 
 def test_blanks_are_made_single(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.tsv", "  one   two \t\u00a0drei\u3000vier\n")
+    path = write(tmp_path / "a.tsv", "  one \v\f two \tdrei  vier\r\n")
     assert one_file(path).read().pairs == (Pair("one two", "drei vier", 2),)
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\u2028", "\x85"])
+def test_other_blanks_stay_inside_their_words(tmp_path: Path, blank: str) -> None:
+    """As in a corpus whose links an aligner has counted: `dit :` is one word where its blank does not break."""
+    links = write(tmp_path / "a.align", "0-0 1-1\n")
+    path = write(tmp_path / "a.tsv", f"dit{blank}: chien\tsays: dog\n{blank}\tx\n")
+    links.write_text("0-0 1-1\n\n")
+    read = replace(one_file(path), alignment=links).read()
+    (pair,) = read.pairs
+    assert pair == Pair(f"dit{blank}: chien", "says: dog", 2)
+    assert pair.length == 2
+    assert pair.sure[1] == Block(1, 2, 1, 2)
+    assert read.empty == 1
+
+
+def test_marked_sentences_count_the_same_words(tmp_path: Path) -> None:
+    line = '{"source": ["a\\u00a0b c", "d"], "target": "x", "gold": [0, 1]}\n'
+    read = replace(one_file(write(tmp_path / "a.jsonl", line)), gold_field="gold").read()
+    assert read.pairs[0].sure == (Block(0, 1, 2, 3),)
+
+
+@pytest.mark.parametrize("name", ["a.tsv.gz", "a.jsonl.gz", "a.TSV.GZ", "a.jsonl"])
+def test_what_is_packed_or_in_utf_16_is_read_alike(tmp_path: Path, name: str) -> None:
+    text = '{"source": "é", "target": "x"}\n' if "jsonl" in name else "é\tx\n"
+    content = text.encode("utf-16")
+    path = write(tmp_path / name, gzip.compress(content) if name.lower().endswith("gz") else content)
+    assert one_file(path).read().pairs == (Pair("é", "x", 1),)
+
+
+HEADERS = ["source\ttarget", "English\tEsperanto", " en \teo", "Question\tAnswer"]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_is_noticed_and_said(tmp_path: Path, header: str) -> None:
+    path = write(tmp_path / "a.tsv", f"{header}\none\tunu\n")
+    read = one_file(path).read()
+    assert read.pairs == (Pair("one", "unu", 1),)
+    assert read.remarks[0].startswith(f"The first line of {path} names the columns (")
+    assert len(replace(one_file(path), header=False).read().pairs) == 2
+
+
+@pytest.mark.parametrize("line", ["one\tunu", "source\tfonto", "the source\ttarget", "no\tno", "source\t"])
+def test_what_is_no_plain_header_is_a_pair(tmp_path: Path, line: str) -> None:
+    path = write(tmp_path / "a.tsv", f"{line}\ntwo\tdu\n")
+    read = one_file(path).read()
+    assert len(read.pairs) + read.empty == 2
+    assert read.remarks == ()
+    assert replace(one_file(path), header=True).read().pairs == (Pair("two", "du", 1),)
+
+
+def test_the_links_of_a_file_with_a_header_begin_with_the_first_pair(tmp_path: Path) -> None:
+    links = write(tmp_path / "a.align", "0-0\n")
+    path = write(tmp_path / "a.tsv", "source\ttarget\none\tunu\n")
+    assert replace(one_file(path), alignment=links).read().pairs[0].sure == (Block(0, 1, 0, 1),)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("translation.en", "one"),
+        ("deep.list.1.text", "two"),
+        ("a.b", "own"),
+        ("a.b.c", "own too"),
+        ("x.y.z", "three"),
+    ],
+)
+def test_fields_lie_within_fields(tmp_path: Path, name: str, found: str) -> None:
+    line = {
+        "translation": {"en": "one", "eo": "unu"},
+        "deep": {"list": [{"text": "no"}, {"text": "two"}]},
+        "a.b": "own",
+        "a": {"b": {"c": "no"}},
+        "a.b.c": "own too",
+        "x": {"y.z": "three"},
+    }
+    path = write(tmp_path / "a.jsonl", json.dumps(line) + "\n")
+    assert one_file(path, name, "translation.eo").read().pairs[0].source == found
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("translation.e", "Unknown field 'translation.e'. Known: other, translation.en, translation.eo."),
+        ("translation.en.x", "Unknown field 'translation.en.x'"),
+        ("translation", "(known within it: translation.en, translation.eo)"),
+        ("other.2", "expected at least 3 strings in 'other', got a list of 1"),
+        ("", "Unknown field ''"),
+        ("translation.", "Unknown field 'translation.'"),
+    ],
+)
+def test_a_field_that_is_not_within_is_refused(tmp_path: Path, name: str, expected: str) -> None:
+    path = write(tmp_path / "a.jsonl", '{"translation": {"en": "one", "eo": "unu"}, "other": ["x"]}\n')
+    message = refusal(one_file(path, name, "translation.eo"))
+    assert message.startswith(f"{path}, line 1: ")
+    assert expected in message
 
 
 def test_the_length_counts_source_words_between_blanks(tmp_path: Path) -> None:

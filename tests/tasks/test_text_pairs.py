@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from attnbench.errors import UserError
+from attnbench.tasks.base import LengthRange, Split
+from attnbench.tasks.encoded_cache import content_key
 from attnbench.tasks.text_pairs import TextPairs
 from tests.tasks.text_examples import (
     ALL,
@@ -41,6 +43,10 @@ class TestReadiness:
             ({"source": "a.tsv", "source_vocabulary_size": 259}, "expected at least 260"),
             ({"source": "a.tsv", "units": "word", "target_vocabulary_size": 4}, "expected at least 5"),
             ({"source": "a.tsv"}, "a.tsv does not exist"),
+            ({"source": "a.en", "target": "a.eo", "test_source": "b.tsv"}, "a.en, a.eo, b.tsv. Check"),
+            ({"source": "a.tsv", "units": "word", "length_unit": "subwords"}, "task.units=word makes none"),
+            ({"source": "a.en", "target": "a.eo", "header": False}, "task.header=false speaks of"),
+            ({"source": "a.jsonl", "header": True}, "task.header=true speaks of"),
         ],
     )
     def test_what_does_not_fit_is_refused(self, changed: dict[str, object], expected: str) -> None:
@@ -62,7 +68,7 @@ class TestReadiness:
             UserError, match=r"No validation pair is left in .*long.tsv: 1 pairs have .* 1 are too"
         ):
             text_pairs(**three_files | {"validation_source": long}).check_ready()
-        one = write_tsv(tmp_path / "one.tsv", [("a", "x")])
+        one = write_tsv(tmp_path / "one.tsv", [("a", "x"), ("b", "x")])
         with pytest.raises(UserError, match=r"raise task.validation_share \(now 0.05\)"):
             text_pairs(source=one).check_ready()
 
@@ -114,6 +120,56 @@ class TestIdentity:
         roles, sides = ("", "validation_", "test_"), ("source", "target", "alignment")
         expected = {role + side for role, side in itertools.product(roles, sides)}
         assert {field.name for field in fields(TextPairs) if field.metadata.get("path")} == expected
+
+    def test_one_source_alone_cannot_be_split(self, tmp_path: Path) -> None:
+        path = write_tsv(tmp_path / "a.tsv", [("near red house", f"x{i}") for i in range(200)])
+        with pytest.raises(UserError, match="All 200 pairs have one source, and equal sources stay"):
+            text_pairs(source=path).check_ready()
+
+
+class TestLengthUnit:
+    PAIRS = (("來有天飯來下。", "x y"), ("我小看。", "y"), ("a bc d", "z z z"))
+
+    def task(self, tmp_path: Path, unit: str, **changed: object) -> TextPairs:
+        path = write_tsv(tmp_path / "a.tsv", self.PAIRS)
+        files = dict.fromkeys(("source", "validation_source", "test_source"), path)
+        return text_pairs(**files, length_unit=unit, **changed)
+
+    def lengths(self, task: TextPairs, split: Split = "train") -> list[int]:
+        return task._text.splits[split].lengths.tolist()
+
+    def test_characters_count_with_the_blanks_between_words(self, tmp_path: Path) -> None:
+        task = self.task(tmp_path, "characters", units="word", maximum_length=6)
+        assert self.lengths(task) == [4, 6]
+        assert self.lengths(task, "test") == [7, 4, 6]
+        assert task.length_unit == "characters"
+        assert "1 of training" in " ".join(task.notes())
+        assert "(more than 6 source characters or 22 target characters)" in " ".join(task.notes())
+
+    def test_subwords_count_the_tokens_that_the_model_reads(self, tmp_path: Path) -> None:
+        task = self.task(tmp_path, "subwords", source_vocabulary_size=265)
+        for split in ("train", "test"):
+            assert self.lengths(task, split) == task._text.splits[split].sources.lengths.tolist()
+        assert sum(len(batch) for batch in held_out(task, "test", LengthRange(8, 60))) == 2
+
+    def test_a_limit_in_subwords_holds_for_what_the_model_reads(self, tmp_path: Path) -> None:
+        """The vocabulary is learnt from the long ones too, or leaving them out would change the lengths."""
+        free, limited = (self.task(tmp_path, "subwords", maximum_length=longest) for longest in (60, 12))
+        assert limited.source_vocabulary.tokens == free.source_vocabulary.tokens
+        assert self.lengths(limited) == [length for length in self.lengths(free) if length <= 12]
+        assert 0 < len(self.lengths(limited)) < 3
+
+    def test_the_cache_tells_units_apart(self, tmp_path: Path) -> None:
+        words, subwords = (self.task(tmp_path, unit, maximum_length=12) for unit in ("words", "subwords"))
+        keys = {content_key(task._splits, task._encoding) for task in (words, subwords)}
+        assert len(keys) == 2
+
+    def test_a_word_may_be_as_long_as_a_source_where_words_are_no_measure(self, tmp_path: Path) -> None:
+        pairs = [("字" * 1500, "x"), ("字" * 2500, "x"), ("字", "y")]
+        path = write_tsv(tmp_path / "a.tsv", pairs)
+        files = dict.fromkeys(("source", "validation_source", "test_source"), path)
+        task = text_pairs(**files, length_unit="characters", maximum_length=2000)
+        assert self.lengths(task) == [1500, 1]
 
 
 class TestAlignment:
@@ -199,9 +255,9 @@ class TestAlignment:
         assert len({task.data_fingerprint() for task in tasks}) == 4
 
     def test_runs_made_before_there_were_links_keep_their_names(self, tmp_path: Path) -> None:
-        later = {"alignment", "validation_alignment", "test_alignment", "gold_field"}
+        later = {"alignment", "validation_alignment", "test_alignment", "gold_field", "header"}
         defaults = {field.name: field.default for field in fields(TextPairs) if field.default is not MISSING}
-        assert defaults == dict.fromkeys(later)
+        assert defaults == {**dict.fromkeys(later), "length_unit": "words"}
         assert all(getattr(text_pairs(), name) is None for name in later)
         path = write_tsv(tmp_path / "a.tsv", [("a", "b")])
         content, nothing = hashlib.sha256(b"a\tb\n").hexdigest(), "none none"
