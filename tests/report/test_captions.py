@@ -48,6 +48,8 @@ def test_shading_is_explained_for_extrapolation():
 def test_bits_and_bleu_are_not_explained_by_breakdowns():
     assert "lower bound" in figure_caption(panels_of(two_arms()), ["bits_recovered"])
     assert "L50" not in figure_caption(panels_of(two_arms()), ["bits_recovered"])
+    assert "Dashed: all the bits" in figure_caption(panels_of(two_arms()), ["bits_recovered"])
+    assert "Dashed" not in figure_caption(panels_of(two_arms(bits_available=None)), ["bits_recovered"])
 
 
 def test_what_arms_share_is_named_and_what_differs_is_not():
