@@ -1,6 +1,6 @@
 """The table that a sweep prints: what each arm reached at each length, and where it breaks down."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import pandas as pd
 from rich import box
@@ -13,6 +13,7 @@ from attnbench.report.panels import ArmRows, Panel, split_panels
 # What fits beside the other columns on a terminal.
 _MOST_LENGTHS = 8
 _NONE = "–"
+CONTEXT = "context: numbers that cross from encoder to decoder, over the tested lengths"
 # Score: its name, and how its means are written.
 _SCORES = {
     "token_accuracy": ("free-running token accuracy", ".2f"),
@@ -89,7 +90,7 @@ def _title(panel: Panel) -> str:
 def _caption(panel: Panel, shown: Sequence[int]) -> str:
     tested = panel.length_labels("length")
     some = f"{len(shown)} of {len(tested)} lengths are shown; curve.csv has them all.\n"
-    columns = "context: numbers that cross from encoder to decoder; budget: runs ended by it"
+    columns = f"{CONTEXT}; budget: runs ended by it"
     return (some if len(shown) < len(tested) else "") + columns
 
 
@@ -115,10 +116,14 @@ def _seeds(rows: ArmRows) -> str:
 
 def _context(rows: ArmRows) -> str:
     """Return how many numbers cross from encoder to decoder, at the shortest and at the longest length."""
-    sizes = rows.metrics["context_size"].dropna()
-    if sizes.empty:
+    return range_cell(rows.metrics["context_size"].dropna())
+
+
+def range_cell(numbers: Collection[int]) -> str:
+    """Return the least and the most of some numbers as `384–1984`, or the one number that they are."""
+    if len(numbers) == 0:
         return _NONE
-    return str(sizes.min()) if sizes.min() == sizes.max() else f"{sizes.min()}–{sizes.max()}"
+    return "–".join(str(number) for number in sorted({min(numbers), max(numbers)}))
 
 
 def _budget(rows: ArmRows) -> str:
