@@ -1,5 +1,6 @@
 """Tables and figures of finished runs, for `sweep` and `plot` alike."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,8 +40,12 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
         _check_merged(store)
     rows = store.collect()
     if not rows:
+        states = Counter(store.states().values())
+        found = (
+            ", ".join(f"{number:,} {state}" for state, number in sorted(states.items())) or "there is none"
+        )
         raise UserError(
-            f"{store.path}: no run has a row yet. `attnbench status {store.path}` says how far they are."
+            f"{store.path}: no run has a row to draw ({found}). `attnbench status {store.path}` names each."
         )
     return join_metrics(rows), store.path
 

@@ -51,8 +51,11 @@ def _seeds(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     if most <= 1:
         return "Lines: one seed, so there is no interval."
     number = str(most) if fewest == most else f"{fewest} to {most}"
-    equal = " (none where all seeds are equal)" if points["low"].isna().any() else ""
-    return f"Lines: mean of {number} seeds; faint: each seed; bars: 95 % Student t interval{equal}."
+    without = points[points["low"].isna()]["seeds"]
+    reasons = ["there is one seed"] if (without == 1).any() else []
+    reasons += ["all seeds are equal"] if (without > 1).any() else []
+    some = f" (none where {' or '.join(reasons)})" if reasons else ""
+    return f"Lines: mean of {number} seeds; faint: each seed; bars: 95 % Student t interval{some}."
 
 
 def _training(panels: Sequence[Panel]) -> str:

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from attnbench.runs.columns import write_rows
-from tests.commands import attnbench, contents, rows_of, run_folders
+from tests.commands import TINY, attnbench, contents, rows_of, run_folders
 from tests.metrics_rows import curve_rows
 
 DRAWN = {
@@ -143,6 +143,14 @@ def test_a_sweep_in_which_nothing_is_finished_is_nothing_to_draw(swept):
     for run in run_folders(swept):
         (run / "status.json").unlink()
     assert f"attnbench status {swept}" in refused(swept)
+
+
+def test_a_sweep_whose_runs_all_failed_is_nothing_to_draw_and_that_is_said(results):
+    words = ("sweep", "--executor", "inline", "--lengths", "2", "--models", "fixed", "--seeds", "1", *TINY)
+    assert attnbench(*words, "training.learning_rate=1e38", "--results", results).status == 1
+    said = refused("quick-reverse", "--results", results)
+    assert "no run has a row to draw (1 failed)" in said
+    assert written(results / "quick-reverse") == {"claim", "runs", "sweep.yaml"}
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
