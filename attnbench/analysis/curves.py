@@ -41,6 +41,25 @@ def curve_table(metrics: pd.DataFrame) -> pd.DataFrame:
     return _with_arm_columns(points, arms)
 
 
+def missing_scores(metrics: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Return of each score that rows lack how many lack it, and of how many that a run writes with it.
+
+    A run writes every accuracy, its bits where those available are known, and BLEU and chrF for tasks whose
+    answers are sentences: those of which another row has them.
+    """
+    missing = {}
+    for score in SCORES:
+        expected = metrics
+        if score == "bits_recovered":
+            expected = metrics[metrics["bits_available"].notna()]
+        elif score not in _ACCURACIES:
+            expected = metrics[metrics[score].notna().groupby(metrics["task"]).transform("any")]
+        lacking = int(expected[score].isna().sum())
+        if lacking:
+            missing[score] = lacking, len(expected)
+    return missing
+
+
 def seed_scores(metrics: pd.DataFrame, arm_numbers: np.ndarray, score: str) -> pd.DataFrame:
     """Return columns arm, length, seed, value, chance: one row for each seed that has the score.
 

@@ -1,12 +1,15 @@
 """Tables and figures of finished runs, for `sweep` and `plot` alike."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attnbench.cli.options import say
 from attnbench.cli.places import find_store
 from attnbench.errors import DamagedFileError, UserError, unknown
 from attnbench.runs.store import RunStore
+from attnbench.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,13 +23,15 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
     Raises:
         UserError: where there is no such sweep, nothing has finished, or a table is damaged.
     """
-    from attnbench.runs.tables import join_metrics, read_metrics
+    from attnbench.runs.tables import join_metrics, read_handed_metrics
 
     path = Path(words)
     folders = (results / words, path)
     alone = next((each / "metrics.csv" for each in folders if _is_table_alone(each)), path)
     if alone.is_file():
-        metrics = read_metrics(alone)
+        metrics, notes = read_handed_metrics(alone)
+        for note in notes:
+            say(note)
         if metrics.empty:
             raise UserError(f"{alone} has no rows: expected one for every run and evaluated length.")
         return metrics, alone.parent
@@ -35,8 +40,12 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
         _check_merged(store)
     rows = store.collect()
     if not rows:
+        states = Counter(store.states().values())
+        found = (
+            ", ".join(f"{number:,} {state}" for state, number in sorted(states.items())) or "there is none"
+        )
         raise UserError(
-            f"{store.path}: no run has a row yet. `attnbench status {store.path}` says how far they are."
+            f"{store.path}: no run has a row to draw ({found}). `attnbench status {store.path}` names each."
         )
     return join_metrics(rows), store.path
 
@@ -117,6 +126,27 @@ def check_baseline(metrics: "Sequence[pd.DataFrame]", baseline: str) -> None:
     models = sorted({model for table in metrics for model in table["model"]})
     if baseline not in models:
         raise unknown("baseline", baseline, models)
+
+
+def check_scores(metrics: "Sequence[pd.DataFrame]") -> None:
+    """Say which scores rows lack that a run writes with them, and refuse sweeps of which nothing can be drawn.
+
+    Raises:
+        UserError: naming the scores of which there are none.
+    """
+    from attnbench.analysis.curves import missing_scores
+    from attnbench.report.figure import DRAWN_SCORES
+
+    rows = join_sweeps(metrics)
+    if rows[list(DRAWN_SCORES)].isna().all(axis=None):
+        *others, last = DRAWN_SCORES
+        raise UserError(
+            f"Nothing can be drawn: no row has {', '.join(others)} or {last}. Hand over a metrics.csv whose scores are "
+            "filled in, as a sweep writes it."
+        )
+    for score, (lacking, count) in missing_scores(rows).items():
+        what = "it is left out" if lacking == count else "they are left out of its means"
+        say(f"{score} is empty in {lacking:,} of {counted(count, 'row')}: {what}.")
 
 
 def draw_metrics(

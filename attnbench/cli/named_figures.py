@@ -42,13 +42,20 @@ def draw_figure(name: str, metrics: "Sequence[pd.DataFrame]", out: Path, is_copi
 
 def _draw_memory(metrics: "pd.DataFrame", out: Path) -> list[Path]:
     from attnbench.analysis.memory import memory_table
+    from attnbench.report.memory_caption import not_drawn
     from attnbench.report.memory_figure import draw_memory_figure
+    from attnbench.report.memory_points import memory_points
 
     memory = memory_table(metrics)
     if memory.empty:
         raise UserError(
             "--figure memory: expected rows with token_accuracy and chance_accuracy, from which L50 is found; "
             "no row has both. Without --figure, what there is is drawn."
+        )
+    if not memory_points(memory):
+        raise UserError(
+            "--figure memory: expected an arm that learnt and has a context, since both axes are logarithms. "
+            f"{not_drawn(memory)} Without --figure, what there is is drawn."
         )
     return _write("memory", memory, draw_memory_figure(memory), out)
 
@@ -77,8 +84,8 @@ def _draw_price(metrics: "pd.DataFrame", out: Path) -> list[Path]:
     price = price_table(metrics)
     if price["length"].isna().all():
         raise UserError(
-            "--figure price: expected runs of their own for each length (protocol per_length) with steps and "
-            "chance_accuracy; there are none. Without --figure, what there is is drawn."
+            "--figure price: expected runs of their own for each length (protocol per_length) with "
+            "train_max_length, steps and chance_accuracy; there are none. Without --figure, what there is is drawn."
         )
     return _write("price", price, draw_price_figure(price, seed_prices(metrics)), out)
 

@@ -36,7 +36,13 @@ def plot(
 ) -> None:
     """Draw accuracy against length, with the length at which each arm breaks down, and say what it shows."""
     with explained_errors(debug):
-        from attnbench.cli.drawing import check_baseline, check_rates, draw_metrics, read_sweep
+        from attnbench.cli.drawing import (
+            check_baseline,
+            check_rates,
+            check_scores,
+            draw_metrics,
+            read_sweep,
+        )
         from attnbench.cli.named_figures import check_figure, draw_figure
         from attnbench.runs.store import check_writable
 
@@ -55,6 +61,7 @@ def plot(
         check_writable(out or home, "Use another --out.")
         folder, is_copied = out or home, out not in (None, home)
         if figure is None:
+            check_scores(metrics)
             files = draw_metrics(
                 metrics, folder, is_drawn=True, is_table_shown=True, is_copied=is_copied, baseline=baseline
             )

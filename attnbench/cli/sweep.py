@@ -47,7 +47,8 @@ def sweep(
     tune_rates: Annotated[
         str | None,
         typer.Option(
-            metavar="RATES", help="Choose each arm's learning rate from these, by validation: 1e-3,3e-3,1e-2."
+            metavar="RATES",
+            help="Choose a learning rate for each arm and length, by validation: 1e-3,3e-3,1e-2.",
         ),
     ] = None,
     longer: Annotated[

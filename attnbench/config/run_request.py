@@ -123,6 +123,7 @@ def _lengths_of_one_run(task: Task, length: Any, root: Root) -> tuple[LengthRang
         task.check_length(each)
     task.check_length(lengths.minimum)
     task.check_length(lengths.maximum)
+    task.check_information([*tested, lengths.maximum])
     if lengths.minimum == lengths.maximum and tested == [lengths.maximum]:
         return lengths, tested, "per_length"
     is_inside = lengths.minimum <= tested[0] and tested[-1] <= lengths.maximum

@@ -157,6 +157,7 @@ def _ranges(
     """Return what to train on, and where to evaluate each."""
     for length in lengths:
         task.check_length(length)
+    task.check_information(lengths)
     if protocol == "per_length":
         if train_range is not None:
             raise UserError(
@@ -181,4 +182,5 @@ def _ranges(
         )
     task.check_length(trained.minimum)
     task.check_length(trained.maximum)
+    task.check_information([trained.maximum])
     return [(trained, lengths)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from attnbench.report.capacity_points import Capacity
 from attnbench.report.captions import figure_caption
-from attnbench.report.panels import Panel
+from attnbench.report.panels import ArmRows, Panel
 
 _PLATEAU = (
     "A plateau is the longest run of at least two lengths up to the longest tested, all beyond the last with "
@@ -29,7 +29,7 @@ def capacity_caption(panels: Sequence[Panel], found: Sequence[Capacity], has_siz
     without_context = sorted({each.arm.model for each in found if each.context_size == 0})
     sentences = [
         figure_caption(panels, ["bits_recovered"]),
-        _CUT,
+        _CUT if any(_has_bars(rows) for panel in panels for rows in panel.arms) else "",
         _PLATEAU,
         _LEARNT if has_plateau else _NO_PLATEAU,
         _SIZES if has_sizes else "",
@@ -38,3 +38,7 @@ def capacity_caption(panels: Sequence[Panel], found: Sequence[Capacity], has_siz
         else "",
     ]
     return " ".join(filter(None, sentences))
+
+
+def _has_bars(rows: ArmRows) -> bool:
+    return bool(rows.points("bits_recovered")["low"].notna().any())

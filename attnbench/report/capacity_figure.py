@@ -42,7 +42,7 @@ def draw_capacity_figure(panels: Sequence[Panel], capacity: pd.DataFrame) -> Fig
     for column, panel in enumerate(shown):
         own = [found[rows.arm] for rows in panel.arms_with("bits_recovered")]
         grid[0, column] = draw_capacity(add_panel(figure, _WIDTH, _HEIGHT), panel, found)
-        if _has_sizes([each.arm for each in own]):
+        if _has_sizes([each.arm for each in own if each.context_size > 0]):
             grid[1, column] = draw_capacity_by_size(add_panel(figure, _WIDTH, _HEIGHT), own)
             by_size.append(column)
     place_panels(figure, grid, capacity_caption(shown, list(found.values()), bool(by_size)))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from attnbench.report.panels import Panel
+from attnbench.report.panels import ArmRows, Panel
 from attnbench.report.shared_facts import shared_sentences
 
 _SCORES = {
@@ -12,7 +12,7 @@ _SCORES = {
     "teacher_forced_accuracy": "Teacher-forced: each token is predicted after the true ones.",
     "bits_recovered": (
         "Bits recovered: a lower bound on what the decoder knows of the target, from teacher-forced "
-        "cross-entropy; the dashed line is all there is to know."
+        "cross-entropy."
     ),
     "bleu": "BLEU of free-running greedy decoding.",
 }
@@ -21,6 +21,7 @@ _BREAKDOWN = (
     "tested lengths; in brackets a 95 % t interval of the seeds' own L50."
 )
 _HOLLOW = "Hollow points: a run there was ended by its budget, so longer training may lift them."
+_CEILING = "Dashed: all the bits there are to know."
 _SHADED = "Shaded: beyond the train range, where a fall mixes capacity with length generalisation."
 
 
@@ -32,11 +33,16 @@ def figure_caption(panels: Sequence[Panel], scores: Sequence[str]) -> str:
         _seeds(panels, scores),
         _HOLLOW if has_hollow else "",
         *(_SCORES[score] for score in scores),
+        _CEILING if "bits_recovered" in scores and _has_ceiling(arms) else "",
         _BREAKDOWN if any(rows.breakdown(score) for rows in arms for score in scores) else "",
         _SHADED if any(panel.train_ends for panel in panels) else "",
         _training(panels),
     ]
     return " ".join(filter(None, sentences))
+
+
+def _has_ceiling(arms: Sequence[ArmRows]) -> bool:
+    return any(rows.metrics["bits_available"].notna().any() for rows in arms)
 
 
 def _seeds(panels: Sequence[Panel], scores: Sequence[str]) -> str:
@@ -45,8 +51,11 @@ def _seeds(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     if most <= 1:
         return "Lines: one seed, so there is no interval."
     number = str(most) if fewest == most else f"{fewest} to {most}"
-    equal = " (none where all seeds are equal)" if points["low"].isna().any() else ""
-    return f"Lines: mean of {number} seeds; faint: each seed; bars: 95 % Student t interval{equal}."
+    without = points[points["low"].isna()]["seeds"]
+    reasons = ["there is one seed"] if (without == 1).any() else []
+    reasons += ["all seeds are equal"] if (without > 1).any() else []
+    some = f" (none where {' or '.join(reasons)})" if reasons else ""
+    return f"Lines: mean of {number} seeds; faint: each seed; bars: 95 % Student t interval{some}."
 
 
 def _training(panels: Sequence[Panel]) -> str:

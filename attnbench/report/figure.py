@@ -25,6 +25,7 @@ _FIGURES: Mapping[str, Mapping[str, Draw]] = {
     "bits_vs_length": {"bits_recovered": draw_bits},
     "bleu_vs_length": {"bleu": draw_bleu},
 }
+DRAWN_SCORES = tuple(score for draws in _FIGURES.values() for score in draws)
 _DPI = 150
 
 

@@ -40,7 +40,7 @@ def memory_caption(panels: Sequence[pd.DataFrame]) -> str:
         _LINES if len({point.arm.hidden_size for point in points}) > 1 else "",
         _ASIDE if len(free) > 1 else "",
         _HOLLOW if any(point.is_ended_by_budget for point in points) else "",
-        *(_not_drawn(each, len(panels) > 1) for each in panels),
+        not_drawn(rows),
         _training(rows),
     ]
     return " ".join(filter(None, sentences))
@@ -68,6 +68,12 @@ def _bars(free: Sequence[MemoryPoint], is_one_seed: bool) -> str:
     is_outside = any(not point.low <= point.length <= point.high for point in with_bar)
     bars = f"Bars: 95 % Student t interval of the seeds' own L50{some}."
     return f"{bars} {_OUTSIDE}" if is_outside else bars
+
+
+def not_drawn(memory: pd.DataFrame) -> str:
+    """Name the arms of memory.csv that log axes cannot show, panel by panel, and why."""
+    panels = [rows for _, rows in memory.groupby(["task", "protocol"])]
+    return " ".join(filter(None, (_not_drawn(rows, len(panels) > 1) for rows in panels)))
 
 
 def _not_drawn(memory: pd.DataFrame, is_one_of_many: bool) -> str:

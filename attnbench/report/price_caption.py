@@ -38,7 +38,7 @@ def price_caption(price: pd.DataFrame, points: Sequence[PricePoint]) -> str:
         _HOLLOW if any(point.seeds_censored and not point.is_censored for point in points) else "",
         _CENSORED if any(point.is_censored for point in points) else "",
         _DECAY if has_near or any(point.is_censored for point in points) else "",
-        _ASIDE,
+        _ASIDE if len(points) > 1 else "",
         _OTHER_CURRENCIES,
         _not_drawn(price),
         shared_sentences(point.arm for point in points),

@@ -62,6 +62,9 @@ def _ended(setting: Setting, rows: ArmRows, found: Breakdown, tested: Sequence[i
     below = max(length for length in tested if length <= found.length)
     above = min((length for length in tested if length > found.length), default=below)
     around = rows.metrics[rows.metrics["length"].isin([below, above])].drop_duplicates("run_id")
+    around = around.dropna(subset=["stop_reason"])
+    if around.empty:
+        return "how its runs ended is not known"
     ended = int((around["stop_reason"] == "budget").sum())
     lengths = joined(str(length) for length in dict.fromkeys([below, above]))
     return f"at {lengths} {setting.unit} {ended} of {len(around)} runs were ended by their budget"

@@ -26,6 +26,8 @@ def comparison_sentences(setting: Setting) -> list[str]:
     baseline, rows = setting.baseline, contrasts(setting)
     if baseline is None:
         return ["Nothing was compared: there is no baseline arm (fixed, unless --baseline names another)."]
+    if not setting.points:
+        return ["Nothing was compared: no row has the free-running accuracy."]
     name = model_style(baseline).name
     if not rows:
         return [f"Nothing was compared: no other arm shares this setting, seeds and a length with {name}."]
@@ -54,7 +56,7 @@ def bits_sentences(setting: Setting) -> list[str]:
         for each in own
         if each.status in ("none", "too_few")
     ]
-    parts += [f"at most, without a plateau shown: {joined(rest)}"] if rest else []
+    parts += [f"at least, without a plateau shown: {joined(rest)}"] if rest else []
     return [f"Of the bits there are to know, arms held {'; '.join(parts)}."] if parts else []
 
 

@@ -1,7 +1,7 @@
 """What every task offers: batches, the exact information in them, and the words to show them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -12,6 +12,10 @@ from attnbench.batch import Batch
 from attnbench.errors import UserError
 from attnbench.randomness import generator_for
 from attnbench.vocabulary import EOS, SPECIAL_TOKENS, Vocabulary
+
+LONG = 64
+"""Longer sources hold some bits where one of this length does; to count those of millions of tokens takes hours."""
+_NO_BITS = 1e-9  # what rounding leaves of none
 
 Split = Literal["train", "validation", "test"]
 
@@ -71,6 +75,23 @@ class Task(ABC):
         Raises:
             UserError: with the reason and what to change.
         """
+
+    def check_information(self, lengths: Collection[int]) -> None:
+        """Refuse lengths at which the answer is known without the source: there is nothing to know.
+
+        Raises:
+            UserError: naming such a length and what to change.
+        """
+        for length in sorted({min(lengths), max(lengths)}):
+            looked_at = min(length, LONG)
+            bits = self.information_bits(LengthRange(looked_at, looked_at))
+            if bits is not None and bits < _NO_BITS:
+                size = getattr(self, "vocabulary_size", None)
+                remedy = "Change its keys" if size is None else f"Raise task.vocabulary_size, now {size}"
+                raise UserError(
+                    f"{self.name} at length {length} ({self.length_unit}): the answer is known without the source, "
+                    f"0 bits, so there is nothing to know. {remedy}."
+                )
 
     def check_ready(self) -> None:
         """Refuse what cannot work before anything starts (missing files, for instance).

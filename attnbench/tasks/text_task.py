@@ -1,7 +1,7 @@
 """What all tasks read from files share: splits, batches, lengths, chance and notes."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import get_args
@@ -90,6 +90,15 @@ class TextTask(Task):
     def check_length(self, length: int) -> None:
         if length < 1:
             raise refuse_length(self, length, "the shortest source has length 1.", "Use lengths from 1.")
+
+    def check_information(self, lengths: Collection[int]) -> None:
+        """Refuse training files whose targets are all one; the bits of real text are not known."""
+        pairs = self._splits.pairs("train")
+        if all(pair.target == pairs[0].target for pair in pairs):
+            raise UserError(
+                f"{self._split_files.train.source}: all {len(pairs):,} {self.names.one}s of the training have the same "
+                "target, so there is nothing to know. Give files whose targets differ."
+            )
 
     def check_ready(self) -> None:
         files = self._split_files

@@ -84,8 +84,11 @@ def test_the_capacity_figure_is_written_with_its_table(sweep):
     ("figure", "values", "reason"),
     [
         ("capacity", {"bits_recovered": None}, "expected rows with bits_recovered and bits_available"),
+        ("memory", {"context_size": None}, "expected an arm that learnt and has a context"),
+        ("memory", {"token_accuracy": 0.0625}, "expected an arm that learnt and has a context"),
         ("price", {"protocol": "mixed"}, "expected runs of their own for each length"),
         ("price", {"steps": None}, "expected runs of their own for each length"),
+        ("price", {"train_max_length": None}, "expected runs of their own for each length"),
     ],
 )
 def test_a_sweep_that_a_figure_cannot_show_is_refused_with_the_reason(
@@ -96,3 +99,14 @@ def test_a_sweep_that_a_figure_cannot_show_is_refused_with_the_reason(
     assert done.status == 2
     assert f"--figure {figure}: {reason}" in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_memory_figure_without_an_arm_says_of_each_why(sweep):
+    rows = curve_rows({4: [1.0], 16: [0.0]}, model="blind", chance_accuracy=0.0, context_size=0)
+    rows += curve_rows({4: [0.0], 16: [0.0]}, chance_accuracy=0.0)
+    write_rows(sweep / "metrics.csv", rows)
+    done = attnbench("plot", sweep, "--figure", "memory")
+    assert done.status == 2
+    assert "blind: no context, which a log axis cannot show (L50 8)" in done.err
+    assert "fixed: not learnt" in done.err
+    assert names_in(sweep) == ["metrics.csv"]

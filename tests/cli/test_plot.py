@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from attnbench.runs.columns import write_rows
-from tests.commands import attnbench, contents, rows_of, run_folders
+from tests.commands import TINY, attnbench, contents, rows_of, run_folders
+from tests.metrics_rows import curve_rows
 
 DRAWN = {
     f"{name}.{kind}" for name in ("accuracy_vs_length", "bits_vs_length", "price") for kind in ("png", "svg")
@@ -144,6 +145,14 @@ def test_a_sweep_in_which_nothing_is_finished_is_nothing_to_draw(swept):
     assert f"attnbench status {swept}" in refused(swept)
 
 
+def test_a_sweep_whose_runs_all_failed_is_nothing_to_draw_and_that_is_said(results):
+    words = ("sweep", "--executor", "inline", "--lengths", "2", "--models", "fixed", "--seeds", "1", *TINY)
+    assert attnbench(*words, "training.learning_rate=1e38", "--results", results).status == 1
+    said = refused("quick-reverse", "--results", results)
+    assert "no run has a row to draw (1 failed)" in said
+    assert written(results / "quick-reverse") == {"claim", "runs", "sweep.yaml"}
+
+
 def test_a_folder_without_results_is_refused(tmp_path):
     assert "holds no results" in refused(tmp_path)
     assert "holds no results" in refused("none", "--results", tmp_path)
@@ -251,3 +260,54 @@ def test_missing_columns_are_named(swept):
     places = [i for i, name in enumerate(lines[0]) if name not in ("seed", "steps")]
     table.write_text("".join(",".join(cells[i] for i in places) + "\n" for cells in lines))
     assert f"{table}, line 1: lacks the columns seed, steps" in refused(table)
+
+
+def table_of(folder, rows):
+    folder.mkdir()
+    write_rows(folder / "metrics.csv", rows)
+    return folder / "metrics.csv"
+
+
+def test_a_table_that_a_spreadsheet_saved_is_drawn_as_ours_and_that_is_said(swept, tmp_path):
+    text = (swept / "metrics.csv").read_text().replace(",", ";")
+    (tmp_path / "theirs").mkdir()
+    theirs = tmp_path / "theirs" / "metrics.csv"
+    theirs.write_bytes(b"sep=;\r\n" + text.replace("\n", "\r\n").encode())
+    for named in (theirs, theirs.parent):
+        finished = attnbench("plot", named)
+        assert finished.status == 0, finished.err
+        assert finished.err.splitlines()[0] == f"{theirs}: read with semicolons between cells."
+    assert attnbench("plot", swept).status == 0
+    assert (theirs.parent / "curve.csv").read_bytes() == (swept / "curve.csv").read_bytes()
+
+
+def test_a_table_joined_by_hand_is_drawn_and_what_was_skipped_is_counted(swept):
+    table = swept / "joined.csv"
+    header, *lines = (swept / "metrics.csv").read_text().splitlines()
+    table.write_text("\n".join([header, *lines[:2], header, *lines[2:], "," * header.count(","), ""]))
+    finished = attnbench("plot", table)
+    assert finished.status == 0
+    assert f"{table}: skipped 1 repeated header and 1 empty row." in finished.err
+
+
+def test_the_merged_table_of_a_sweep_is_ours_and_not_to_be_edited(swept):
+    header, *lines = (swept / "metrics.csv").read_text().splitlines()
+    (swept / "metrics.csv").write_text("\n".join([header, header, *lines, ""]))
+    assert "line 2, column 'length'" in refused(swept)
+
+
+def test_missing_scores_are_named_and_what_there_is_is_drawn(tmp_path):
+    rows = curve_rows({4: [0.9], 8: [None]})
+    finished = attnbench("plot", table_of(tmp_path / "some", rows))
+    assert finished.status == 0
+    assert "token_accuracy is empty in 1 of 2 rows: they are left out of its means." in finished.err
+    finished = attnbench("plot", table_of(tmp_path / "all", [row | {"token_accuracy": None} for row in rows]))
+    assert finished.status == 0
+    assert "token_accuracy is empty in 2 of 2 rows: it is left out." in finished.err
+    assert "Nothing was compared: no row has the free-running accuracy." in " ".join(finished.out.split())
+
+
+def test_a_table_without_scores_is_nothing_to_draw(tmp_path):
+    table = table_of(tmp_path / "none", curve_rows({4: [None]}, bits_recovered=None))
+    assert "no row has token_accuracy, teacher_forced_accuracy, bits_recovered or bleu" in refused(table)
+    assert written(table.parent) == {"metrics.csv"}

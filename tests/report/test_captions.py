@@ -21,6 +21,13 @@ def test_unequal_numbers_of_seeds_and_missing_intervals_are_stated():
     assert "(none where all seeds are equal)" in caption
 
 
+def test_a_length_with_one_seed_among_several_is_why_it_has_no_interval():
+    caption = figure_caption(panels_of(curve_rows({4: [1.0, 0.8], 8: [0.9]})), ACCURACIES)
+    assert "(none where there is one seed)" in caption
+    caption = figure_caption(panels_of(curve_rows({4: [1.0, 1.0], 8: [0.9]})), ACCURACIES)
+    assert "(none where there is one seed or all seeds are equal)" in caption
+
+
 def test_one_seed_has_no_interval():
     assert "one seed, so there is no interval" in figure_caption(panels_of(text_rows()), ["bleu"])
 
@@ -48,6 +55,8 @@ def test_shading_is_explained_for_extrapolation():
 def test_bits_and_bleu_are_not_explained_by_breakdowns():
     assert "lower bound" in figure_caption(panels_of(two_arms()), ["bits_recovered"])
     assert "L50" not in figure_caption(panels_of(two_arms()), ["bits_recovered"])
+    assert "Dashed: all the bits" in figure_caption(panels_of(two_arms()), ["bits_recovered"])
+    assert "Dashed" not in figure_caption(panels_of(two_arms(bits_available=None)), ["bits_recovered"])
 
 
 def test_what_arms_share_is_named_and_what_differs_is_not():

@@ -164,7 +164,7 @@ def test_bits_have_their_plateau_or_say_that_none_was_shown():
         in text
     )
     assert "at least 95 % at the longest length, 32: luong general" in text
-    assert "at most, without a plateau shown: fixed 20.0" in verdict_of(curve_rows(FALLING))
+    assert "at least, without a plateau shown: fixed 20.0" in verdict_of(curve_rows(FALLING))
 
 
 def test_extrapolation_and_bleu_are_limits():
@@ -189,3 +189,11 @@ def test_settings_have_paragraphs_of_their_own():
     rows = two_arms() + two_arms(task="copy") + two_arms(**LONG)
     paragraphs = verdict_of(rows).strip().split("\n\n")
     assert [text.partition(":")[0] for text in paragraphs] == ["copy", "reverse", "reverse"]
+
+
+def test_what_is_missing_is_not_told_as_if_it_were_there():
+    without = verdict_of(two_arms(token_accuracy=None))
+    assert "Nothing was compared: no row has the free-running accuracy." in without
+    text = verdict_of(two_arms(stop_reason=None))
+    assert "how its runs ended is not known; this holds at this budget" in text
+    assert "ended by their budget" not in text

@@ -137,6 +137,18 @@ class TestEvaluation:
         with pytest.raises(UserError, match="length 0"):
             task.check_length(0)
 
+    def test_targets_that_are_all_one_are_refused(self, tmp_path: Path) -> None:
+        path = write_tsv(tmp_path / "a.tsv", [(source, "yes") for source, _ in numbered_pairs(9)])
+        task = text_pairs(source=path, validation_source=path, test_source=path)
+        with pytest.raises(
+            UserError, match=r"a\.tsv: all 9 pairs .* the same target, so there is nothing to know"
+        ):
+            task.check_information([10])
+        other = write_tsv(
+            tmp_path / "b.tsv", [*((source, "yes") for source, _ in numbered_pairs(9)), ("z", "no")]
+        )
+        text_pairs(source=other, validation_source=path, test_source=path).check_information([10])
+
     def test_chance_is_the_majority_answer_of_the_training(self, tmp_path: Path) -> None:
         train = write_tsv(tmp_path / "train.tsv", [("a b", "x x x y"), ("b", "x")])
         test = write_tsv(tmp_path / "test.tsv", [("a", "x y"), ("a b", "y y y"), ("a b c", "x x x x x x x")])

@@ -122,7 +122,7 @@ class Translation(MarkableTask):
         if self.eos:
             return bits
         shares = self._grammar.target_lengths(lengths.maximum).values()
-        return bits + sum(share * math.log2(share) for share in shares)
+        return bits + sum(share * math.log2(share) for share in shares if share)
 
 
 NEGATIONS: dict[tuple[str, ...], str] = {

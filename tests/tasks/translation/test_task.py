@@ -72,3 +72,13 @@ def test_a_sentence_needs_two_words(length: int) -> None:
     translation().check_length(2)
     with pytest.raises(UserError, match=rf"length {length} \(words\).*Use lengths from 2"):
         translation().check_length(length)
+
+
+def test_a_target_length_whose_share_no_float_can_hold_takes_no_bits(monkeypatch):
+    """As from about 600 words on."""
+    expected = translation().information_bits(at(12))
+    shares = type(translation()._grammar).target_lengths
+    monkeypatch.setattr(
+        type(translation()._grammar), "target_lengths", lambda *given: {**shares(*given), 99: 0.0}
+    )
+    assert translation().information_bits(at(12)) == expected
