@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attnbench.cli.options import say
 from attnbench.cli.places import find_store
 from attnbench.errors import DamagedFileError, UserError, unknown
 from attnbench.runs.store import RunStore
@@ -34,11 +35,17 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
     if store.metrics_file.exists():
         _check_merged(store)
     rows = store.collect()
+    _tell_renamed(store)
     if not rows:
         raise UserError(
             f"{store.path}: no run has a row yet. `attnbench status {store.path}` says how far they are."
         )
     return join_metrics(rows), store.path
+
+
+def _tell_renamed(store: RunStore) -> None:
+    for name, true in store.renamed().items():
+        say(store.about_renamed(name, true))
 
 
 def _is_table_alone(folder: Path) -> bool:
@@ -71,6 +78,7 @@ def draw_folder(
     from attnbench.runs.tables import join_metrics
 
     rows = store.collect(on_damage)
+    _tell_renamed(store)
     if not rows:
         return []
     store.write_metrics(rows)
