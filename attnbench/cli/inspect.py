@@ -12,9 +12,9 @@ def inspect(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN... [task.source=FILE...]",
-            help="A run's folder or run_id; two are laid side by side. Where the files of its data have moved and are "
-            "not found, task.source=FILE and the like say where they are.",
+            metavar="RUN...",
+            help="A run's folder or run_id; two are laid side by side. Behind it task.source=FILE and the like, where "
+            "the files of its data have moved and are not found.",
             show_default=False,
         ),
     ],

@@ -1,5 +1,6 @@
 """A finished run, opened to be looked at."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -146,7 +147,7 @@ def _with_files(
     spec: RunSpec, folder: RunFolder, kept: KeptData | None, given: Mapping[str, str] | None = None
 ) -> RunSpec:
     paths = " ".join(f"task.{key}=FILE" for key in spec.paths)
-    remedy = f"Say where they are: `attnbench inspect {folder.run_id} {paths}`."
+    remedy = f"Say where they are: `attnbench inspect {shlex.quote(str(folder.path))} {paths}`."
     if kept is not None:
         remedy += f" The first {TEST_EXAMPLES} examples (--no-scores) and your own --text can be drawn without them."
     return find_data(spec, folder.path, remedy, kept.files if kept else None, given)

@@ -142,7 +142,7 @@ def _with_data(spec: RunSpec, folder: RunFolder, execution: Execution) -> RunSpe
     except DamagedFileError as error:
         execution.on_note(f"{error} It is written anew.")
         kept = None
-    remedy = "The same command again, with the paths at which they lie, carries on."
+    remedy = "The same command with the paths at which they lie, and with --retry-failed, carries on."
     spec = find_data(spec, folder.path, remedy, kept.files if kept else None)
     return replace(spec, task=spec.task.with_learnt(kept.learnt)) if kept else spec
 

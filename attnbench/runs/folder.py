@@ -67,6 +67,7 @@ class RunFolder:
         self.path = path
         self.run_id = path.name if run_id is None else run_id
         self._status = LastRead(self.status_file, lambda: read_outcome(self.status_file, self.run_id))
+        self._named = LastRead(self.spec_file, self._parse_name)
         self._requested = LastRead(self.evaluation_file, self._parse_requested)
 
     @property
@@ -78,12 +79,15 @@ class RunFolder:
         """
         if self.read_outcome() is not None:
             return None  # status.json has the name of the folder
+        return None if self._named.get() in (None, self.run_id) else self._named.get()
+
+    def _parse_name(self) -> str:
+        """Return the run_id that spec.yaml begins with; the folder's own where it is damaged."""
         try:
             found = _RUN_ID.match(read_whole(self.spec_file))
-        except OSError:
-            return None
-        named = found[1].decode(errors="replace") if found else self.run_id
-        return None if named == self.run_id else named
+        except (FileNotFoundError, IsADirectoryError):
+            return self.run_id
+        return found[1].decode(errors="replace") if found else self.run_id
 
     def prepare(
         self, spec_values: Mapping[str, Any], lengths: Sequence[int], paths: Mapping[str, str] | None = None
@@ -252,9 +256,8 @@ class RunFolder:
         compared = [path for path in self._products if path not in spared]
         damage = first_changed(compared, outcome, self.metrics_file)
         if damage is not None and first_changed([self.spec_file], outcome) and self._describes_itself():
-            damage = first_changed(
-                compared[1:], outcome, self.metrics_file
-            )  # all but the spec, the first of them
+            others = [path for path in compared if path != self.spec_file]
+            damage = first_changed(others, outcome, self.metrics_file)
         if damage is not None and self.read_outcome() != outcome:
             return self.find_damage()  # it was being evaluated at more lengths just then
         return damage

@@ -90,7 +90,7 @@ def test_what_needs_the_corpus_names_where_it_was_looked_for_and_what_to_do(made
     shutil.rmtree(moved / "corpus")
     err = refused(moved, run.name, *words.split())
     assert f"task.source: not at {made}/corpus/pairs.tsv nor at {moved}/corpus/pairs.tsv" in err
-    assert f"`attnbench inspect {run.name} task.source=FILE`" in err
+    assert f"`attnbench inspect results/s/runs/{run.name} task.source=FILE`" in err
 
 
 def test_a_corpus_of_other_content_is_named_as_such(moved, run):

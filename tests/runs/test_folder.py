@@ -10,7 +10,7 @@ from attnbench.errors import DamagedFileError
 from attnbench.runs.checksums import take_checksum, with_checksum
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.outcome import Outcome
-from tests.runs.tiny_runs import executed, text_spec
+from tests.runs.tiny_runs import executed, text_spec, tiny_spec
 from tests.tasks.text_examples import numbered_pairs, write_tsv
 
 SPEC = {"run_id": "a", "task": {"source": "here.tsv"}, "seed": 0}
@@ -312,6 +312,16 @@ def test_a_path_that_a_person_has_put_into_a_finished_run_is_no_damage(tmp_path)
     assert (anew(folder).state, anew(folder).find_damage()) == ("done", None)
     folder.spec_file.write_text(text.replace("seed: 0", "seed: 1"))
     assert "spec.yaml is damaged" in (anew(folder).find_damage() or "")
+
+
+def test_the_spec_of_another_run_or_one_that_reads_no_files_is_damage(tmp_path):
+    source = write_tsv(tmp_path / "pairs.tsv", numbered_pairs(90))
+    one, other = (executed(tmp_path / "runs", text_spec(source, f"seed={seed}"), 9) for seed in (0, 1))
+    one.spec_file.write_bytes(other.spec_file.read_bytes())
+    synthetic = executed(tmp_path / "runs", tiny_spec())
+    synthetic.spec_file.write_text(synthetic.spec_file.read_text() + "# a note\n")
+    for folder in (one, synthetic):
+        assert "spec.yaml is damaged" in (anew(folder).find_damage() or "")
 
 
 def test_a_renamed_run_has_its_true_name_in_its_spec(folder, tmp_path):
