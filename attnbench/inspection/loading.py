@@ -132,7 +132,12 @@ def _read_spec(
         raise
     except UserError as error:
         raise UserError(f"{folder.spec_file}: {error}") from error
-    kept = read_kept_data(folder)
+    try:
+        kept = read_kept_data(folder)
+    except DamagedFileError as error:
+        raise DamagedFileError(
+            f"{error} The same `attnbench train` or `attnbench sweep` again writes it anew, and trains nothing."
+        ) from error
     if kept is None or given:
         spec = _with_files(spec, folder, kept, given)
     if kept is None:

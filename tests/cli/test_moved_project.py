@@ -196,3 +196,19 @@ def test_a_renamed_run_is_named_with_its_true_name_and_the_others_are_drawn(move
     assert again.status == 0
     assert f"Call it {run.name} again, and they count. Until then it is made again." in again.err
     assert run.is_dir()
+
+
+def test_a_damaged_record_of_the_data_is_named_and_the_same_sweep_writes_it_anew(moved, run):
+    whole = (run / "data.json").read_bytes()
+    checkpoint = (run / "checkpoint.pt").stat().st_mtime_ns
+    (run / "data.json").write_bytes(whole[:-9])
+    assert "data.json is damaged" in refused(moved, run.name, "--text", "a")
+    assert attnbench("plot", "s").status == 0
+    finished = attnbench(*SWEEP, "--lengths", "4,9")
+    assert finished.status == 0, finished.err
+    assert (
+        f"data.json is damaged: it is not what the run wrote. It is written anew from the checkpoint of {run.name}"
+        in finished.err
+    )
+    assert json.loads((run / "data.json").read_text())["learnt"] == json.loads(whole)["learnt"]
+    assert (run / "checkpoint.pt").stat().st_mtime_ns == checkpoint
