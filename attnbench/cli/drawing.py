@@ -39,6 +39,7 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
     if store.metrics_file.exists():
         _check_merged(store)
     rows = store.collect()
+    _tell_renamed(store)
     if not rows:
         states = Counter(store.states().values())
         found = (
@@ -48,6 +49,11 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
             f"{store.path}: no run has a row to draw ({found}). `attnbench status {store.path}` names each."
         )
     return join_metrics(rows), store.path
+
+
+def _tell_renamed(store: RunStore) -> None:
+    for name, true in store.renamed().items():
+        say(store.about_renamed(name, true))
 
 
 def _is_table_alone(folder: Path) -> bool:
@@ -80,6 +86,7 @@ def draw_folder(
     from attnbench.runs.tables import join_metrics
 
     rows = store.collect(on_damage)
+    _tell_renamed(store)
     if not rows:
         return []
     store.write_metrics(rows)

@@ -13,7 +13,8 @@ def inspect(
         list[str],
         typer.Argument(
             metavar="RUN...",
-            help="A run's folder or run_id; two are laid side by side.",
+            help="A run's folder or run_id; two are laid side by side. Behind it task.source=FILE and the like, where "
+            "the files of its data have moved and are not found.",
             show_default=False,
         ),
     ],
@@ -65,13 +66,14 @@ def inspect(
     test set.
     """
     with explained_errors(debug, config_dir):
-        from attnbench.cli.inspect_request import Choice, InspectRequest
+        from attnbench.cli.inspect_request import Choice, InspectRequest, split_words
         from attnbench.cli.inspect_run import inspect_runs
         from attnbench.config.composition import Configuration
 
         choice = Choice(length, examples, wrong, tuple(index or ()), text, question, answer_tokens)
         trusted_folder = Configuration(config_dir).trusted_folder
+        names, files = split_words(runs)
         request = InspectRequest(
-            tuple(runs), choice, scores, out, device, results, config_dir, trusted_folder
+            names, choice, scores, out, device, results, config_dir, trusted_folder, files
         )
         inspect_runs(request, as_json)

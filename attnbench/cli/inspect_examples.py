@@ -7,7 +7,6 @@ from attnbench.cli.inspect_progress import StageProgress
 from attnbench.cli.inspect_request import Choice
 from attnbench.inspection.held_out import HeldOut, NumberedExample, evaluated_lengths, first_wrong, held_out
 from attnbench.inspection.loading import TrainedRun
-from attnbench.inspection.looking import example_alone
 from attnbench.inspection.own_text import own_text
 from attnbench.inspection.portrait import Portrait
 from attnbench.inspection.portraying import portray
@@ -119,27 +118,16 @@ def _test_of(runs: Sequence[TrainedRun], length: int | None) -> HeldOut:
     if length is not None:
         return held_out(runs[0], length)
     tests = [held_out(runs[0], each) for each in reversed(shared_lengths(runs))]
-    return next((test for test in tests if next(test.batches(), None)), tests[0])
+    return next((test for test in tests if not test.is_empty), tests[0])
 
 
 def _choose(runs: Sequence[TrainedRun], examples: HeldOut, choice: Choice) -> list[NumberedExample]:
     if choice.indexes:
         return examples.pick(list(dict.fromkeys(choice.indexes)))
     if not choice.wrong_only:
-        return _first(examples, choice.count)
+        return examples.first(choice.count)
     found = {each.index: each for run in runs for each in first_wrong(run, examples, choice.count)}
     return [found[index] for index in sorted(found)][: choice.count]
-
-
-def _first(examples: HeldOut, count: int) -> list[NumberedExample]:
-    """Return the first examples, as many as there are."""
-    found: list[NumberedExample] = []
-    for start, batch in examples.batches():
-        wanted = range(min(len(batch), count - len(found)))
-        found += [NumberedExample(start + row, example_alone(batch, row)) for row in wanted]
-        if len(found) == count:
-            break
-    return found or examples.pick([0])  # which says why there is none
 
 
 def _span(lengths: LengthRange) -> str:

@@ -25,17 +25,20 @@ def inspect_runs(request: InspectRequest, as_json: bool) -> None:
     """
     request.choice.check()
     paths = request.find_runs()
-    runs = [load_run(path, request.device, request.trusted_folder) for path in paths]
+    runs = [load_run(path, request.device, request.trusted_folder, request.files) for path in paths]
     check_comparable(runs)
     out = request.folder(paths)
     check_writable(out, "Use --out.")
+    is_scored = request.has_scores and request.choice.text is None
+    if is_scored:
+        _ = runs[0].task_with_files  # before anything is written
     with StageProgress() as progress:
         with memory_faults_named():
             drawn = _drawn(request, runs, progress)
         _announce(drawn, runs, out)
         files = draw_examples(drawn, out, progress)
         scores = None
-        if request.has_scores and request.choice.text is None:
+        if is_scored:
             lengths = shared_lengths(runs) if request.choice.length is None else [request.choice.length]
             scores = score_runs(runs, lengths, progress)
             files += write_scores(scores, request, drawn, out)
@@ -57,6 +60,8 @@ def _drawn(request: InspectRequest, runs: Sequence[TrainedRun], progress: StageP
 def _announce(drawn: Drawn, runs: Sequence[TrainedRun], out: Path) -> None:
     for name, run in zip(drawn.names, runs, strict=True):
         say(f"Inspecting {name} ({run.folder.path}) on {run.device}")
+        if run.folder.path.resolve().name != run.spec.run_id:
+            say(f"{run.folder.path} is the run {run.spec.run_id} under another name")
     for note in filter(None, [*drawn.notes, letters_note(drawn)]):
         say(note)
     say(f"Drawing into {out}")

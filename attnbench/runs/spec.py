@@ -41,6 +41,12 @@ class RunSpec:
     data: str | None = None
     variant: Variant = NO_CHANGES
 
+    @property
+    def paths(self) -> dict[str, str]:
+        """Where the files of the task lie, by its keys; those that it does not use are left out."""
+        found = {key: getattr(self.task, key) for key in path_fields(self.task)}
+        return {key: path for key, path in sorted(found.items()) if path}
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """All that tells this run from others, as plain values.

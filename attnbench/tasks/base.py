@@ -1,9 +1,9 @@
 """What every task offers: batches, the exact information in them, and the words to show them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Generator, Tensor
@@ -103,6 +103,22 @@ class Task(ABC):
     def data_fingerprint(self) -> str | None:
         """Return a hash of the content of the files that the task reads; None where it reads none."""
         return None
+
+    def learnt(self) -> dict[str, Any] | None:
+        """Return what the task learnt from its files, as plain values; None where nothing is worth keeping.
+
+        A run keeps it, so that it can be opened where these files are not.
+        """
+        return None
+
+    def with_learnt(self, learnt: Mapping[str, Any]) -> Self:
+        """Return the same task with what `learnt` returned, in place of learning it from the files.
+
+        Raises:
+            KeyError, ValueError: where the values are not those that `learnt` returned.
+        """
+        del learnt
+        return self
 
     @abstractmethod
     def training_batch(self, seed: int, step: int, batch_size: int, lengths: LengthRange) -> Batch:

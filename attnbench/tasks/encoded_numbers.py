@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, Self, get_args
 
 from attnbench.tasks.base import Split
 from attnbench.tasks.encoded_pairs import TokenLists
@@ -36,6 +36,30 @@ class Encoding:
         """What learns the vocabularies."""
         return SubwordVocabulary if self.units == "subword" else FrequentWords
 
+    def vocabularies(self, texts: "VocabularyTexts") -> tuple[LearntVocabulary, LearntVocabulary]:
+        """Make the vocabularies of both sides again.
+
+        Raises:
+            ValueError: where a text is none of a vocabulary.
+        """
+        try:
+            read = self.vocabulary_class.from_json
+            return read(texts.source), read(texts.target)
+        except Exception as error:  # tokenizers raises no class of its own
+            raise ValueError(f"not a vocabulary: {error}") from error
+
+
+class VocabularyTexts(NamedTuple):
+    """The vocabularies of both sides as JSON."""
+
+    source: str
+    target: str
+
+    @classmethod
+    def of(cls, source: LearntVocabulary, target: LearntVocabulary) -> Self:
+        """Write two vocabularies down."""
+        return cls(source.to_json(), target.to_json())
+
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
@@ -60,6 +84,13 @@ def learn_numbers(splits: TextSplits, encoding: Encoding) -> Numbers:
         _learn((pair.source for pair in splits.train), encoding, encoding.source_size),
         _learn((pair.written for pair in splits.train), encoding, encoding.target_size),
     )
+    return encode_numbers(splits, encoding, source, target)
+
+
+def encode_numbers(
+    splits: TextSplits, encoding: Encoding, source: LearntVocabulary, target: LearntVocabulary
+) -> Numbers:
+    """Encode all with vocabularies that are there already."""
     ending = [EOS] if encoding.eos else []
     pairs = {split: splits.pairs(split) for split in get_args(Split)}
     return Numbers(

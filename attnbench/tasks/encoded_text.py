@@ -9,10 +9,15 @@ import numpy as np
 from attnbench.tasks.base import LengthRange, Split
 from attnbench.tasks.encoded_blocks import BlockEncoder
 from attnbench.tasks.encoded_cache import numbers_of
-from attnbench.tasks.encoded_numbers import Encoding, Numbers
+from attnbench.tasks.encoded_numbers import (
+    Encoding,
+    LearntVocabulary,
+    Numbers,
+    VocabularyTexts,
+    encode_numbers,
+)
 from attnbench.tasks.encoded_pairs import EncodedPairs
 from attnbench.tasks.text_splits import SplitFiles, TextSplits, read_splits
-from attnbench.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +30,8 @@ class EncodedText:
         splits: the pairs of each split as numbers.
     """
 
-    source_vocabulary: Vocabulary
-    target_vocabulary: Vocabulary
+    source_vocabulary: LearntVocabulary
+    target_vocabulary: LearntVocabulary
     splits: dict[Split, EncodedPairs]
 
     @cached_property
@@ -63,10 +68,22 @@ def loaded_splits(files: SplitFiles, fingerprint: str) -> TextSplits:
 
 
 @lru_cache(maxsize=2)
-def encoded_text(files: SplitFiles, encoding: Encoding, fingerprint: str) -> EncodedText:
-    """Read the files, learn the vocabularies from the training split and encode all; once per process."""
+def encoded_text(
+    files: SplitFiles, encoding: Encoding, fingerprint: str, kept: VocabularyTexts | None = None
+) -> EncodedText:
+    """Read the files, learn the vocabularies from the training split and encode all; once per process.
+
+    Args:
+        files: of every split.
+        encoding: how texts become numbers.
+        fingerprint: of the files' content.
+        kept: vocabularies in place of those learnt. Another version of a library may learn others from the same
+            text, and the weights of a run are of no use but with its own.
+    """
     splits = loaded_splits(files, fingerprint)
     numbers = numbers_of(splits, encoding)
+    if kept is not None and kept != VocabularyTexts.of(numbers.source_vocabulary, numbers.target_vocabulary):
+        numbers = encode_numbers(splits, encoding, *encoding.vocabularies(kept))
     encoded: dict[Split, EncodedPairs] = {}
     for split in get_args(Split):
         pairs = _encoded(splits, numbers, split)

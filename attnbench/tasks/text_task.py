@@ -1,10 +1,10 @@
 """What all tasks read from files share: splits, batches, lengths, chance and notes."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import get_args
+from typing import Any, ClassVar, Self, get_args
 
 import torch
 
@@ -14,7 +14,7 @@ from attnbench.randomness import generator_for
 from attnbench.ranges import Count, Fraction
 from attnbench.tasks.base import LengthRange, Split, Task, refuse_length
 from attnbench.tasks.encoded_blocks import Indexes
-from attnbench.tasks.encoded_numbers import Encoding
+from attnbench.tasks.encoded_numbers import Encoding, VocabularyTexts
 from attnbench.tasks.encoded_pairs import count_batches, epoch_batches
 from attnbench.tasks.encoded_text import EncodedText, encoded_text, loaded_splits
 from attnbench.tasks.text_notes import ExampleNames, describe
@@ -41,6 +41,8 @@ class TextTask(Task):
     """
 
     reads_files = True
+    _kept: ClassVar[VocabularyTexts | None] = None  # a task that was given some holds its own
+
     source: str | None = field(metadata=IS_PATH)
     validation_source: str | None = field(metadata=IS_PATH)
     test_source: str | None = field(metadata=IS_PATH)
@@ -69,11 +71,27 @@ class TextTask(Task):
 
     @property
     def source_vocabulary(self) -> Vocabulary:
-        return self._text.source_vocabulary
+        return self._vocabularies[0]
 
     @property
     def target_vocabulary(self) -> Vocabulary:
-        return self._text.target_vocabulary
+        return self._vocabularies[1]
+
+    @cached_property
+    def _vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
+        if self._kept is not None:
+            return self._encoding.vocabularies(self._kept)  # the files need not be there
+        return self._text.source_vocabulary, self._text.target_vocabulary
+
+    def learnt(self) -> dict[str, Any]:
+        text = self._text
+        return VocabularyTexts.of(text.source_vocabulary, text.target_vocabulary)._asdict()
+
+    def with_learnt(self, learnt: Mapping[str, Any]) -> Self:
+        task = replace(self)
+        task.__dict__["_kept"] = VocabularyTexts(learnt["source"], learnt["target"])
+        _ = task._vocabularies  # which refuses what is none
+        return task
 
     @cached_property
     def _splits(self) -> TextSplits:
@@ -82,7 +100,7 @@ class TextTask(Task):
     @cached_property
     def _text(self) -> EncodedText:
         self.check_ready()
-        return encoded_text(self._split_files, self._encoding, self.data_fingerprint())
+        return encoded_text(self._split_files, self._encoding, self.data_fingerprint(), self._kept)
 
     def data_fingerprint(self) -> str:
         return self._split_files.fingerprint()

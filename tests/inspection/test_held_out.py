@@ -83,3 +83,20 @@ def test_files_are_taken_by_buckets(tmp_path):
     assert all(set(batch.source_lengths.tolist()) <= {3, 4} for _, batch in examples.batches())
     with pytest.raises(UserError, match="has 0 examples, so choose another length"):
         held_out(run, 40).pick([0])
+
+
+def test_the_first_examples_of_a_run_on_files_are_there_without_the_files(tmp_path):
+    source = tmp_path / "pairs.tsv"
+    source.write_text("".join(f"a{i} b\tc{i} d\n" for i in range(90)))
+    path = executed(tmp_path / "runs", text_spec(source), 1, 2).path
+    before = [batch.source for _, batch in held_out(load_run(path), 2).batches()]
+    source.unlink()
+    examples, none = held_out(load_run(path), 2), held_out(load_run(path), 1)
+    assert [each.index for each in examples.first(2)] == [0, 1]
+    assert torch.cat([each.batch.source for each in examples.pick([2, 0])]).equal(before[0][[2, 0]])
+    assert (examples.is_empty, none.is_empty) == (False, True)
+    with pytest.raises(UserError, match="No example 0: the test at 1 words has 0 examples"):
+        none.first(1)
+    for ask in (lambda: examples.first(4), lambda: examples.pick([3]), lambda: next(examples.batches())):
+        with pytest.raises(UserError, match="are not found"):
+            ask()
