@@ -116,8 +116,9 @@ class Configuration:
         if key not in self.cache:
             for group, name in chosen.items():
                 self.check_choice(group, name)
+            quoted = {group: name.replace("'", "\\'") for group, name in chosen.items()}
             self.cache[key] = _compose(
-                [f"{group}='{name}'" for group, name in chosen.items()], self.trusted_folder
+                [f"{group}='{name}'" for group, name in quoted.items()], self.trusted_folder
             )
         return copy.deepcopy(self.cache[key])
 

@@ -242,6 +242,22 @@ def test_own_yaml_is_found_beside_ours(own):
     assert configuration.described("model")["mine"] == CONFIGURATION.described("model")["fixed"]
 
 
+@pytest.mark.parametrize("name", ["größe", "it's mine", "1e3", "a (b) ~ c"])
+def test_own_yaml_may_have_any_name(own, name):
+    shutil.copy(conf_folder() / "model" / "fixed.yaml", own / "model" / f"{name}.yaml")
+    configuration = Configuration(own)
+    [assignment] = configuration.read([f"model={name}"])
+    assert configuration.compose({"model": assignment.names[0]})["model"]["read"] == "before"
+
+
+def test_the_overrides_of_a_preset_are_read_as_those_that_are_typed(own):
+    (own / "sweep" / "mine.yaml").write_text('overrides: ["task.source=~/x y~1.en", reverse]\n')
+    values = Configuration(own).compose({"sweep": "mine"})["sweep"]["overrides"]
+    assert Configuration(own).read(values[:1]) == [Assignment("task.source", ("~/x y~1.en",))]
+    with pytest.raises(UserError, match="Did you mean task=reverse"):
+        Configuration(own).read(values)
+
+
 def test_own_yaml_called_like_one_of_ours_is_refused(own):
     shutil.copy(conf_folder() / "model" / "fixed.yaml", own / "model")
     with pytest.raises(UserError, match=r"model/fixed\.yaml: attnbench has .* Rename yours"):
