@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+# Of a test; we only say where so few pairs cannot reach it.
+USUAL_LEVEL = 0.05
 # Two to the half of it sums are held at once.
 MOST_PAIRS = 40
 # Sums that differ by rounding alone are a tie, and ties count as at least as large.

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_RESULTS, AsJson, ConfigDir, Debug, Results, explained_errors
+from attnbench.cli.options import (
+    DEFAULT_RESULTS,
+    AsJson,
+    ConfigDir,
+    Debug,
+    Results,
+    explained_errors,
+    folder_at_home,
+)
 
 
 def inspect(
@@ -52,7 +60,12 @@ def inspect(
     ] = True,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where to write.", show_default="inspect/ in the folder of the run"),
+        typer.Option(
+            metavar="DIR",
+            callback=folder_at_home,
+            help="Where to write.",
+            show_default="inspect/ in the folder of the run",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     results: Results = DEFAULT_RESULTS,

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_RESULTS, Debug, NeedlessConfigDir, Results, explained_errors, say
+from attnbench.cli.options import (
+    DEFAULT_RESULTS,
+    Debug,
+    NeedlessConfigDir,
+    Results,
+    explained_errors,
+    folder_at_home,
+    say,
+)
 from attnbench.errors import UserError
 
 
@@ -14,7 +22,10 @@ def plot(
         list[str], typer.Argument(metavar="SWEEP...", help="Folders, their names, or metrics.csv files.")
     ],
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to write; beside the first by default.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", callback=folder_at_home, help="Where to write; beside the first by default."
+        ),
     ] = None,
     figure: Annotated[
         str | None,

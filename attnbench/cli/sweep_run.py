@@ -52,7 +52,7 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
         )
     if choices.is_dry_run:
         with memory_faults_named():
-            _show_prospect(plan, store, trusted_folder, choices)
+            _show_prospect(plan, store, trusted_folder, choices, device)
         return 0
     with memory_faults_named():
         check_comparison([run.spec for run in plan.runs])
@@ -75,13 +75,13 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
 
 
 def _show_prospect(
-    plan: SweepPlan, store: RunStore, trusted_folder: Path | None, choices: SweepChoices
+    plan: SweepPlan, store: RunStore, trusted_folder: Path | None, choices: SweepChoices, device: str
 ) -> None:
     prospect = look_ahead(plan, store, trusted_folder, choices.retries_failed)
     if choices.as_json:
-        print_json(prospect_as_json(prospect, store))
+        print_json(prospect_as_json(plan, prospect, store, device))
     else:
-        list_runs(plan, prospect, store)
+        list_runs(plan, prospect, store, device)
         say("Nothing was started and nothing written (--dry-run).")
 
 

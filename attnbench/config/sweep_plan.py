@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import get_args
 
-from attnbench.config.composition import Assignment, Configuration, Preset
+from attnbench.config.composition import Configuration, Preset
+from attnbench.config.overrides import Assignment
 from attnbench.config.run_request import build_task, root_of, without_length
 from attnbench.config.sweep_axes import Axes, SweepWords, merge, merge_assignments
 from attnbench.errors import UserError, unknown
@@ -60,7 +61,7 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
     """
     preset_name = DEFAULT_PRESET if words.preset is None else words.preset
     preset = merge(configuration.preset(preset_name), words)
-    axes = Axes(configuration, preset, merge_assignments(preset.overrides, words))
+    axes = Axes(configuration, preset, merge_assignments(configuration, preset.overrides, words))
     lengths, protocol = parse_lengths(preset.lengths), _protocol(preset.protocol)
     runs: list[PlannedRun] = []
     tasks: dict[Task, None] = {}

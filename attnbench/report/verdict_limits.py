@@ -1,12 +1,10 @@
 """The last sentences of a verdict: what was not shown, and how far its intervals can be trusted."""
 
 from attnbench.analysis.interval_caveats import FEW_SEEDS, may_cover_less
+from attnbench.analysis.sign_flip import USUAL_LEVEL
 from attnbench.report.verdict_breakdowns import is_memory_shown
 from attnbench.report.verdict_comparison import LEAST_PAIRS, contrasts
 from attnbench.report.verdict_tables import FREE_RUNNING, Setting, joined
-
-# The usual level of a test; we only say where so few pairs cannot reach it.
-_USUAL_LEVEL = 0.05
 
 
 def limit_sentences(setting: Setting) -> list[str]:
@@ -37,9 +35,9 @@ def _breakdown_limits(setting: Setting) -> list[str]:
 def _test_limits(setting: Setting) -> list[str]:
     rows = [row for _, row in contrasts(setting) if row.pairs >= LEAST_PAIRS]
     limits = []
-    weak = sorted({int(row.pairs) for row in rows if row.p_floor > _USUAL_LEVEL})
+    weak = sorted({int(row.pairs) for row in rows if row.p_floor > USUAL_LEVEL})
     if weak:
-        limits.append(f"a p below {_USUAL_LEVEL}, which {joined(map(str, weak))} pairs cannot reach")
+        limits.append(f"a p below {USUAL_LEVEL}, which {joined(map(str, weak))} pairs cannot reach")
     if len(rows) > 1:
         limits.append(f"a correction for {len(rows)} comparisons, each of which stands by itself")
     return limits

@@ -115,11 +115,7 @@ def test_an_unfinished_spec_that_says_the_same_in_other_words_is_not_damaged(sto
 
 def test_a_spec_that_names_a_foreign_class_is_damaged(store):
     folders, _ = prepare_quietly(store)
-    text = (
-        folders[0]
-        .spec_file.read_text()
-        .replace("attnbench.models.contexts.bottleneck.FixedConfig", "os.system")
-    )
+    text = folders[0].spec_file.read_text().replace("attnbench.models.contexts.fixed.FixedArm", "os.system")
     folders[0].spec_file.write_text(text)
     _, notes = prepare_quietly(store)
     assert len(notes) == 1
