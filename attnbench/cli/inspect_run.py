@@ -1,6 +1,7 @@
 """The work behind `attnbench inspect`."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from attnbench.cli.inspect_tables import print_scores, print_shaded
 from attnbench.cli.options import print_json, say
 from attnbench.errors import memory_faults_named
 from attnbench.inspection.loading import TrainedRun, check_comparable, load_run
-from attnbench.report.heatmap_rows import written_words
+from attnbench.inspection.portrait import Portrait
+from attnbench.inspection.word_edits import described, edits_of
 from attnbench.runs.store import check_writable
 
 
@@ -101,8 +103,13 @@ def _example_as_json(drawn: Drawn, number: int) -> dict[str, Any]:
         "source": first.source,
         "expected": first.expected or None,
         "written": {arm.run_id: arm.portrait.written for arm in arms},
-        "wrong": {
-            arm.run_id: sum(row.is_wrong for row in written_words(arm.portrait)) if first.expected else None
-            for arm in arms
-        },
+        "wrong": {arm.run_id: _wrong_in_place(arm.portrait) if first.expected else None for arm in arms},
+        "edits": {arm.run_id: edits_of(arm.portrait.aligned) if first.expected else None for arm in arms},
+        "slips": {arm.run_id: described(arm.portrait.aligned) if first.expected else None for arm in arms},
     }
+
+
+def _wrong_in_place(portrait: Portrait) -> int:
+    """Return how many places hold another word than the expected one, or none; given words left out."""
+    places = zip_longest(portrait.written, portrait.expected, portrait.is_given)
+    return sum(word != expected and not is_given for word, expected, is_given in places)

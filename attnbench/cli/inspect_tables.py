@@ -12,6 +12,7 @@ from attnbench.cli.inspect_request import InspectRequest
 from attnbench.cli.inspect_scores import Scores
 from attnbench.cli.options import print_text
 from attnbench.inspection.tables import Cell, Row
+from attnbench.inspection.word_edits import described
 from attnbench.report.shading import shaded_lines
 
 _NONE = "–"
@@ -28,9 +29,20 @@ _CAUSES = (
     "dealt anew, 0 to 1."
 )
 _ERRORS = (
-    "Errors, running freely. Looked wrong: away from where the answer stands; looked right: there, yet said wrong; "
-    "swapped with the word beside, repeated the word before, skipped to the next."
+    "Errors, running freely. At place: share of words right place by place (token accuracy). Then what was written is "
+    "aligned with what was expected: words too many, left out, exchanged for another, swapped with the word beside. Of "
+    "the exchanged, looked wrong: away from where the answer stands; looked right: there, yet said wrong."
 )
+_ERROR_COLUMNS = {
+    "words": "words",
+    "at place": "accuracy",
+    "too many": "inserted",
+    "left out": "left_out",
+    "exchanged": "exchanged",
+    "swapped": "swapped",
+    "looked wrong": "looked_wrong",
+    "looked right": "looked_right",
+}
 
 
 def print_shaded(drawn: Drawn) -> None:
@@ -39,6 +51,8 @@ def print_shaded(drawn: Drawn) -> None:
     for number in range(drawn.count):
         print_text(Text(drawn.about[number], style="bold"))
         for arm in drawn.arms_of(number):
+            if arm.portrait.expected:
+                print_text(Text(f"{arm.name}: {described(arm.portrait.aligned)}"))
             for line in shaded_lines(arm, width):
                 print_text(line)
             print_text(Text())
@@ -91,11 +105,10 @@ def _causes_table(scores: Scores, names: Mapping[str, str]) -> Table:
 
 
 def _errors_table(scores: Scores, names: Mapping[str, str]) -> Table:
-    kinds = ("looked_wrong", "looked_right", "swapped", "repeated", "skipped")
-    table = _table("words", "right", *(kind.replace("_", " ") for kind in kinds))
+    table = _table(*_ERROR_COLUMNS)
     for (run_id, length), rows in _by_test(scores.errors).items():
         overall = _row(rows, position=None)
-        _add(table, names[run_id], length, [overall[name] for name in ("words", "accuracy", *kinds)])
+        _add(table, names[run_id], length, [overall[name] for name in _ERROR_COLUMNS.values()])
     return table
 
 
@@ -137,7 +150,7 @@ def _print_worst(scores: Scores, request: InspectRequest, drawn: Drawn, names: M
         if not worst:
             print_text(Text(f"{name} got all examples of length {drawn.length} right.", style="bold"))
         for row in worst:
-            line = f"{name}, example {row['index']}: {row['wrong']} of {row['scored']} words wrong"
+            line = f"{name}, example {row['index']}: {row['slips']}"
             print_text(Text(line, style="bold"))
             for label in ("asked", "expected", "produced", "looked_at"):
                 if row[label]:

@@ -4,9 +4,13 @@ Without torch, so that pictures can be drawn where there is none.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from attnbench.inspection.word_edits import AlignedWord, align
+from attnbench.vocabulary import EOS, SPECIAL_TOKENS
 
 Numbers = NDArray[np.float32]
 Places = NDArray[np.bool_]
@@ -45,3 +49,9 @@ class Portrait:
     decoder: Numbers | None
     sure: Places | None
     possible: Places | None
+
+    @cached_property
+    def aligned(self) -> tuple[AlignedWord, ...]:
+        """What was written beside what was expected; of a person's own text every word is taken for right."""
+        expected = self.expected or self.written
+        return align(expected, self.written, self.is_given, SPECIAL_TOKENS[EOS])

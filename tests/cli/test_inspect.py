@@ -6,8 +6,9 @@ import pytest
 
 from attnbench.cli.inspect_scores import in_words
 from attnbench.inspection.error_anatomy import ExampleErrors
+from attnbench.inspection.word_edits import align
 from attnbench.runs.folder import RunFolder
-from attnbench.vocabulary import PAD
+from attnbench.vocabulary import EOS
 from tests.commands import TINY, attnbench, contents, rows_of, run_folders
 from tests.inspection.small_runs import small_spec, untrained
 
@@ -90,7 +91,7 @@ def test_by_default_three_examples_and_the_whole_test_set(here, luong):
         assert f"inspect/{name}" in finished.err
     assert "Next: `attnbench inspect" in finished.err
     assert finished.out.count("Test example ") == 3
-    for words in ("on gold", "most attended", "Looked wrong:", "words wrong"):
+    for words in ("on gold", "most attended", "looked wrong:", "left out", "exchanged at position"):
         assert words in " ".join(finished.out.split())
 
 
@@ -106,6 +107,8 @@ def test_the_tables_have_rows_for_every_length_and_kind(here, luong):
     ]
     assert [row["position"] for row in rows_of(folder / "errors.csv")] == ["", "1", "2", "3"]
     (overall,) = [row for row in rows_of(folder / "errors.csv") if not row["position"]]
+    edits = ("inserted", "left_out", "exchanged", "swapped", "cut_off")
+    assert all(row[kind].isdigit() for row in rows_of(folder / "errors.csv") for kind in edits)
     (trained_row,) = rows_of(folder.parent / "metrics.csv")
     assert float(overall["accuracy"]) == pytest.approx(float(trained_row["token_accuracy"]))
 
@@ -227,20 +230,22 @@ def test_examples_come_from_the_longest_length_that_has_any(here):
     assert len(document["examples"]) == 3
 
 
-def test_in_the_worst_examples_a_dash_stands_where_nothing_was_written():
+def test_in_the_worst_examples_a_dash_stands_where_the_other_answer_has_a_word():
+    expected, written = (6, 5, 4, 5), (6, 7, 5, 4)
     errors = ExampleErrors(
         index=4,
         source=(4, 5, 6),
-        expected=(6, 5, 4),
-        written=(6, 4, PAD),
-        is_scored=(False, True, True),
-        looked_at=(0, 1, -1),
-        wrong=2,
-        scored=2,
+        expected=expected,
+        written=written,
+        is_chosen=(False, True, True, True),
+        aligned=align(expected, written, (True,), EOS),
+        looked_at=(0, 1, 2, 0),
+        wrong=3,
+        scored=3,
     )
     shown = in_words(untrained(small_spec()), 3, errors)
-    assert (shown.asked, shown.expected) == ("a b c", "[c] b a")
-    assert (shown.produced, shown.looked_at) == ("[c] a –", "b –")
+    assert (shown.asked, shown.expected) == ("a b c", "[c] – b a b")
+    assert (shown.produced, shown.looked_at) == ("[c] d b a –", "b c a –")
 
 
 def test_the_page_needs_nothing_from_outside(here, luong):
