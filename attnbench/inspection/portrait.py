@@ -35,6 +35,7 @@ class Portrait:
             (layers, heads, written, written); for Transformers.
         sure: gold positions of the expected words, (expected, source); None where the task does not know.
         possible: the same for possible ones.
+        with_gradient: how many written words, from the first on, have their gradient; all where None.
     """
 
     index: int | None
@@ -49,6 +50,7 @@ class Portrait:
     decoder: Numbers | None
     sure: Places | None
     possible: Places | None
+    with_gradient: int | None = None
 
     @cached_property
     def aligned(self) -> tuple[AlignedWord, ...]:
