@@ -59,7 +59,7 @@ def print_shaded(drawn: Drawn) -> None:
 
 
 def print_scores(scores: Scores, request: InspectRequest, drawn: Drawn) -> None:
-    """Print the tables over whole test sets, then the worst examples of the length drawn."""
+    """Print the tables over whole test sets, then the worst examples of the length drawn; worst.csv has more."""
     names = dict(zip(drawn.run_ids, drawn.names, strict=True))
     console = Console()
     for table, words in (
@@ -149,7 +149,8 @@ def _print_worst(scores: Scores, request: InspectRequest, drawn: Drawn, names: M
         worst = [row for row in rows if row["run_id"] == run_id]
         if not worst:
             print_text(Text(f"{name} got all examples of length {drawn.length} right.", style="bold"))
-        for row in worst:
+        # Those that --wrong draws stand above already.
+        for row in [] if request.choice.wrong_only else worst[: request.choice.count]:
             line = f"{name}, example {row['index']}: {row['slips']}"
             print_text(Text(line, style="bold"))
             for label in ("asked", "expected", "produced", "looked_at"):

@@ -14,7 +14,6 @@ from attnbench.models.contexts.luong import LuongConcat
 from attnbench.models.order import reorder, reversed_positions
 from attnbench.models.seq2seq import RecurrentSeq2Seq, Seq2SeqModel
 
-
 # Answers × target words × source words × numbers for each pair: about half a minute on two cores.
 MOST_WORK = 3 * 10**8
 _STATES = 8  # of each word, that the way back needs
@@ -109,9 +108,7 @@ def _norms(model: Seq2SeqModel, embedding: nn.Module, batch: Batch, steps: Seque
     )
     log_probability, embedded = _chosen_log_probability(model, embedding, copies)
     columns = torch.tensor(steps, device=batch.target.device).repeat_interleave(len(batch)).unsqueeze(1)
-    (gradient,) = torch.autograd.grad(
-        log_probability.gather(1, columns).sum(), embedded, allow_unused=True
-    )
+    (gradient,) = torch.autograd.grad(log_probability.gather(1, columns).sum(), embedded, allow_unused=True)
     if gradient is None:
         return embedded.new_zeros(len(batch), count, batch.source.shape[1])
     norms = _in_order(model, gradient, copies).norm(dim=2)

@@ -30,6 +30,7 @@ def portrait_values(portrait: Portrait) -> Value:
         "possible": _positions(portrait.possible, portrait),
         "attention": _view(portrait.weights, portrait.heads),
         "gradient": _view(portrait.gradients, None),
+        "withGradient": portrait.with_gradient,
         "encoder": _view(None if encoder is None else encoder.mean(axis=(0, 1)), encoder),
     }
 

@@ -1,10 +1,15 @@
 import json
 import pickle
 import shutil
+import subprocess
+import sys
+import time
 
 import pytest
 
+from attnbench.cli.inspect_progress import heard_at_once
 from attnbench.cli.inspect_scores import in_words
+from attnbench.errors import UserError
 from attnbench.inspection.error_anatomy import ExampleErrors
 from attnbench.inspection.word_edits import align
 from attnbench.runs.folder import RunFolder
@@ -159,6 +164,64 @@ def test_wrong_examples_alone_are_drawn_on_request(here, luong):
     finished = attnbench("inspect", luong, "--wrong", "--examples", "2", "--no-scores", "--json")
     assert finished.status == 0
     assert [example["wrong"][luong] > 0 for example in finished.json["examples"]] == [True, True]
+
+
+def test_the_worst_come_first_three_of_them_and_the_page_comes_last(here, luong):
+    finished = attnbench("inspect", luong, "--wrong")
+    assert finished.status == 0
+    folder = here / "results/train/runs" / luong / "inspect"
+    worst = [row["index"] for row in rows_of(folder / "worst.csv")]
+    assert f"Examples of reverse, 3 tokens: {', '.join(worst[:3])}\n" in finished.err
+    assert finished.err.splitlines()[-1] == f"The page to click through: {(folder / 'page.html').as_uri()}"
+    assert "--no-scores leaves that out" in finished.err
+    assert finished.out.count("words it wrote") == 3
+    slips = [row["slips"] for row in rows_of(folder / "worst.csv")[:3]]
+    assert all(f"luong general: {each}" in finished.out for each in slips)
+
+
+def test_by_default_three_of_the_worst_are_printed(here, luong):
+    out = attnbench("inspect", luong).out
+    assert out.count("luong general, example ") == 3
+    assert len(rows_of(here / "results/train/runs" / luong / "inspect" / "worst.csv")) > 3
+
+
+def test_ones_own_long_text_says_at_once_what_is_done_and_where_gradients_end(here, fixed, monkeypatch):
+    monkeypatch.setattr("attnbench.inspection.gradients.MOST_WORK", 1000)
+    finished = attnbench("inspect", fixed, "--text", "a b " * 10)
+    assert finished.err.startswith("fixed answers 20 words; then come the gradients")
+    assert "Gradients are drawn of the first 7 words of an answer alone" in finished.err
+
+
+def test_work_beside_the_main_thread_returns_and_raises():
+    assert heard_at_once(lambda: 3) == 3
+    with pytest.raises(UserError, match="wrong"):
+        heard_at_once(refuse)
+
+
+def refuse() -> None:
+    raise UserError("wrong")
+
+
+# One call of torch's that takes minutes: no handler of a signal runs in its thread before it returns.
+LONG_CALL = """
+import signal, torch
+from attnbench.__main__ import _leave
+from attnbench.cli.inspect_progress import heard_at_once
+signal.signal(signal.SIGTERM, _leave)
+numbers = torch.randn(4000, 4000)
+print("begun", flush=True)
+heard_at_once(lambda: torch.linalg.svd(numbers))
+"""
+
+
+def test_a_signal_ends_the_work_amid_a_long_call():
+    begun = subprocess.Popen([sys.executable, "-c", LONG_CALL], stdout=subprocess.PIPE, text=True)
+    assert begun.stdout is not None
+    with begun:
+        assert begun.stdout.readline() == "begun\n"
+        time.sleep(0.5)
+        begun.terminate()
+        assert begun.wait(timeout=4) == 143
 
 
 def test_json_is_one_document_of_scores_errors_and_files(here, luong):

@@ -259,6 +259,11 @@ def test_the_page_of_every_arm_speaks_of_the_map_that_it_shows(opened: Opened, m
     assert page.texts("h3")[0].startswith(heading)
 
 
+def test_where_not_all_words_have_their_gradient_the_page_says_so(opened: Opened):
+    page = opened(("fixed", [portrait(weights=None, with_gradient=2)]))
+    assert "The first 2 words alone have their gradient" in page.one(".note").text
+
+
 def test_an_arm_with_neither_shows_its_answer_alone(opened: Opened):
     page = opened(("own", [portrait(weights=None, gradients=None)]))
     assert (pressed(page), page.one("#meaning").text) == (

@@ -42,7 +42,9 @@ function viewOf(example, kind) {
 /** What an arm has to show of a kind; what it has not, and what stands in its place, is said by `missing`. */
 function unpackedView(example, kind) {
   const shown = kind !== "encoder" && example.attention === null ? "gradient" : kind;
-  const missing = missingWords(example, kind, shown);
+  const reach = shown === "gradient" && example.gradient !== null ? example.withGradient : null;
+  const missing = missingWords(example, kind, shown) +
+    (reach === null ? "" : ` The first ${reach} words alone have their gradient: those of all would take too long.`);
   const ownRows = shown === "encoder";
   const words = ownRows ? example.source : example.written;
   const chosen = words.map((_, row) => row).filter((row) => ownRows || !example.given[row]);
