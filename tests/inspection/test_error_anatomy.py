@@ -147,6 +147,17 @@ def test_the_worst_come_first_and_right_ones_never():
     assert (counts.worst[0].expected, counts.worst[0].written, counts.worst[0].wrong) == ((4, 5), (9, 9), 2)
 
 
+def test_one_slip_is_less_bad_than_two_wrong_words():
+    expected = [4, 5, 6, 7, 8]
+    batch = asked([expected] * 3, [expected] * 3)
+    counts = counted(batch, [[4, 4, 5, 6, 7], [9, 9, 6, 7, 8], [9, 5, 6, 7, 8]])
+    assert [(each.index, each.edits, each.wrong) for each in counts.worst] == [
+        (1, 2, 2),
+        (0, 1, 4),
+        (2, 1, 1),
+    ]
+
+
 @pytest.mark.parametrize(
     "task", [synthetic_task("reverse"), synthetic_task("copy", eos=True), synthetic_task("recall")]
 )
