@@ -24,7 +24,7 @@ from attnbench.inspection.tables import (
     causal_rows,
     error_rows,
 )
-from attnbench.inspection.word_edits import EDIT_KINDS, AlignedWord, described, edits_of
+from attnbench.inspection.word_edits import EDIT_KINDS, AlignedWord, described
 from attnbench.runs.files import write_atomically
 
 CAUSAL_EXAMPLES = 100
@@ -134,13 +134,14 @@ def _looked_at(errors: ExampleErrors, source: Sequence[str]) -> Iterator[str]:
 
 def _worst_row(each: WorstExample, request: InspectRequest, drawn: Drawn) -> Row:
     assert drawn.length is not None
+    kinds = [word.kind for word in each.errors.aligned]
     return {
         "run_id": each.run_id,
         "length": each.length,
         "index": each.errors.index,
         "wrong": each.errors.wrong,
         "scored": each.errors.scored,
-        **{kind: edits_of(each.errors.aligned, kind) for kind in EDIT_KINDS},
+        **{kind: kinds.count(kind) for kind in EDIT_KINDS},
         "slips": described(each.errors.aligned),
         "asked": each.asked,
         "expected": each.expected,

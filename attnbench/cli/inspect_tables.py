@@ -30,15 +30,15 @@ _CAUSES = (
 )
 _ERRORS = (
     "Errors, running freely. At place: share of words right place by place (token accuracy). Then what was written is "
-    "aligned with what was expected: words too many, left out, exchanged for another, swapped with the word beside. Of "
-    "the exchanged, looked wrong: away from where the answer stands; looked right: there, yet said wrong."
+    "aligned with what was expected: words too many, left out, exchanged for another word, swapped with the one "
+    "beside. Of the exchanged, looked wrong: away from where the answer stands; looked right: there, yet said wrong."
 )
 _ERROR_COLUMNS = {
     "words": "words",
     "at place": "accuracy",
     "too many": "inserted",
     "left out": "left_out",
-    "exchanged": "exchanged",
+    "other word": "exchanged",
     "swapped": "swapped",
     "looked wrong": "looked_wrong",
     "looked right": "looked_right",
@@ -116,7 +116,8 @@ def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=0)
     table.add_column("arm", overflow="fold", min_width=10)
     for name in ("length", *columns):
-        table.add_column(name, justify="right", min_width=max(map(len, name.split())))
+        # A line for each word: rich would not break headings before it cuts columns off.
+        table.add_column(name.replace(" ", "\n"), justify="right", min_width=max(map(len, name.split())))
     return table
 
 

@@ -179,9 +179,9 @@ def _costs(one: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[NDArray[np
     return costs, an_edit
 
 
-def edits_of(words: Sequence[AlignedWord], kind: EditKind | None = None) -> int:
-    """Return how many edits there are, or of one kind; two swapped words are one."""
-    kinds = [each.kind for each in words if each.is_edit and kind in (None, each.kind)]
+def edits_of(words: Sequence[AlignedWord]) -> int:
+    """Return how many edits there are; two swapped words are one."""
+    kinds = [each.kind for each in words if each.is_edit]
     return len(kinds) - kinds.count("swapped") // 2
 
 

@@ -389,3 +389,9 @@ def test_progress_and_messages_stay_off_standard_output(here, luong):
     finished = attnbench("inspect", luong, "--json")
     assert json.loads(finished.out)
     assert "Inspecting luong general" in finished.err
+
+
+def test_the_tables_fit_into_eighty_columns(here, luong):
+    lines = attnbench("inspect", luong, "--examples", "1").out.splitlines()
+    (heading,) = [line for line in lines if line.split()[:2] == ["arm", "length"] and "words" in line]
+    assert heading.split()[-2:] == ["wrong", "right"]

@@ -147,6 +147,17 @@ def test_the_worst_come_first_and_right_ones_never():
     assert (counts.worst[0].expected, counts.worst[0].written, counts.worst[0].wrong) == ((4, 5), (9, 9), 2)
 
 
+@pytest.mark.parametrize("written", [[], [EOS]])
+def test_an_empty_answer_leaves_every_word_out_and_looks_nowhere(written):
+    batch = asked([[4, 5]], [[4, 5, EOS]], sure=[[[1, 0], [0, 1], [0, 0]]])
+    tokens = torch.tensor([written], dtype=torch.int64)
+    counts = ErrorCounts()
+    counts.add(Answers(batch, tokens, tokens > 0, torch.full((1, len(written), 2), 0.5)), 0)
+    left_out = [counts.count("left_out", place) for place in range(3)]
+    assert left_out == [1, 1, int(not written)]
+    assert [counts.count(kind) for kind in ("exchanged", "looked_wrong", "looked_right")] == [0, 0, 0]
+
+
 def test_one_slip_is_less_bad_than_two_wrong_words():
     expected = [4, 5, 6, 7, 8]
     batch = asked([expected] * 3, [expected] * 3)

@@ -58,6 +58,13 @@ def test_behind_a_word_too_many_gold_moves_along_and_words_stay_right():
     assert np.isnan(shares_of(slipped, "weights")).any(axis=1).tolist() == [False] * 4 + [True]
 
 
+def test_of_an_answer_without_a_word_all_expected_ones_have_a_row():
+    nothing = np.zeros((0, 3), dtype=np.float32)
+    empty = portrait(written=(), is_given=(), weights=nothing, gradients=nothing)
+    assert [word.label for word in written_words(empty)] == ["– (c)", "– (b)", "– (a)"]
+    assert np.isnan(shares_of(empty, "weights")).all()
+
+
 def test_a_word_that_was_left_out_stands_at_its_place():
     short = portrait(written=("c", "a"), is_given=(False,) * 2, weights=np.eye(3)[:2])
     assert [word.label for word in written_words(short)] == ["c", "– (b)", "a"]
