@@ -14,8 +14,8 @@ from attnbench.models.contexts.luong import LuongConcat
 from attnbench.models.order import reorder, reversed_positions
 from attnbench.models.seq2seq import RecurrentSeq2Seq, Seq2SeqModel
 
-# Answers × target words × source words × numbers for each pair: about half a minute on two cores.
-MOST_WORK = 3 * 10**8
+# Target words × target words × source words × numbers for each pair: about half a minute on two idle cores.
+MOST_WORK = 10**10
 _STATES = 8  # of each word, that the way back needs
 
 
@@ -69,7 +69,7 @@ def source_gradients(
 
 def answers_within_reach(model: Seq2SeqModel, batch: Batch) -> int:
     """Return of how many target positions, from the first on, gradients take no more than MOST_WORK."""
-    per_word = len(batch) * batch.source.shape[1] * _numbers_per_pair(model)
+    per_word = len(batch) * batch.source.shape[1] * (_numbers_per_pair(model) + _STATES)
     return min(batch.target.shape[1], max(1, isqrt(MOST_WORK // per_word)))
 
 

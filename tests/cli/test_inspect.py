@@ -186,7 +186,7 @@ def test_by_default_three_of_the_worst_are_printed(here, luong):
 
 
 def test_ones_own_long_text_says_at_once_what_is_done_and_where_gradients_end(here, fixed, monkeypatch):
-    monkeypatch.setattr("attnbench.inspection.gradients.MOST_WORK", 1000)
+    monkeypatch.setattr("attnbench.inspection.gradients.MOST_WORK", 7 * 7 * 20 * 9)
     finished = attnbench("inspect", fixed, "--text", "a b " * 10)
     assert finished.err.startswith("fixed answers 20 words; then come the gradients")
     assert "Gradients are drawn of the first 7 words of an answer alone" in finished.err
