@@ -37,7 +37,7 @@ def inspect(
     examples: Annotated[
         int | None, typer.Option(metavar="K", min=1, help="How many to draw.", show_default="3")
     ] = None,
-    wrong: Annotated[bool, typer.Option("--wrong", help="Draw examples with a wrong word only.")] = False,
+    wrong: Annotated[bool, typer.Option("--wrong", help="Draw the worst examples, worst first.")] = False,
     index: Annotated[
         list[int] | None,
         typer.Option(metavar="I", min=0, help="Draw the example of this number; may be given several times."),

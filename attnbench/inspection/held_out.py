@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from attnbench.batch import Batch
 from attnbench.errors import UserError
 from attnbench.inspection.loading import TrainedRun
-from attnbench.inspection.looking import answer_freely, example_alone
+from attnbench.inspection.looking import example_alone
 from attnbench.runs.kept_data import KeptTest
 from attnbench.tasks.base import LengthRange, Task
 
@@ -156,16 +156,3 @@ def evaluated_lengths(run: TrainedRun) -> list[int]:
     """Return the lengths at which the run was evaluated, ascending; the longest trained on where at none."""
     outcome = run.folder.read_outcome()
     return sorted(outcome.lengths if outcome else []) or [run.spec.lengths.maximum]
-
-
-def first_wrong(run: TrainedRun, examples: HeldOut, count: int) -> list[NumberedExample]:
-    """Return the first examples that the model, running freely, does not get right as a whole; fewer if there are."""
-    wrong: list[NumberedExample] = []
-    for start, batch in examples.batches():
-        tokens = answer_freely(run.model, run.spec.task, batch).written_at(batch.target.shape[1])
-        is_wrong = ((tokens != batch.target) & batch.scored).any(dim=1)
-        for row in is_wrong.nonzero().flatten().tolist():
-            if len(wrong) == count:
-                return wrong
-            wrong.append(NumberedExample(start + row, example_alone(batch, row)))
-    return wrong

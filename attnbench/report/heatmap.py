@@ -12,6 +12,7 @@ from attnbench.report.heatmap_panel import Matrix, add_matrix, cell_side, write_
 from attnbench.report.heatmap_rows import (
     DrawnArm,
     Kind,
+    gold_rows,
     gold_stretches,
     possible_alone,
     shares_of,
@@ -66,8 +67,8 @@ def answer_matrix(arm: DrawnArm, shares: np.ndarray) -> Matrix:
         shares=shares,
         rows=written_words(portrait),
         columns=[shortened(word) for word in portrait.source],
-        sure=gold_stretches(portrait.sure),
-        possible=gold_stretches(possible_alone(portrait)),
+        sure=gold_stretches(gold_rows(portrait.sure, portrait)),
+        possible=gold_stretches(gold_rows(possible_alone(portrait), portrait)),
     )
 
 

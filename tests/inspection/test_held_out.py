@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from attnbench.errors import UserError
-from attnbench.inspection.held_out import evaluated_lengths, first_wrong, held_out
+from attnbench.inspection.held_out import evaluated_lengths, held_out
 from attnbench.inspection.loading import load_run
 from attnbench.inspection.looking import answer_freely
 from attnbench.runs.columns import read_rows
@@ -55,18 +55,6 @@ def test_the_examples_are_those_that_metrics_csv_was_counted_on(run):
             tokens = answer_freely(run.model, run.spec.task, batch).tokens
             right, words = right + int((tokens == batch.target).sum()), words + batch.target.numel()
         assert right / words == pytest.approx(float(row["token_accuracy"]))
-
-
-def test_the_first_wrong_ones_are_wrong_and_in_order(run):
-    examples = held_out(run, 3)
-    every = first_wrong(run, examples, EXAMPLES)
-    assert 1 < len(every) <= EXAMPLES
-    indexes = [each.index for each in every]
-    assert indexes == sorted(set(indexes))
-    assert [each.index for each in first_wrong(run, examples, 1)] == indexes[:1]
-    for each in every:
-        tokens = answer_freely(run.model, run.spec.task, each.batch).tokens
-        assert not tokens.equal(each.batch.target)
 
 
 def test_fewer_examples_are_examples_of_the_same_length(run):
