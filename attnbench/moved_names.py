@@ -53,6 +53,9 @@ MOVED: dict[str, str] = {
     "attnbench.tasks.sequence.RearrangementTask": "attnbench.tasks.symbols.RearrangementTask",
     "attnbench.tasks.translation.Translation": "attnbench.tasks.translation.task.Translation",
     "attnbench.training.config.TrainingConfig": "attnbench.training.schedule.TrainingConfig",
+    "attnbench.tasks.babi.Babi": "attnbench.tasks.text.babi.Babi",
+    "attnbench.tasks.text_pairs.TextPairs": "attnbench.tasks.text.text_pairs.TextPairs",
+    "attnbench.tasks.text_task.TextTask": "attnbench.tasks.text.task.TextTask",
 }
 """From the name under which a thing is written down to its name now: module and class."""
 

@@ -17,7 +17,7 @@ from attnbench.runs.spec import RunSpec
 from attnbench.schema import load_class
 from attnbench.tasks.base import SyntheticTask, Task
 from attnbench.training.trainer import Trainer
-from tests.tasks.text_examples import numbered_pairs, write_tsv
+from tests.tasks.text.text_examples import numbered_pairs, write_tsv
 
 CONFIGURATION = Configuration()
 TINY = [

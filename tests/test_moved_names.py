@@ -4,7 +4,6 @@ import csv
 import importlib
 import pickle
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,11 +16,12 @@ from attnbench.runs.spec import RunSpec
 from attnbench.schema import load_class
 from attnbench.tasks.base import Task
 from attnbench.tasks.recall import Recall
+from tests import ROOT
 from tests.runs.tiny_runs import tiny_spec
 
 OLD_MODULE = "attnbench.old_house.backwards"
 OLD_NAME = f"{OLD_MODULE}.Backwards"
-REFERENCE = Path(__file__).parents[1] / "results" / "reference"
+REFERENCE = ROOT / "results" / "reference"
 BY_COLUMN = {"hidden_size": "model.hidden_size", "seed": "seed", "learning_rate": "training.learning_rate"}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from attnbench.errors import UserError, unknown
 from attnbench.runs.kept_data import KeptFile
 from attnbench.runs.spec import RunSpec
-from attnbench.tasks.text_files import content_hash
+from attnbench.tasks.text.files import content_hash
 
 MOST_COMBINATIONS = 256  # of files that are there; each is hashed once
 

@@ -18,7 +18,7 @@ from attnbench.runs.files import read_whole, write_atomically
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.spec import RunSpec
 from attnbench.tasks.base import LengthRange
-from attnbench.tasks.text_files import content_hash
+from attnbench.tasks.text.files import content_hash
 
 TRAINING_EXAMPLES = 8  # enough to see whether targets are as long as sources, or always equally long
 TEST_EXAMPLES = 3  # as many as `attnbench inspect` draws by default

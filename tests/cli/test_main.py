@@ -2,11 +2,11 @@ import signal
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
 import attnbench as package
+from tests import ROOT
 from tests.commands import TINY, attnbench, in_a_process
 
 COMMANDS = ("train", "sweep", "plot", "preview", "inspect", "status", "cancel", "list", "doctor")
@@ -101,7 +101,7 @@ def test_a_usage_error_exits_2_with_a_few_lines(words):
 
 
 def test_the_version_is_the_projects():
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert package.__version__ == project["version"]
 
 

@@ -8,7 +8,7 @@ import pytest
 from attnbench.runs.folder import RunFolder
 from tests.commands import TINY, attnbench, contents, rows_of, run_folders, without_times
 from tests.runs.tiny_runs import finish
-from tests.tasks.text_examples import numbered_pairs, write_tsv
+from tests.tasks.text.text_examples import numbered_pairs, write_tsv
 
 SWEEP = (
     *("sweep", "--task", "text_pairs", "--protocol", "mixed", "--models", "fixed,luong_dot", "--seeds", "1"),

@@ -12,8 +12,8 @@ from attnbench.runs.kept_data import read_kept_data
 from attnbench.runs.spec import RunSpec
 from tests.commands import TINY
 from tests.runs.tiny_runs import CONFIGURATION, executed, text_spec, tiny_spec
-from tests.tasks.babi_examples import numbered_stories, write_stories
-from tests.tasks.text_examples import numbered_pairs, write_links, write_tsv
+from tests.tasks.text.babi_examples import numbered_stories, write_stories
+from tests.tasks.text.text_examples import numbered_pairs, write_links, write_tsv
 
 
 @pytest.fixture

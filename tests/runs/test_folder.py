@@ -11,7 +11,7 @@ from attnbench.runs.checksums import take_checksum, with_checksum
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.outcome import Outcome
 from tests.runs.tiny_runs import executed, text_spec, tiny_spec
-from tests.tasks.text_examples import numbered_pairs, write_tsv
+from tests.tasks.text.text_examples import numbered_pairs, write_tsv
 
 SPEC = {"run_id": "a", "task": {"source": "here.tsv"}, "seed": 0}
 

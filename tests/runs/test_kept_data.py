@@ -7,14 +7,14 @@ from attnbench.runs.execute import Execution, execute
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.kept_data import TEST_EXAMPLES, keep_data, read_kept_data
 from attnbench.runs.spec import RunSpec
-from attnbench.tasks import encoded_text as encoded_text_module
 from attnbench.tasks.base import LengthRange
-from attnbench.tasks.encoded_numbers import encode_numbers, learn_numbers
-from attnbench.tasks.subwords import FrequentWords
+from attnbench.tasks.text import encoded_text as encoded_text_module
+from attnbench.tasks.text.encoding import encode_numbers, learn_numbers
+from attnbench.tasks.text.subwords import FrequentWords
 from tests.commands import TINY
 from tests.runs.tiny_runs import CONFIGURATION, executed, finish, text_spec, tiny_spec
-from tests.tasks.babi_examples import numbered_stories, write_stories
-from tests.tasks.text_examples import numbered_pairs, write_links, write_tsv
+from tests.tasks.text.babi_examples import numbered_stories, write_stories
+from tests.tasks.text.text_examples import numbered_pairs, write_links, write_tsv
 
 
 @pytest.fixture

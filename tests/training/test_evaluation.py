@@ -15,7 +15,7 @@ from attnbench.training.evaluation import Scores, bleu_and_chrf, evaluate, score
 from attnbench.vocabulary import BOS, EOS, PAD
 from tests.answerers import MajorityAnswerer, Oracle, Speaker, UniformGuesser
 from tests.tasks.synthetic import every_synthetic_task_at
-from tests.tasks.text_examples import text_pairs, write_tsv
+from tests.tasks.text.text_examples import text_pairs, write_tsv
 
 CPU = torch.device("cpu")
 A, B, C = 4, 5, 6

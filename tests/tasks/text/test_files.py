@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.tasks.text_files import check_they_exist, content_hash, read_lines
+from attnbench.tasks.text.files import check_they_exist, content_hash, read_lines
 
 TWO_LINES = b"eins zwei\ndrei\n"
 MARKED = {
@@ -43,8 +43,8 @@ def refusal(path: Path) -> str:
         b"eins zwei\rdrei",
         b"eins zwei\rdrei\n",
         *(mark + "eins zwei\r\ndrei\n".encode(name) for name, mark in MARKED.items()),
-        gzip.compress(TWO_LINES),
-        gzip.compress(codecs.BOM_UTF16_LE + "eins zwei\ndrei".encode("utf-16-le")),
+        gzip.compress(TWO_LINES, mtime=0),
+        gzip.compress(codecs.BOM_UTF16_LE + "eins zwei\ndrei".encode("utf-16-le"), mtime=0),
     ],
     ids=[
         "plain",
@@ -132,8 +132,8 @@ def tar(content: bytes) -> bytes:
         (b"\x00\x00\x01\x02" * 99, "NUL bytes in 396: expected text, got binary data"),
         (codecs.BOM_UTF16_LE + b"a\x00b", "byte 5: expected UTF-16-LE behind its byte order mark"),
         (bz2.compress(TWO_LINES), "is packed with bzip2"),
-        (gzip.compress(TWO_LINES)[:-9], "is packed with gzip and damaged"),
-        (gzip.compress(TWO_LINES)[:-1] + b"x", "is packed with gzip and damaged"),
+        (gzip.compress(TWO_LINES, mtime=0)[:-9], "is packed with gzip and damaged"),
+        (gzip.compress(TWO_LINES, mtime=0)[:-1] + b"x", "is packed with gzip and damaged"),
         (tar(TWO_LINES * 5000), "is an archive (tar)"),
     ],
 )
@@ -158,7 +158,7 @@ def test_the_hash_of_plain_text_is_that_of_its_bytes_packed_or_not(tmp_path: Pat
     """Pinned: another hash would give stored runs other names."""
     expected = hashlib.sha256(TWO_LINES).hexdigest()
     assert content_hash(write(tmp_path / "a", TWO_LINES)) == expected
-    assert content_hash(write(tmp_path / "a.gz", gzip.compress(TWO_LINES))) == expected
+    assert content_hash(write(tmp_path / "a.gz", gzip.compress(TWO_LINES, mtime=0))) == expected
 
 
 def test_the_hash_follows_the_content_not_the_path(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from attnbench.vocabulary import PAD, UNKNOWN
-from tests.tasks.text_examples import (
+from tests.tasks.text.text_examples import (
     held_out,
     numbered_pairs,
     sources,

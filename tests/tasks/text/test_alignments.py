@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.tasks.text_alignments import LinkedLine, Links, outside_remarks, read_alignment
-from attnbench.tasks.text_pair import Block
+from attnbench.tasks.text.alignments import LinkedLine, Links, outside_remarks, read_alignment
+from attnbench.tasks.text.pairs import Block
 
 PLACE = "links.txt, line 7"
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import yaml
 
-from attnbench.tasks.babi import Babi
+from attnbench.tasks.text.babi import Babi
+from tests import ROOT
 
-CONFIG = Path(__file__).parents[2] / "conf" / "task" / "babi.yaml"
+CONFIG = ROOT / "conf" / "task" / "babi.yaml"
 TWO_STORIES = (
     "1 Mary moved to the bathroom.\n"
     "2 Where is Mary? \tbathroom\t1\n"

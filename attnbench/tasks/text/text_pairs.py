@@ -7,12 +7,11 @@ from typing import Literal
 
 from attnbench.errors import UserError
 from attnbench.ranges import Count
-from attnbench.tasks.encoded_numbers import Encoding
-from attnbench.tasks.subwords import SMALLEST_SUBWORD_VOCABULARY
-from attnbench.tasks.text_notes import ExampleNames
-from attnbench.tasks.text_pair_files import PairFiles, holds_both_sides, is_json_lines, is_tab_separated
-from attnbench.tasks.text_splits import SplitFiles
-from attnbench.tasks.text_task import IS_PATH, TextTask
+from attnbench.tasks.text.encoding import Encoding
+from attnbench.tasks.text.formats import PairFiles, holds_both_sides, is_json_lines, is_tab_separated
+from attnbench.tasks.text.splits import SplitFiles
+from attnbench.tasks.text.subwords import SMALLEST_SUBWORD_VOCABULARY
+from attnbench.tasks.text.task import IS_PATH, ExampleNames, TextTask
 from attnbench.vocabulary import BOS, PAD, SPECIAL_TOKENS
 
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from attnbench.tasks.base import Split
-from attnbench.tasks.subwords import SubwordVocabulary
-from attnbench.tasks.text_files import check_they_exist
-from attnbench.tasks.text_pair import (
+from attnbench.tasks.text.files import check_they_exist
+from attnbench.tasks.text.pairs import (
     LONGEST_WORD,
     Pair,
     PairReader,
@@ -17,6 +16,7 @@ from attnbench.tasks.text_pair import (
     without_long_words,
     word_count,
 )
+from attnbench.tasks.text.subwords import SubwordVocabulary
 
 NO_FILES = ["none", "none"]
 Vocabularies = tuple[SubwordVocabulary, SubwordVocabulary]

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from attnbench.tasks.encoded_blocks import BlockEncoder, EncodedBlocks
-from attnbench.tasks.subwords import FrequentWords, SubwordVocabulary
-from attnbench.tasks.text_pair import Block, Pair
+from attnbench.tasks.text.encoding import BlockEncoder, EncodedBlocks
+from attnbench.tasks.text.pairs import Block, Pair
+from attnbench.tasks.text.subwords import FrequentWords, SubwordVocabulary
 
 LETTERS = FrequentWords.train(["a b c d e"], None)
 PIECES = SubwordVocabulary.train(["low lower lowest"] * 9 + ["x"], 263)

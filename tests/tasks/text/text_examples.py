@@ -8,10 +8,11 @@ import yaml
 
 from attnbench.batch import Batch
 from attnbench.tasks.base import LengthRange, Split
-from attnbench.tasks.text_pairs import TextPairs
-from attnbench.tasks.text_task import TextTask
+from attnbench.tasks.text.task import TextTask
+from attnbench.tasks.text.text_pairs import TextPairs
+from tests import ROOT
 
-CONFIG = Path(__file__).parents[2] / "conf" / "task" / "text_pairs.yaml"
+CONFIG = ROOT / "conf" / "task" / "text_pairs.yaml"
 ALL = LengthRange(1, 60)
 
 

@@ -1,15 +1,15 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from attnbench.tasks.subwords import SMALLEST_SUBWORD_VOCABULARY, FrequentWords, SubwordVocabulary
+from attnbench.tasks.text.subwords import SMALLEST_SUBWORD_VOCABULARY, FrequentWords, SubwordVocabulary
 from attnbench.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNKNOWN
+from tests import SHARED
 
 TEXTS = ["the lower the newer", "the lowest and the newest", "low and new , “ low ”"] * 3
-DATA = Path(__file__).parents[2].parent / "shared" / "data" / "bible_en_eo"
+DATA = SHARED / "data" / "bible_en_eo"
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_torn_character_is_written_as_a_mark_not_refused(subwords: SubwordVoca
 
 PROGRAM = """
 import hashlib, sys
-from attnbench.tasks.subwords import SubwordVocabulary
+from attnbench.tasks.text.subwords import SubwordVocabulary
 words = SubwordVocabulary.train(sys.stdin.read().splitlines(), 320)
 print(hashlib.sha256(repr([words.tokens, words.encode("a newcomer lower")]).encode()).hexdigest())
 """
@@ -104,7 +104,7 @@ def test_training_gives_the_same_in_every_process() -> None:
 
 FORK = """
 import os
-from attnbench.tasks.subwords import SubwordVocabulary
+from attnbench.tasks.text.subwords import SubwordVocabulary
 words = SubwordVocabulary.train(["low lower"] * 9, 300)
 if os.path.isdir("/proc/self/task"):
     assert len(os.listdir("/proc/self/task")) == 1

@@ -7,12 +7,12 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from attnbench.tasks import encoded_cache
 from attnbench.tasks.base import Split
-from attnbench.tasks.encoded_cache import cache_folder, content_key, numbers_of
-from attnbench.tasks.encoded_numbers import Encoding, Numbers
-from attnbench.tasks.text_splits import TextSplits
-from tests.tasks.text_examples import text_pairs
+from attnbench.tasks.text import encoded_text
+from attnbench.tasks.text.encoded_text import cache_folder, content_key, numbers_of
+from attnbench.tasks.text.encoding import Encoding, Numbers
+from attnbench.tasks.text.splits import TextSplits
+from tests.tasks.text.text_examples import text_pairs
 
 ENCODINGS = [Encoding("subword", 300, 280, eos=True), Encoding("word", 20, None, eos=False)]
 Damage = Callable[[bytes], bytes]
@@ -22,7 +22,7 @@ Damage = Callable[[bytes], bytes]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep whatever is encoded, and in a folder of the test's own."""
     monkeypatch.setenv("ATTNBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(encoded_cache, "WORTH_KEEPING", 0)
+    monkeypatch.setattr(encoded_text, "WORTH_KEEPING", 0)
     return tmp_path / "cache"
 
 
@@ -46,7 +46,7 @@ def test_what_is_read_back_is_what_was_learnt(
     encoding: Encoding, splits: TextSplits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learnt = numbers_of(splits, encoding)
-    monkeypatch.setattr(encoded_cache, "learn_numbers", None)
+    monkeypatch.setattr(encoded_text, "learn_numbers", None)
     kept = numbers_of(splits, encoding)
     assert kept is not learnt
     assert all_of(kept) == all_of(learnt)
@@ -98,7 +98,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
 
 
 def test_small_texts_are_not_kept(folder: Path, splits: TextSplits, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoded_cache, "WORTH_KEEPING", 1_000_000)
+    monkeypatch.setattr(encoded_text, "WORTH_KEEPING", 1_000_000)
     numbers_of(splits, ENCODINGS[1])
     assert not folder.exists()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.tasks.text_pair import Block, Pair
-from attnbench.tasks.text_pair_files import PairFiles
+from attnbench.tasks.text.formats import PairFiles
+from attnbench.tasks.text.pairs import Block, Pair
 
 TWO_LINES = b"eins zwei\ndrei\n"
 

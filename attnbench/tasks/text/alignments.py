@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from attnbench.errors import UserError
-from attnbench.tasks.text_files import read_lines, shortened
-from attnbench.tasks.text_pair import Block
+from attnbench.tasks.text.files import read_lines, shortened
+from attnbench.tasks.text.pairs import Block
 from attnbench.vocabulary import words_of
 
 # Nine digits are more words than any line has, and fewer than make Python refuse a number.

@@ -8,9 +8,10 @@ import torch
 
 from attnbench.errors import UserError
 from attnbench.tasks.base import LengthRange, Split
-from attnbench.tasks.encoded_cache import content_key
-from attnbench.tasks.text_pairs import TextPairs
-from tests.tasks.text_examples import (
+from attnbench.tasks.text.encoded_text import content_key
+from attnbench.tasks.text.text_pairs import TextPairs
+from tests import SHARED
+from tests.tasks.text.text_examples import (
     ALL,
     held_out,
     numbered_pairs,
@@ -20,9 +21,8 @@ from tests.tasks.text_examples import (
     write_tsv,
 )
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
-DATA = SHARED / "bible_en_eo"
-SUMMARIES = SHARED / "scitldr"
+DATA = SHARED / "data" / "bible_en_eo"
+SUMMARIES = SHARED / "data" / "scitldr"
 
 
 class TestReadiness:
@@ -75,7 +75,7 @@ class TestReadiness:
     def test_being_ready_needs_no_vocabulary(
         self, three_files: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("attnbench.tasks.text_task.encoded_text", None)
+        monkeypatch.setattr("attnbench.tasks.text.task.encoded_text", None)
         text_pairs(**three_files).check_ready()
 
 
