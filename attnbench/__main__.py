@@ -5,6 +5,8 @@ import signal
 from contextlib import suppress
 from typing import NoReturn
 
+from attnbench.standard_streams import make_streams_forgiving
+
 STANDARD_ERROR = 2
 SHOW_CURSOR = b"\x1b[?25h"  # the progress bars hide it
 
@@ -18,9 +20,12 @@ def _leave(number: int, _frame: object) -> NoReturn:
 
 
 def main() -> None:
-    """Run the program; 130 after Ctrl-C and 143 after SIGTERM, wherever they come."""
+    """Run the program; 130 after Ctrl-C, 143 after SIGTERM and 129 after a closed terminal, wherever they come."""
+    make_streams_forgiving()
     signal.signal(signal.SIGINT, _leave)
     signal.signal(signal.SIGTERM, _leave)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as it is under `nohup`
+        signal.signal(signal.SIGHUP, _leave)
     # Only now: what the commands import takes long enough for a Ctrl-C to come in between.
     from attnbench.cli.main import run
 

@@ -11,6 +11,7 @@ _ROOM = "Make room there"
 _LEAVE = "Make it writable again"
 _REACH = "See that its disk or its server is there and sound"
 _LOCK = "Choose results on a file system whose files can be locked (flock)"
+_CIRCLE = "Take away the link that leads in a circle"
 _REMEDIES = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -25,6 +26,7 @@ _REMEDIES = {
     errno.ENOLCK: _LOCK,
     errno.ENOSYS: _LOCK,
     errno.EOPNOTSUPP: _LOCK,
+    errno.ELOOP: _CIRCLE,
 }
 """What the operating system says where the disk is at fault, and not the file or the work."""
 
@@ -65,33 +67,72 @@ def is_storage_fault(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _REMEDIES
 
 
-def storage_faults_named(path: Path | None = None) -> AbstractContextManager[None]:
+def obstacle(path: Path) -> str | None:
+    """Say what keeps a path from being there: a link that leads nowhere, or a file in the place of a folder.
+
+    The path itself may be missing, a file or a folder.
+    """
+    for each in (*reversed(path.parents), path):
+        try:
+            if each.is_symlink() and not each.exists():
+                return f"{each} is a link that leads nowhere, to {each.readlink()}"
+            if each != path and each.exists() and not each.is_dir():
+                return f"{each} is a file, expected a folder"
+        except OSError:
+            return None  # who goes that way is told by the system
+    return None
+
+
+def storage_faults_named(path: Path | None = None, is_writing: bool = False) -> AbstractContextManager[None]:
     """Turn what the operating system says of a disk into a StorageError that names the path and what to do.
 
     Without a path it is the one that the system tells.
 
+    Args:
+        path: of the file or folder.
+        is_writing: whether everything that the system says of a path is turned into one, such as a link that leads
+            nowhere or a folder in the place of a file. For who reads, a missing file has a meaning of its own.
+
     Raises:
         StorageError: in place of such an OSError; others pass.
+        UserError: where a name is too long.
     """
-    return _StorageFaultsNamed(path)
+    return _StorageFaultsNamed(path, is_writing)
 
 
 class _StorageFaultsNamed(AbstractContextManager[None]):
     """A class, for a sweep of thousands of runs enters a hundred thousand of them, and a generator costs thrice."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, is_writing: bool) -> None:
         self._path = path
+        self._is_writing = is_writing
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not (isinstance(error, OSError) and is_storage_fault(error)):
+        if not isinstance(error, OSError) or error.errno is None:
             return
-        remedy = _REMEDIES[error.errno or 0]
         named = self._path or error.filename or "a file"
-        raise StorageError(
-            f"The disk refused {named}: {error.strerror}. {remedy}, then repeat the command."
-        ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise UserError(f"{named}: longer than a name may be.") from error
+        if is_storage_fault(error):
+            said, remedy = f"The disk refused {named}: {error.strerror}", _REMEDIES[error.errno or 0]
+        elif self._is_writing:
+            said, remedy = _obstruction(Path(named), error)
+        else:
+            return
+        raise StorageError(f"{said}. {remedy}, then repeat the command.") from error
+
+
+def _obstruction(path: Path, error: OSError) -> tuple[str, str]:
+    """Say what stands in the way of a path, in our words where we find it, and what to do."""
+    if isinstance(error, IsADirectoryError):
+        return f"{path} is a folder, expected a file", "Take it away or mend it"
+    if found := obstacle(path):
+        return found, "Take it away or mend it"
+    if isinstance(error, FileNotFoundError):
+        return f"{path} cannot be written: its folder is gone", "Put it back"
+    return f"{path}: {error.strerror or error}", "Take it away or mend it"
 
 
 # PyTorch says it in words alone; the last two of a size that no memory could have.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attnbench.cli.options import DEFAULT_RESULTS
-from attnbench.cli.places import stores_below
+from attnbench.cli.places import check_reachable, stores_below
 from attnbench.errors import UserError, nearest
 from attnbench.runs.store import RunStore
 
@@ -168,6 +168,7 @@ def find_run(words: str, results: Path) -> Path:
         sweep = RunStore(path if path.is_dir() else results / words)
         names = [folder.run_id for folder in sweep.folders()]
         raise UserError(f"{sweep.path} is a sweep, expected one of its runs: {_some(names)}.")
+    check_reachable(results, path)
     names = [folder.run_id for folder in folders]
     held = f"{results} holds {_some(names)}" if names else f"{results} holds no runs"
     raise UserError(f"There is no run '{words}': {held}.{nearest(words, names)}")

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: save, then leave with the status that the shell expects."""
+"""Ctrl-C, SIGTERM and a closed terminal: save, then leave with the status that the shell expects."""
 
 import os
 import signal
@@ -24,16 +24,22 @@ class StopRequest:
 
     @property
     def exit_status(self) -> int:
-        """130 after Ctrl-C, 143 after SIGTERM, 0 where no signal came."""
+        """130 after Ctrl-C, 143 after SIGTERM, 129 after a closed terminal, 0 where no signal came."""
         return 128 + self.signal if self.signal is not None else 0
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Let the first signal ask the work to save and stop; a second one of the same kind ends it at once."""
+    """Let the first signal ask the work to save and stop; a second one of the same kind ends it at once.
+
+    But for SIGHUP: a terminal that closes sends it, and its shell once more, and nobody there is impatient. Where it is
+    ignored, as `nohup` arranges it, it stays so.
+    """
     request = StopRequest()
     first_came: dict[int, float] = {}
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if before[signal.SIGHUP] == signal.SIG_IGN:
+        del before[signal.SIGHUP]
 
     def take(number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -42,7 +48,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
             # Past sys.stderr: the signal may have come while it was writing, and it must not be entered twice.
             with suppress(OSError):
                 os.write(STANDARD_ERROR, "Saving what has been done …\n".encode())
-        elif now - first_came[number] >= TOGETHER_SECONDS:
+        elif number != signal.SIGHUP and now - first_came[number] >= TOGETHER_SECONDS:
             signal.signal(number, before[signal.Signals(number)])
             signal.raise_signal(number)
 

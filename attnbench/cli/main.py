@@ -2,9 +2,8 @@
 
 import atexit
 import gc
-import io
 import sys
-from typing import Annotated, TextIO, cast
+from typing import Annotated
 
 import typer
 
@@ -14,12 +13,13 @@ from attnbench.cli.commands import Command
 from attnbench.cli.doctor import doctor
 from attnbench.cli.inspect import inspect
 from attnbench.cli.listing import list_choices
-from attnbench.cli.log import ForgivingLog
+from attnbench.cli.options import FAILED, say
 from attnbench.cli.plot import plot
 from attnbench.cli.preview import preview
 from attnbench.cli.status import status
 from attnbench.cli.sweep import sweep
 from attnbench.cli.train import train
+from attnbench.standard_streams import refused_output
 
 app = typer.Typer(
     name="attnbench",
@@ -65,8 +65,13 @@ def run() -> None:
     gc.set_threshold(50_000)
     # When it ends, Python would look for cycles once more among all that torch and thousands of runs have made.
     atexit.register(gc.freeze)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Where the terminal knows no dash, a question mark stands for it: the figures are not lost over it.
-        sys.stdout.reconfigure(errors="replace")
-    sys.stderr = cast(TextIO, ForgivingLog(sys.stderr))
-    app()
+    status: str | int | None = 0
+    try:
+        app()
+    except SystemExit as leaving:
+        status = leaving.code
+    if refusal := refused_output():
+        say(
+            f"attnbench: Standard output is incomplete: {refusal.strerror}. Make room there, then repeat the command."
+        )
+    sys.exit(status or (FAILED if refusal else 0))

@@ -1,6 +1,5 @@
 """Options and habits that the commands share."""
 
-import errno
 import json
 import sys
 import traceback
@@ -66,20 +65,24 @@ def explained_errors(debug: bool, own_code: Path | None = None) -> Iterator[None
         own_code: the folder of the person's own classes, where there is one; its errors are the person's too.
     """
     try:
-        with storage_faults_named(), _own_errors_named(own_code):
+        with storage_faults_named(is_writing=True), _own_errors_named(own_code):
+            _check_working_folder()
             yield
     except (UserError, RefusedError) as error:
         if debug:
             traceback.print_exc()
         say(f"attnbench: {error}")
         raise typer.Exit(WRONG_USE if isinstance(error, UserError) else FAILED) from error
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        if debug:
-            traceback.print_exc()
-        say(f"attnbench: {error.filename}: longer than a name may be.")
-        raise typer.Exit(WRONG_USE) from error
+
+
+def _check_working_folder() -> None:
+    """Refuse to start from a folder that is gone: libraries would end the program on it, in words of their own."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise UserError(
+            "The working folder is gone: removed, or put aside. Change to one that is there."
+        ) from error
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from attnbench.errors import UserError, unknown
+from attnbench.errors import UserError, obstacle, unknown
 from attnbench.runs.store import RunStore
 
 
@@ -32,6 +32,16 @@ def stores_below(results: Path) -> Iterator[RunStore]:
             yield from stores_below(path)
 
 
+def check_reachable(*paths: Path) -> None:
+    """Refuse paths that cannot be there.
+
+    Raises:
+        UserError: naming the link that leads nowhere, or the file in the place of a folder.
+    """
+    for found in filter(None, map(obstacle, paths)):
+        raise UserError(f"{found}. Take it away or mend it, or name another place.")
+
+
 def _folders_in(path: Path) -> list[Path]:
     """Return the folders that a person may enter, by name, but for hidden ones."""
     if not path.is_dir() or not os.access(path, os.R_OK | os.X_OK):
@@ -52,6 +62,7 @@ def find_store(words: str, results: Path) -> RunStore:
     for path in (results / words, Path(words)):
         if RunStore(path).is_ours:
             return RunStore(path)
+    check_reachable(results / words, Path(words))
     for path in (results / words, Path(words)):
         if path.is_dir():
             raise UserError(f"{path} holds no results: neither sweep.yaml nor runs/ is in it.")

@@ -20,7 +20,7 @@ class Refusal:
     def noted(self) -> Iterator[None]:
         """Leave the block where the disk refuses a file, and go on after it."""
         try:
-            with storage_faults_named():
+            with storage_faults_named(is_writing=True):
                 yield
         except RefusedError as error:
             self.error = self.error or error

@@ -15,7 +15,7 @@ import yaml
 
 from attnbench.config.overrides import Assignment, parse_overrides, single
 from attnbench.config.suggestions import full_key, instead_of_bare_word, instead_of_model
-from attnbench.errors import UserError, unknown
+from attnbench.errors import UserError, obstacle, unknown
 from attnbench.runs.spec import Protocol, build_named
 from attnbench.schema import TARGET_KEY, build, load_class, trust_folder
 from attnbench.sweeps.executors.base import Executor
@@ -178,8 +178,16 @@ def _keys_of(path: Path) -> dict[str, Any]:
 
 
 def _refuse_our_names(config_dir: Path) -> None:
-    """Refuse a yaml of a person's that is called like one of ours: Hydra would take ours and say nothing."""
+    """Refuse a yaml of a person's that is called like one of ours: Hydra would take ours and say nothing.
+
+    And one that is not to be had, of which Hydra would speak in many lines, or not at all.
+    """
     for group in GROUPS:
+        for path in (config_dir / group, *sorted((config_dir / group).glob("*.yaml"))):
+            if found := obstacle(path):
+                raise UserError(f"{found}. Take it away or mend it.")
+            if path.suffix == ".yaml" and path.is_dir():
+                raise UserError(f"{path} is a folder, expected a file. Take it away.")
         for path in sorted((config_dir / group).glob("*.yaml")):
             if (conf_folder() / group / path.name).exists():
                 raise UserError(f"{path}: attnbench has a {group}/{path.name} of its own. Rename yours.")

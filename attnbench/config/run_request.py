@@ -1,5 +1,6 @@
 """One run, from the words of `attnbench train`."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -99,7 +100,8 @@ def build_task(task_values: dict[str, Any], name: str, configuration: Configurat
     """Build the task, its file paths made absolute so that they hold from any folder."""
     task = build_named({**task_values, "name": name}, Task, "task", configuration.trusted_folder)
     paths = {key: getattr(task, key) for key in path_fields(task)}
-    absolute = {key: str(at_home(path).resolve()) for key, path in paths.items() if path}
+    # Not Path.resolve, which refuses a link that leads in a circle with an error of its own.
+    absolute = {key: os.path.realpath(at_home(path)) for key, path in paths.items() if path}
     if absolute:
         task = build_named(
             {**task_values, **absolute, "name": name}, Task, "task", configuration.trusted_folder

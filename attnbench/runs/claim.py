@@ -69,7 +69,7 @@ def is_claimed(path: Path) -> bool:
 
 
 def _opened(path: Path) -> BinaryIO:
-    with storage_faults_named(path):
+    with storage_faults_named(path, is_writing=True):
         # Not buffered: what a full disk refused must not be tried again when the file is closed.
         return path.open("a+b", buffering=0)
 

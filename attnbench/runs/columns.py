@@ -164,7 +164,10 @@ def damaged(
 
 
 def _read_text(path: Path) -> str:
-    data = read_whole(path)
+    try:
+        data = read_whole(path)
+    except IsADirectoryError as error:
+        raise damaged(path, None, None, "is a folder, expected a table") from error
     try:
         text = data.decode("utf-8-sig")  # spreadsheets put a byte order mark ahead
     except UnicodeDecodeError as error:

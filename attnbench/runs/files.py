@@ -24,7 +24,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the disk does not take it.
     """
-    with storage_faults_named(path):
+    with storage_faults_named(path, is_writing=True):
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 _write_and_rename(path, data)

@@ -101,7 +101,7 @@ class RunFolder:
         """
         outcome = self.read_outcome()
         if outcome is None and not self.path.is_dir():
-            with storage_faults_named(self.path):
+            with storage_faults_named(self.path, is_writing=True):
                 self.path.mkdir(parents=True, exist_ok=True)
         requested = self.requested_lengths
         wanted = sorted({*lengths, *requested, *(outcome.lengths if outcome else ())})
@@ -290,7 +290,7 @@ class RunFolder:
         outcome = self.read_outcome()
         damaged = [path for path in self._records if outcome and first_changed([path], outcome)]
         for path in (self.status_file, *damaged):
-            with storage_faults_named(path):
+            with storage_faults_named(path, is_writing=True):
                 path.unlink(missing_ok=True)
 
     def discard(self) -> None:
@@ -303,7 +303,7 @@ class RunFolder:
             self.data_file,
             self.spec_file,
         ):
-            with storage_faults_named(path):
+            with storage_faults_named(path, is_writing=True):
                 path.unlink(missing_ok=True)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from attnbench.errors import DamagedFileError, UserError, storage_faults_named
+from attnbench.errors import DamagedFileError, UserError, obstacle, storage_faults_named
 from attnbench.runs.claim import held_in_turn
 from attnbench.runs.columns import read_rows, write_rows
 from attnbench.runs.files import clear_halves, read_whole, write_atomically
@@ -42,12 +42,11 @@ class RunStore:
             UserError: and nothing has been changed.
         """
         remedy = "Use another --results or --name."
-        check_writable(self.path, remedy)
+        check_writable(self.runs_path, remedy)
         if self.path.exists() and any(self.path.iterdir()) and not self.is_ours:
             raise UserError(
                 f"{self.path} holds something else: neither sweep.yaml nor runs/ is in it. {remedy}"
             )
-        check_writable(self.runs_path, remedy)
 
     @property
     def is_ours(self) -> bool:
@@ -90,7 +89,7 @@ class RunStore:
     def held(self) -> Iterator[None]:
         """Do what reads files of this folder and writes them anew, while no other sweep does; waits for its turn."""
         # First of all: by runs/ another sweep that starts at the same moment knows the folder as ours.
-        with storage_faults_named(self.runs_path):
+        with storage_faults_named(self.runs_path, is_writing=True):
             self.runs_path.mkdir(parents=True, exist_ok=True)
         with held_in_turn(self.claim_file):
             yield
@@ -107,7 +106,7 @@ class RunStore:
             if before is None:
                 aside = self.sweep_file.with_suffix(".damaged.yaml")
                 note = f"{self.sweep_file} is damaged: it is kept as {aside.name}, and begun anew."
-                with storage_faults_named(aside):
+                with storage_faults_named(aside, is_writing=True):
                     self.sweep_file.replace(aside)
             invocations = [*(before or []), dict(invocation)]
             write_atomically(self.sweep_file, to_yaml({"invocations": invocations}).encode())
@@ -123,7 +122,7 @@ class RunStore:
             return list(from_yaml(read_whole(self.sweep_file))["invocations"])
         except FileNotFoundError:
             return []
-        except (ValueError, TypeError, KeyError, yaml.YAMLError):
+        except (IsADirectoryError, ValueError, TypeError, KeyError, yaml.YAMLError):
             return None
 
     def collect(self, on_damage: Callable[[str], None] | None = None) -> list[dict[str, str]]:
@@ -167,6 +166,8 @@ def check_writable(folder: Path, remedy: str) -> None:
     for part in folder.parts:
         if len(os.fsencode(part)) > LONGEST_NAME:
             raise UserError(f"{part}: longer than a name may be, {LONGEST_NAME} bytes. {remedy}")
+    if found := obstacle(folder):
+        raise UserError(f"{found}. {remedy}")
     existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not existing.is_dir():
         raise UserError(f"{existing} is a file, expected a folder. {remedy}")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from attnbench.errors import StorageError
+from attnbench.standard_streams import make_streams_forgiving
 from attnbench.sweeps.event_lines import to_line
 from attnbench.sweeps.events import Event
 
@@ -33,6 +34,7 @@ def main() -> None:
 
 def _own_the_output() -> TextIO:
     """Keep standard output for events alone: whatever a library prints goes to standard error."""
+    make_streams_forgiving()
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
     sys.stdout = sys.stderr

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any moment: what is finished is kept, and the same command carries on."""
+"""Ctrl-C, SIGTERM and a closed terminal at any moment: what is finished is kept, and the same command carries on."""
 
 import json
 import signal
@@ -23,6 +23,7 @@ from tests.faults.waiting import checkpoints, wait_for
 from tests.sweeps.fake_slurm import install
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+HANG_UP = (signal.SIGHUP, 129)  # of a terminal that is closed
 # Long enough to be met in the middle: some seconds.
 LONG = (
     "training.steps=600",
@@ -69,10 +70,26 @@ def test_a_signal_that_ends_sbatch_too_is_not_taken_for_its_refusal(number, stat
     assert "4 of 4 runs are left; the same command carries on." in finished.err
 
 
-@pytest.mark.parametrize(("number", "status"), SIGNALS)
+@pytest.mark.parametrize(("number", "status"), [*SIGNALS, HANG_UP])
 def test_the_same_signal_twice_at_once_asks_and_ends_nothing(number, status):
     # As `timeout` sends it: to the process, and then to its whole group.
     assert signalled_twice(number, status).exit_status == status
+
+
+def test_a_shell_that_passes_on_the_end_of_its_terminal_ends_nothing(monkeypatch):
+    monkeypatch.setattr(interruption, "TOGETHER_SECONDS", 0)
+    assert signalled_twice(*HANG_UP).exit_status == 129
+
+
+def test_the_end_of_a_terminal_that_nohup_has_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+        assert not stop()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
@@ -93,7 +110,7 @@ def interrupt_at(monkeypatch):
     return arrange
 
 
-@pytest.mark.parametrize(("number", "status"), SIGNALS)
+@pytest.mark.parametrize(("number", "status"), [*SIGNALS, HANG_UP])
 def test_an_interrupted_run_is_carried_on_with(results, tmp_path, interrupt_at, number, status):
     words = ("train", *TINY, "task.length=3", "--results")
     interrupt_at(number, save=1)
@@ -171,7 +188,7 @@ def test_a_process_in_the_middle_of_a_run_saves_and_leaves(results, tmp_path, nu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), SIGNALS)
+@pytest.mark.parametrize(("number", "status"), [*SIGNALS, HANG_UP])
 def test_a_signal_during_start_up_writes_nothing(results, number, status):
     with started(*TRAIN, results) as process:
         time.sleep(0.5)

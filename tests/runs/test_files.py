@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from attnbench.errors import StorageError
+from attnbench.errors import StorageError, UserError
 from attnbench.runs import files
 from attnbench.runs.files import clear_halves, read_whole, write_atomically
 
@@ -53,8 +53,8 @@ def test_the_file_can_be_read_by_whom_the_umask_allows(tmp_path):
     assert (tmp_path / "a.csv").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_a_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
+def test_a_missing_folder_is_named_with_what_to_do(tmp_path):
+    with pytest.raises(StorageError, match=r"a\.csv cannot be written: its folder is gone\. Put it back"):
         write_atomically(tmp_path / "none" / "a.csv", b"1")
 
 
@@ -146,10 +146,17 @@ def test_a_full_disk_and_a_read_only_one_want_different_things(tmp_path, monkeyp
             write_atomically(tmp_path / "a.csv", b"new")
 
 
-@pytest.mark.parametrize("name", ["ENOENT", "ENAMETOOLONG", "EISDIR"])
-def test_an_error_of_ours_is_no_fault_of_the_disk(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("ENOENT", StorageError, "its folder is gone"),
+        ("EISDIR", StorageError, "is a folder, expected a file"),
+        ("ENAMETOOLONG", UserError, "longer than a name may be"),
+    ],
+)
+def test_what_keeps_a_path_from_being_written_is_named(tmp_path, monkeypatch, name, kind, said):
     monkeypatch.setattr(os, "fsync", failing(getattr(errno, name)))
-    with pytest.raises(OSError, match=os.strerror(getattr(errno, name))):
+    with pytest.raises(kind, match=f"a.csv.*{said}"):
         write_atomically(tmp_path / "a.csv", b"new")
 
 

@@ -150,12 +150,13 @@ def test_what_is_meant_for_the_sweep_does_not_reach_a_worker_that_is_only_starti
             check=True,
         )
     assert "SIGINT" in asked.stdout
+    assert "SIGHUP" in asked.stdout
     assert "SIGUSR2" in asked.stdout
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR2])
 def test_what_is_meant_for_the_sweep_leaves_a_worker_at_its_run(tmp_path, number):
     events = []
 

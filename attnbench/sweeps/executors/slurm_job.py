@@ -74,6 +74,9 @@ class Pack:
         # Before torch is loaded: a signal in those seconds must not be lost.
         stop = StopSignal()
         stop.listen()
+        from attnbench.standard_streams import make_streams_forgiving
+
+        make_streams_forgiving()  # a full disk behind the log of the job is no fault of its runs
         self._execute(stop)
         if stop.requeue is not None and self._is_unfinished():
             stop.requeue()

@@ -92,7 +92,7 @@ class JobBook:
         Raises:
             SlurmError: where another takes too long.
         """
-        with storage_faults_named(self.folder):
+        with storage_faults_named(self.folder, is_writing=True):
             self.folder.mkdir(parents=True, exist_ok=True)
         end = time.monotonic() + TURN_SECONDS
         with ExitStack() as stack:
@@ -113,7 +113,7 @@ class JobBook:
 
     def write(self, record: JobRecord) -> None:
         """Put a record down, or replace it."""
-        with storage_faults_named(self.folder):
+        with storage_faults_named(self.folder, is_writing=True):
             self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self._file(record), with_checksum(asdict(record)))
 

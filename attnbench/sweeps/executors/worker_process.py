@@ -121,11 +121,12 @@ def _start_process(environment: Mapping[str, str]) -> "subprocess.Popen[str]":
 
 @contextmanager
 def signals_held_back() -> Iterator[None]:
-    """Let a process that is started here inherit that Ctrl-C and a cluster's warning are blocked, for good.
+    """Let a process that is started here inherit that signals to a whole group are blocked, for good.
 
-    They reach every process, but we decide when to stop; and they may come before it could say so itself.
+    Ctrl-C, the end of a terminal and a cluster's warning reach every process, but we decide when to stop; and they
+    may come before it could say so itself.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGUSR2})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP, signal.SIGUSR2})
     try:
         yield
     finally:
