@@ -61,6 +61,30 @@ def _damage_sweep(name: str, damage: Callable[[bytes, float], bytes]) -> Callabl
     return strike
 
 
+def _move_results(round_: Round) -> int | None:
+    """Put the whole results folder in another place; the next command is given the new one."""
+    _await_end(round_)
+    return 0 if round_.store.path.is_dir() and round_.move_results() else None
+
+
+def _lead_nowhere(round_: Round) -> int | None:
+    """Put a link that leads nowhere in the place of the sweep's folder; the command names it and begins nothing."""
+    _await_end(round_)
+    path = round_.store.path
+    if not path.is_dir():
+        return None
+    aside = path.with_name("aside")
+    with round_.ledger.looking_away():
+        path.rename(aside)
+        path.symlink_to(path.with_name("purged"))
+        command = round_.type_command()
+        command.expected = {2}
+        command.process.wait()
+        path.unlink()
+        aside.rename(path)
+    return 0
+
+
 def _damage(path: Path, damage: Callable[[bytes, float], bytes], round_: Round) -> None:
     path.write_bytes(damage(path.read_bytes(), round_.choice.random()))
 
@@ -85,4 +109,6 @@ DAMAGE_FAULTS = [
         for name in FILES_OF_THE_SWEEP
         for words, damage in DAMAGES.items()
     ),
+    Fault("the results folder moved", _move_results, is_between_commands=True),
+    Fault("a link to nowhere for the sweep's folder", _lead_nowhere, is_between_commands=True),
 ]

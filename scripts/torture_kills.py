@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from torture_round import Fault, Round
-from torture_sweep import Command
+from torture_sweep import Command, Streams
 
 WRITING_SECONDS = 20.0
 
@@ -79,6 +79,26 @@ def _ask_to_stop(number: signal.Signals, times: int) -> Callable[[Round], int | 
             pids = command.members() if number == signal.SIGINT else [command.process.pid]
             command.send(number, *pids)
             round_.let_pass(command, round_.choice.uniform(0.05, 0.5))
+        round_.wait(command)
+        return hits
+
+    return strike
+
+
+def _type_with_streams(streams: Streams) -> Callable[[Round], int | None]:
+    """Return what types the command with such standard streams, and asks it to stop at a random moment."""
+
+    def strike(round_: Round) -> int | None:
+        if round_.commands and round_.commands[-1].is_running:
+            round_.wait(round_.commands[-1])
+        if all(run.has_ended for run in round_.runs):
+            return None
+        command = round_.type_command(streams)
+        round_.await_moment(command)
+        hits = round_.in_flight()
+        if command.is_running:
+            command.expected.add(128 + signal.SIGTERM)
+            command.send(signal.SIGTERM, command.process.pid)
         round_.wait(command)
         return hits
 
@@ -163,5 +183,9 @@ PROCESS_FAULTS = [
     Fault("Ctrl-C twice", _ask_to_stop(signal.SIGINT, 2)),
     Fault("SIGTERM", _ask_to_stop(signal.SIGTERM, 1)),
     Fault("SIGTERM twice", _ask_to_stop(signal.SIGTERM, 2)),
+    Fault("SIGHUP: a closed terminal", _ask_to_stop(signal.SIGHUP, 1)),
+    Fault("standard streams closed", _type_with_streams("closed")),
+    Fault("standard error without a reader", _type_with_streams("without a reader")),
+    Fault("standard error on a full disk", _type_with_streams("on a full disk")),
     Fault("two sweeps at once, one killed", _second_sweep, lets_finish=True),
 ]

@@ -52,6 +52,7 @@ class Ledger:
     forgiven: dict[str, set[Stamp | None]] = field(default_factory=dict)
     twice: dict[str, str] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _is_away: bool = False
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -73,7 +74,7 @@ class Ledger:
     def look_for_finishes(self) -> None:
         """Take in every status.json that is new or has changed."""
         with self._lock:
-            for run in self.runs:
+            for run in () if self._is_away else self.runs:
                 self._look_for_finish(run)
 
     def _look_for_finish(self, run: RunFolder) -> None:
@@ -100,7 +101,7 @@ class Ledger:
     def look_at_checkpoints(self, dying: Collection[int] = ()) -> None:
         """Note from which steps runs must go on: those that nobody is at, or that halted processes are at."""
         with self._lock:
-            for run in self.runs:
+            for run in () if self._is_away else self.runs:
                 if not _is_left(run, dying):
                     continue
                 # In this order: who lets go of a run has written its status.
@@ -124,6 +125,14 @@ class Ledger:
         for run in self.runs:
             if run.run_id in self.finishes and self.tables[run.run_id] != stamp_of(run.metrics_file):
                 self._blame(run, "its metrics.csv changed after it was done")
+
+    @contextmanager
+    def looking_away(self) -> Iterator[None]:
+        """Look at no file while the folder is somewhere else."""
+        with self._lock:
+            self._is_away = True
+            yield
+            self._is_away = False
 
     @contextmanager
     def forgiving(self, run: RunFolder) -> Iterator[None]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torture_findings import Findings, judge
 from torture_ledger import Ledger
-from torture_sweep import NAME, Command, Reference, holder_of, words_of
+from torture_sweep import NAME, Command, Reference, Streams, holder_of, words_of
 
 from attnbench.runs.store import RunStore
 
@@ -86,14 +86,26 @@ class Round:
         self.runs = [self.store.folder(run_id) for run_id in self.reference.run_ids]
         self.ledger = Ledger(self.runs)
 
-    def type_command(self) -> Command:
+    def move_results(self) -> bool:
+        """Put the results in another place, as whoever tidies a disk does; say whether they could be moved."""
+        moved = self.results.with_name(f"{self.results.name}_moved")
+        with self.ledger.looking_away():
+            try:
+                self.results.rename(moved)
+            except OSError:
+                return False  # a disk of its own is mounted there
+            self.results, self.store = moved, RunStore(moved / NAME)
+            self.runs[:] = [self.store.folder(run_id) for run_id in self.reference.run_ids]
+        return True
+
+    def type_command(self, streams: Streams = "whole") -> Command:
         """Start the sweep as its user would; with the option that repeats failed runs where the last one named it."""
         retries = [RETRIES] if self.commands and RETRIES in self.commands[-1].said() else []
         log = self.folder / f"command_{len(self.commands) + 1}.log"
         # Before it starts: what it finds saved it must not train again.
         self.ledger.look_at_checkpoints()
         self.commands.append(
-            Command([*words_of(self.executor), "--results", str(self.results), *retries], log)
+            Command([*words_of(self.executor), "--results", str(self.results), *retries], log, streams)
         )
         return self.commands[-1]
 

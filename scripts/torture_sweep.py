@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from attnbench.runs.columns import METRICS_COLUMNS, read_rows
 
@@ -32,7 +33,9 @@ EXECUTORS = {
 }
 RowKey = tuple[str, str]
 # What a shell makes of a process that died of a signal; SIGKILL stays visible as such.
-AS_A_SHELL_SAYS = {-signal.SIGINT: 130, -signal.SIGTERM: 143}
+AS_A_SHELL_SAYS = {-signal.SIGINT: 130, -signal.SIGTERM: 143, -signal.SIGHUP: 129}
+Streams = Literal["whole", "closed", "without a reader", "on a full disk"]
+CLOSES_STREAMS = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
 
 
 class Command:
@@ -42,19 +45,23 @@ class Command:
         expected: the exit statuses that are promised after what has been done to it.
     """
 
-    def __init__(self, words: Sequence[str], log: Path) -> None:
+    def __init__(self, words: Sequence[str], log: Path, streams: Streams = "whole") -> None:
         self.log = log
         self.expected = {0}
-        program = Path(sys.executable).with_name("attnbench")
-        with log.open("wb") as said:
+        program = str(Path(sys.executable).with_name("attnbench"))
+        typed = [*(CLOSES_STREAMS if streams == "closed" else ()), program, *words]
+        log.touch()
+        with Path("/dev/full" if streams == "on a full disk" else log).open("wb") as said:
             self.process = subprocess.Popen(
-                [program, *words],
+                typed,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=said,
+                stderr=subprocess.PIPE if streams == "without a reader" else said,
                 # A group of its own, as a terminal would give it: signals reach all of it, and only it.
                 start_new_session=True,
             )
+        if self.process.stderr is not None:
+            self.process.stderr.close()
 
     @property
     def is_running(self) -> bool:

@@ -13,7 +13,7 @@ from attnbench.cli.commands import Command
 from attnbench.cli.doctor import doctor
 from attnbench.cli.inspect import inspect
 from attnbench.cli.listing import list_choices
-from attnbench.cli.options import FAILED, say
+from attnbench.cli.options import FAILED, WRONG_USE, say
 from attnbench.cli.plot import plot
 from attnbench.cli.preview import preview
 from attnbench.cli.status import status
@@ -70,6 +70,8 @@ def run() -> None:
         app()
     except SystemExit as leaving:
         status = leaving.code
+    if status == WRONG_USE and any(word.endswith("\r") for word in sys.argv[1:]):
+        say("A word of this command ends in a carriage return (\\r): a script with Windows line ends?")
     if refusal := refused_output():
         say(
             f"attnbench: Standard output is incomplete: {refusal.strerror}. Make room there, then repeat the command."

@@ -103,9 +103,13 @@ def _own_errors_named(folder: Path | None) -> Iterator[None]:
         ) from error
 
 
+# Control characters, but for the line's end and the tab, as Python writes them: a carriage return would hide text.
+_ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
 def say(text: str) -> None:
     """Print a message to standard error; results alone go to standard output."""
-    print(text, file=sys.stderr, flush=True)
+    print(text.translate(_ESCAPES), file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:

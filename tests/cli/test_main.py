@@ -132,3 +132,20 @@ def test_a_json_document_is_whole_on_a_terminal_without_umlauts(tmp_path, monkey
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     listed = in_a_process("list", "models", "--json", "--config-dir", tmp_path).json
     assert {"name": "mine", "description": "Für mich – allein."} in listed
+
+
+@pytest.mark.parametrize(
+    "words", [("train", "task=copy\r"), ("sweep", "--task", "copy\r"), ("status", "copy\r"), ("doctor\r",)]
+)
+def test_a_word_that_ends_in_a_carriage_return_is_shown_with_where_it_comes_from(words, tmp_path):
+    finished = in_a_process(*words, cwd=tmp_path)
+    assert finished.status == 2
+    assert "\r" not in finished.err
+    assert "copy\\r'" in finished.err or "doctor\\r'" in finished.err
+    assert finished.err.endswith("(\\r): a script with Windows line ends?\n")
+
+
+def test_control_characters_of_a_word_are_written_out(tmp_path):
+    finished = attnbench("train", "task=co\x1b[2Jpy\x07")
+    assert finished.status == 2
+    assert "Unknown task 'co\\x1b[2Jpy\\x07'" in finished.err
