@@ -16,6 +16,7 @@ from torture_round import Fault, Round
 DISK_MEGABYTES = 32
 BALLAST = "ballast"
 CHUNK = 2**16
+MOUNT_ATTEMPTS = 20
 # 1: some runs failed, and are named; 2: the folder cannot be written to, so nothing was begun.
 STATUSES = {0, 1, 2}
 
@@ -62,12 +63,25 @@ def _write_until_full(file: int, size: int) -> None:
 @contextmanager
 def _read_only(folder: Path) -> Iterator[None]:
     """Let nobody write below a folder."""
-    _call("mount", "--bind", str(folder), str(folder))
+    _lay_over(folder)
     try:
-        _call("mount", "-o", "remount,bind,ro", str(folder))
         yield
     finally:
         _call("umount", "--lazy", str(folder))
+
+
+def _lay_over(folder: Path) -> None:
+    """Lay a read-only mount over a folder; again where a file was opened in it before it was read-only."""
+    for attempt in range(MOUNT_ATTEMPTS):
+        _call("mount", "--bind", str(folder), str(folder))
+        try:
+            _call("mount", "-o", "remount,bind,ro", str(folder))
+        except subprocess.CalledProcessError:
+            _call("umount", "--lazy", str(folder))
+            if attempt + 1 == MOUNT_ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def _fill_disk(round_: Round) -> int | None:
