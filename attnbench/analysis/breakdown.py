@@ -11,7 +11,7 @@ import pandas as pd
 from attnbench.analysis.arms import arm_table, narrowest_buckets, number_arms
 from attnbench.analysis.crossing import Censored, Crossing, LengthCurve, find_crossing
 from attnbench.analysis.curves import TOKEN_SCORES, seed_scores
-from attnbench.analysis.intervals import mean_interval
+from attnbench.analysis.statistics import mean_interval
 from attnbench.runs.columns import ARM_COLUMNS
 
 # How far from chance to perfect each threshold lies.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.intervals import student_margins
+from attnbench.analysis.statistics import student_margins
 
 
 def grouped_intervals(groups: Any) -> pd.DataFrame:

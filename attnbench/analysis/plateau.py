@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from attnbench.analysis.intervals import mean_interval
+from attnbench.analysis.statistics import mean_interval
 
 PlateauStatus = Literal["found", "none", "all_recovered", "too_few"]
 

@@ -11,7 +11,7 @@ from attnbench.runs.store import RunStore
 if TYPE_CHECKING:
     import pandas as pd
 
-    from attnbench.report.verdict_tables import VerdictTables
+    from attnbench.report.settings import VerdictTables
 
 
 def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
@@ -156,9 +156,9 @@ def draw_metrics(
 
 def _draw(tables: "VerdictTables", out: Path) -> list[Path]:
     """Draw the scores against length and, beside the breakdown that they show, the price of length."""
-    from attnbench.analysis.price import price_table, seed_prices
+    from attnbench.analysis.training_cost import price_table, seed_prices
+    from attnbench.plots.training_cost import draw_price_figure
     from attnbench.report.figure import draw_sweep_figures, save_figure
-    from attnbench.report.price_figure import draw_price_figure
 
     figures = draw_sweep_figures(tables.metrics, tables.curve, tables.breakdown)
     price = price_table(tables.metrics)
@@ -175,7 +175,7 @@ def _analyse(metrics: "pd.DataFrame", baseline: str | None) -> "VerdictTables":
     from attnbench.analysis.curves import curve_table
     from attnbench.analysis.longer import longer_table
     from attnbench.analysis.pairing import DEFAULT_BASELINE
-    from attnbench.report.verdict_tables import VerdictTables
+    from attnbench.report.settings import VerdictTables
 
     wanted = baseline or DEFAULT_BASELINE
     return VerdictTables(
@@ -191,7 +191,7 @@ def _analyse(metrics: "pd.DataFrame", baseline: str | None) -> "VerdictTables":
 
 def _files_of(tables: "VerdictTables", is_copied: bool) -> "dict[str, pd.DataFrame]":
     """Return the tables to write by the names of their files; bits and longer budgets only where there are any."""
-    from attnbench.analysis.price import price_table
+    from attnbench.analysis.training_cost import price_table
 
     files = {"metrics.csv": tables.metrics} if is_copied else {}
     files |= {

@@ -12,7 +12,7 @@ from attnbench.cli.inspect_request import InspectRequest
 from attnbench.cli.inspect_scores import Scores
 from attnbench.cli.options import print_text
 from attnbench.inspection.tables import Cell, Row
-from attnbench.report.shading import shaded_lines
+from attnbench.report.text_heatmap import shaded_lines
 
 _NONE = "–"
 _LONGEST_LINE = 100

@@ -41,8 +41,8 @@ def draw_figure(name: str, metrics: "Sequence[pd.DataFrame]", out: Path, is_copi
 
 
 def _draw_memory(metrics: "pd.DataFrame", out: Path) -> list[Path]:
-    from attnbench.analysis.memory import memory_table
-    from attnbench.report.memory_figure import draw_memory_figure
+    from attnbench.analysis.context_size import memory_table
+    from attnbench.plots.context_size import draw_memory_figure
 
     memory = memory_table(metrics)
     if memory.empty:
@@ -57,8 +57,8 @@ def _draw_capacity(metrics: "pd.DataFrame", out: Path) -> list[Path]:
     from attnbench.analysis.breakdown import breakdown_table
     from attnbench.analysis.capacity import capacity_table
     from attnbench.analysis.curves import curve_table
-    from attnbench.report.capacity_figure import draw_capacity_figure
-    from attnbench.report.panels import split_panels
+    from attnbench.plots.capacity import draw_capacity_figure
+    from attnbench.plots.points import split_panels
 
     capacity = capacity_table(metrics)
     if capacity.empty:
@@ -71,8 +71,8 @@ def _draw_capacity(metrics: "pd.DataFrame", out: Path) -> list[Path]:
 
 
 def _draw_price(metrics: "pd.DataFrame", out: Path) -> list[Path]:
-    from attnbench.analysis.price import price_table, seed_prices
-    from attnbench.report.price_figure import draw_price_figure
+    from attnbench.analysis.training_cost import price_table, seed_prices
+    from attnbench.plots.training_cost import draw_price_figure
 
     price = price_table(metrics)
     if price["length"].isna().all():

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
+from attnbench.plots.points import ArmRows
 from attnbench.report.breakdown_words import length_text
 from attnbench.report.label_places import Box, Place, Point, choose_places
-from attnbench.report.panels import ArmRows
 
 # How many points of a line stand for it when a label looks for a free place.
 _SAMPLES = 25

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from attnbench.plots.points import Panel
 from attnbench.report.capacity_points import Capacity
 from attnbench.report.captions import figure_caption
-from attnbench.report.panels import Panel
 
 _PLATEAU = (
     "A plateau is the longest run of at least two lengths up to the longest tested, all beyond the last with "

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from attnbench.arm import Arm
+from attnbench.plots.style import order_arms
 from attnbench.report.memory_points import arm_rows
-from attnbench.report.style import order_arms
 
 
 @dataclass(frozen=True)

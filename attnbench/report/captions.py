@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from attnbench.report.panels import Panel
+from attnbench.plots.points import Panel
 from attnbench.report.shared_facts import shared_sentences
 
 _SCORES = {

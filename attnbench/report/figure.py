@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnbench.plots.layout import add_panel, place_panels
+from attnbench.plots.length import draw_accuracy, draw_bits, draw_bleu
+from attnbench.plots.points import Panel, split_panels
 from attnbench.report.captions import figure_caption
-from attnbench.report.layout import add_panel, place_panels
-from attnbench.report.length_figures import draw_accuracy, draw_bits, draw_bleu
-from attnbench.report.panels import Panel, split_panels
 from attnbench.runs.files import write_atomically
 
 Draw = Callable[[Axes, Panel], Axes]

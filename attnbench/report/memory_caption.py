@@ -7,11 +7,11 @@ import pandas as pd
 
 from attnbench.analysis.arms import arms_of
 from attnbench.arm import Arm
+from attnbench.plots.points import panel_title
+from attnbench.plots.style import arm_labels, order_arms
 from attnbench.report.breakdown_words import length_text
 from attnbench.report.memory_points import MemoryPoint, arm_rows, memory_points, without_size
-from attnbench.report.panels import panel_title
 from attnbench.report.shared_facts import shared_sentences
-from attnbench.report.style import arm_labels, order_arms
 
 _CONTEXT = (
     "Context size: distinct numbers that cross from encoder to decoder, its first state included, at the length "

@@ -9,7 +9,7 @@ import pandas as pd
 
 from attnbench.analysis.arms import arms_of
 from attnbench.arm import Arm
-from attnbench.report.style import order_arms
+from attnbench.plots.style import order_arms
 
 
 @dataclass(frozen=True, eq=False)

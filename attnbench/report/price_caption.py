@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from attnbench.analysis.arms import arms_of
-from attnbench.report.panels import panel_title
+from attnbench.plots.points import panel_title
 from attnbench.report.price_points import PricePoint
 from attnbench.report.shared_facts import shared_sentences
 

@@ -8,8 +8,8 @@ import pandas as pd
 
 from attnbench.analysis.arms import arms_of
 from attnbench.arm import Arm
+from attnbench.plots.style import order_arms
 from attnbench.report.memory_points import arm_rows
-from attnbench.report.style import order_arms
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from attnbench.arm import Arm, shared_changes
-from attnbench.report.panels import panel_title
+from attnbench.plots.points import panel_title
 
 
 def shared_sentences(arms: Iterable[Arm], more: Sequence[str] = ()) -> str:

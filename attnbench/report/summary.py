@@ -7,8 +7,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from attnbench.plots.points import ArmRows, Panel, split_panels
 from attnbench.report.breakdown_words import breakdown_cell
-from attnbench.report.panels import ArmRows, Panel, split_panels
 
 # What fits beside the other columns on a terminal.
 _MOST_LENGTHS = 8

@@ -4,10 +4,10 @@ import pandas as pd
 
 from attnbench.analysis.longer import without_budget
 from attnbench.arm import shared_changes
+from attnbench.report.settings import Setting, VerdictTables, split_settings
 from attnbench.report.verdict_breakdowns import breakdown_sentences
 from attnbench.report.verdict_comparison import bits_sentences, comparison_sentences
 from attnbench.report.verdict_limits import limit_sentences
-from attnbench.report.verdict_tables import Setting, VerdictTables, split_settings
 
 
 def verdict_text(tables: VerdictTables) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from attnbench.analysis.breakdown import Breakdown
+from attnbench.plots.points import ArmRows
 from attnbench.report.breakdown_words import breakdown_cell, breakdown_note, length_text
-from attnbench.report.panels import ArmRows
-from attnbench.report.verdict_tables import FREE_RUNNING, TEACHER_FORCED, Setting, joined
+from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting, joined
 
 # Only a budget so many times larger says whether memory is the limit.
 SEVERAL = 3

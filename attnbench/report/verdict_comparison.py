@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from attnbench.arm import Arm
+from attnbench.plots.style import model_style
 from attnbench.report.capacity_points import Capacity, bits_text, level_words
-from attnbench.report.style import model_style
-from attnbench.report.verdict_tables import Setting, joined
+from attnbench.report.settings import Setting, joined
 
 # No verdict on fewer pairs, whatever their gap.
 LEAST_PAIRS = 3

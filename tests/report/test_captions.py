@@ -2,7 +2,7 @@ import pytest
 
 from attnbench.report.captions import figure_caption
 from tests.metrics_rows import curve_rows, metrics_row
-from tests.report.sweeps import panels_of, text_rows, two_arms
+from tests.plots.sweeps import panels_of, text_rows, two_arms
 
 ACCURACIES = ("token_accuracy", "teacher_forced_accuracy")
 

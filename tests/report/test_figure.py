@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from attnbench.report.figure import draw_sweep_figures, save_figure
 from tests.metrics_rows import curve_rows
-from tests.report.sweeps import FALLING, sweep_of, text_rows, two_arms
+from tests.plots.sweeps import FALLING, sweep_of, text_rows, two_arms
 
 
 def figures_of(rows):

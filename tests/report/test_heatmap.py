@@ -254,8 +254,6 @@ def test_equal_portraits_give_equal_files(tmp_path):
 
 
 def test_portraits_are_drawn_without_torch():
-    code = (
-        "import sys, attnbench.report.heatmap_heads, attnbench.report.shading; print('torch' in sys.modules)"
-    )
+    code = "import sys, attnbench.report.heatmap_heads, attnbench.report.text_heatmap; print('torch' in sys.modules)"
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "False"

@@ -1,5 +1,5 @@
 from attnbench.report.memory_caption import memory_caption
-from tests.report.test_memory_figure import AT_8, AT_16, DOWN, NEVER, NOT_LEARNT, arm, memory_of
+from tests.plots.test_context_size import AT_8, AT_16, DOWN, NEVER, NOT_LEARNT, arm, memory_of
 
 SPREAD = {4: [1.0] * 3, 8: [0.0, 0.5, 1.0], 16: [0.0] * 3}
 

@@ -3,7 +3,7 @@ from rich.console import Console
 
 from attnbench.report.summary import summary_table
 from tests.metrics_rows import curve_rows
-from tests.report.sweeps import STAYING, sweep_of, text_rows, two_arms
+from tests.plots.sweeps import STAYING, sweep_of, text_rows, two_arms
 
 
 def lines_of(rows, width=100):

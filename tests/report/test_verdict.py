@@ -3,10 +3,10 @@ import pytest
 from attnbench.analysis.capacity import capacity_table
 from attnbench.analysis.comparison import comparison_table
 from attnbench.analysis.longer import longer_table
+from attnbench.report.settings import VerdictTables
 from attnbench.report.verdict import verdict_text
-from attnbench.report.verdict_tables import VerdictTables
 from tests.metrics_rows import curve_rows
-from tests.report.sweeps import FALLING, STAYING, sweep_of, text_rows, two_arms
+from tests.plots.sweeps import FALLING, STAYING, sweep_of, text_rows, two_arms
 
 LONG = {"variant": "training.steps=6000", "steps": 6000}
 

@@ -26,7 +26,7 @@ from coverage_simulation import app
 from coverage_verdict import is_accepted, is_promised
 
 from attnbench.analysis.breakdown import find_breakdown
-from attnbench.analysis.intervals import mean_interval
+from attnbench.analysis.statistics import mean_interval
 
 STEADY = Spread("steady", 0.0)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attnbench.report.heatmap_rows import DrawnArm
-from attnbench.report.shading import shaded_lines
+from attnbench.report.text_heatmap import shaded_lines
 from tests.report.portraits import long_portrait, portrait
 
 

@@ -4,9 +4,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color
 
-from attnbench.analysis.price import price_table, seed_prices
-from attnbench.report.price_figure import draw_price_figure
-from attnbench.report.style import model_style
+from attnbench.analysis.training_cost import price_table, seed_prices
+from attnbench.plots.style import model_style
+from attnbench.plots.training_cost import draw_price_figure
 from tests.metrics_rows import metrics_row, metrics_table
 
 

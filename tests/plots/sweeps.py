@@ -7,7 +7,7 @@ import pandas as pd
 
 from attnbench.analysis.breakdown import breakdown_table
 from attnbench.analysis.curves import curve_table
-from attnbench.report.panels import Panel, split_panels
+from attnbench.plots.points import Panel, split_panels
 from tests.metrics_rows import curve_rows, metrics_row, metrics_table
 
 

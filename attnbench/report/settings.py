@@ -10,10 +10,10 @@ from attnbench.analysis.arms import arms_of
 from attnbench.analysis.breakdown import Breakdown
 from attnbench.analysis.pairing import setting_of
 from attnbench.arm import Arm
+from attnbench.plots.points import ArmRows, Panel, split_panels
+from attnbench.plots.style import arm_labels
 from attnbench.report.capacity_points import Capacity, capacities
 from attnbench.report.memory_points import arm_rows
-from attnbench.report.panels import ArmRows, Panel, split_panels
-from attnbench.report.style import arm_labels
 
 FREE_RUNNING, TEACHER_FORCED = "token_accuracy", "teacher_forced_accuracy"
 

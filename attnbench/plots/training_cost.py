@@ -12,15 +12,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from attnbench.analysis.arms import arms_of
+from attnbench.plots.layout import add_panel, place_panels
+from attnbench.plots.length import add_legend
+from attnbench.plots.points import panel_title
+from attnbench.plots.style import ModelStyle, arm_labels, line_styles, model_style
 from attnbench.report.dodging import Point
-from attnbench.report.layout import add_panel, place_panels
 from attnbench.report.length_axis import set_length_axis
-from attnbench.report.length_figures import add_legend
-from attnbench.report.panels import panel_title
 from attnbench.report.price_caption import price_caption
 from attnbench.report.price_places import PriceLayout, place_prices, room_for_arrows
 from attnbench.report.price_points import PricePoint, price_points
-from attnbench.report.style import ModelStyle, arm_labels, line_styles, model_style
 
 _WIDTH, _HEIGHT = 5.2, 3.0  # inches, without the room for points that never arrived
 _GREY, _SMALL = "#555555", 8

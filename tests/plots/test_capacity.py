@@ -5,11 +5,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color
 
 from attnbench.analysis.capacity import capacity_table
-from attnbench.report.capacity_figure import draw_capacity_figure
-from attnbench.report.panels import split_panels
-from attnbench.report.style import model_style
+from attnbench.plots.capacity import draw_capacity_figure
+from attnbench.plots.points import split_panels
+from attnbench.plots.style import model_style
 from tests.metrics_rows import metrics_row
-from tests.report.sweeps import sweep_of
+from tests.plots.sweeps import sweep_of
 
 # Of 4 bits a symbol: all, nearly all, then 40, 42 and 44 by seed.
 LEVEL = {4: [16] * 3, 8: [29, 30, 31], 16: [40, 42.2, 44], 32: [40.2, 42, 44]}

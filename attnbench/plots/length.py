@@ -8,10 +8,10 @@ from matplotlib.lines import Line2D
 
 from attnbench.analysis.crossing import on_scale
 from attnbench.arm import Arm
+from attnbench.plots.points import ArmRows, Panel
 from attnbench.report.breakdown_marks import mark_breakdowns
 from attnbench.report.breakdown_words import breakdown_note
 from attnbench.report.length_axis import set_length_axis
-from attnbench.report.panels import ArmRows, Panel
 
 SCORE_NAMES = {
     "token_accuracy": "free-running token accuracy",

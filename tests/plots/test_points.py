@@ -1,7 +1,7 @@
 import pytest
 
 from tests.metrics_rows import curve_rows, metrics_row
-from tests.report.sweeps import panels_of, text_rows, two_arms
+from tests.plots.sweeps import panels_of, text_rows, two_arms
 
 
 def test_tasks_and_protocols_have_panels_of_their_own():

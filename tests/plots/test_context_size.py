@@ -6,9 +6,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
-from attnbench.analysis.memory import memory_table
-from attnbench.report.memory_figure import draw_memory, draw_memory_figure
-from attnbench.report.style import model_style
+from attnbench.analysis.context_size import memory_table
+from attnbench.plots.context_size import draw_memory, draw_memory_figure
+from attnbench.plots.style import model_style
 from tests.metrics_rows import curve_rows, metrics_table
 
 # Without chance: the means pass one half at 8, at 16 and never.

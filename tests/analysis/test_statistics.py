@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attnbench.analysis.intervals import mean_interval, student_margins
+from attnbench.analysis.statistics import mean_interval, student_margins
 
 # The 97.5 % point of Student's t with two degrees of freedom, from a printed table.
 T_2 = 4.30265

@@ -14,13 +14,13 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
 from attnbench.analysis.arms import arms_of
-from attnbench.report.layout import add_panel, place_panels
-from attnbench.report.length_figures import add_legend
+from attnbench.plots.layout import add_panel, place_panels
+from attnbench.plots.length import add_legend
+from attnbench.plots.points import panel_title
+from attnbench.plots.style import ModelStyle, arm_labels, line_styles, model_style, order_arms
 from attnbench.report.memory_caption import memory_caption
 from attnbench.report.memory_places import MemoryLayout, Place, place_points
 from attnbench.report.memory_points import MemoryPoint, memory_points, without_size
-from attnbench.report.panels import panel_title
-from attnbench.report.style import ModelStyle, arm_labels, line_styles, model_style, order_arms
 
 _WIDTH, _HEIGHT = 5.8, 4.2  # inches
 _SMALLEST, _LARGEST, _ALONE = 5.0, 8.5, 6.0  # points across a marker, by hidden size

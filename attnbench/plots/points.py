@@ -9,7 +9,7 @@ import pandas as pd
 from attnbench.analysis.arms import arms_of, narrowest_buckets
 from attnbench.analysis.breakdown import Breakdown
 from attnbench.arm import Arm
-from attnbench.report.style import ModelStyle, arm_labels, line_styles, model_style, order_arms, train_range
+from attnbench.plots.style import ModelStyle, arm_labels, line_styles, model_style, order_arms, train_range
 
 _PROTOCOLS = {"per_length": "one model per length", "mixed": "mixed lengths"}
 

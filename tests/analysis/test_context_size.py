@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from attnbench.analysis.memory import memory_table
+from attnbench.analysis.context_size import memory_table
 from attnbench.runs.columns import ARM_COLUMNS
 from tests.metrics_rows import curve_rows, metrics_row, metrics_table
 

@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.markers import MarkerStyle
 
 from attnbench.arm import NO_CHANGES, Arm, Variant
-from attnbench.report.style import arm_labels, line_styles, model_style, order_arms, train_range
+from attnbench.plots.style import arm_labels, line_styles, model_style, order_arms, train_range
 
 MODELS = [
     "blind",
@@ -43,7 +43,7 @@ def test_colours_are_visible_on_white_and_markers_can_be_hollow(model):
 
 
 def test_an_unknown_model_looks_the_same_in_every_process():
-    code = "from attnbench.report.style import model_style; print(model_style('my_own'))"
+    code = "from attnbench.plots.style import model_style; print(model_style('my_own'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(model_style("my_own"))
     assert model_style("my_own") != model_style("my_other")

@@ -2,10 +2,10 @@ import pytest
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
-from attnbench.report.length_figures import draw_accuracy, draw_bits, draw_bleu
-from attnbench.report.style import model_style
+from attnbench.plots.length import draw_accuracy, draw_bits, draw_bleu
+from attnbench.plots.style import model_style
 from tests.metrics_rows import curve_rows
-from tests.report.sweeps import FALLING, STAYING, panels_of, text_rows, two_arms
+from tests.plots.sweeps import FALLING, STAYING, panels_of, text_rows, two_arms
 
 FIXED = model_style("fixed")
 

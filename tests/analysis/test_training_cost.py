@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from attnbench.analysis.price import PRICE_COLUMNS, price_table, seed_prices
+from attnbench.analysis.training_cost import PRICE_COLUMNS, price_table, seed_prices
 from tests.metrics_rows import metrics_row, metrics_table
 
 

@@ -11,14 +11,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from attnbench.arm import Arm
+from attnbench.plots.layout import add_panel, place_panels
+from attnbench.plots.length import add_legend, draw_bits
+from attnbench.plots.points import Panel
+from attnbench.plots.style import arm_labels, line_styles, model_style, order_arms
 from attnbench.report.capacity_caption import capacity_caption
 from attnbench.report.capacity_points import Capacity, capacities, capacity_note
 from attnbench.report.dodging import step_aside
-from attnbench.report.layout import add_panel, place_panels
-from attnbench.report.length_figures import add_legend, draw_bits
 from attnbench.report.memory_points import without_size
-from attnbench.report.panels import Panel
-from attnbench.report.style import arm_labels, line_styles, model_style, order_arms
 
 _WIDTH, _HEIGHT = 5.2, 3.2  # inches
 _GREY, _SMALL = "#555555", 8
