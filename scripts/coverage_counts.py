@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 from coverage_seeds import CHANCE
 
-from attnbench.analysis.breakdown import _breakdown
-from attnbench.analysis.crossing import LengthCurve, find_crossing
-from attnbench.analysis.grouped_intervals import grouped_intervals
+from attnbench.analysis.breakdown import LengthCurve, _breakdown, find_crossing
+from attnbench.analysis.statistics import grouped_intervals
 
 
 @dataclass(frozen=True)

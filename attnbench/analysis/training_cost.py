@@ -1,15 +1,16 @@
-"""The price of length: how much training an arm needs until it has learnt a length, as in price.csv."""
+"""The training cost of length: how many steps an arm needs until it has learnt a length, as in price.csv."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import arm_table, narrowest_buckets, number_arms
-from attnbench.arm import Arm
+from attnbench.analysis.arms import PER_LENGTH, Metrics
 from attnbench.runs.columns import ARM_COLUMNS
 
 STOP_REASONS = ("solved", "plateau", "budget")
-_PRICES = ("steps_to_90", "tokens_to_90", "seconds_to_90")
-PRICE_COLUMNS = (
+_COSTS = ("steps_to_90", "tokens_to_90", "seconds_to_90")
+TRAINING_COST_COLUMNS = (
     *ARM_COLUMNS,
     "length_unit",
     "length",
@@ -25,7 +26,7 @@ PRICE_COLUMNS = (
 )
 
 
-def price_table(metrics: pd.DataFrame) -> pd.DataFrame:
+def training_cost_table(metrics: Metrics) -> pd.DataFrame:
     """Return what it cost each arm to come 0.9 of the way from chance to perfect on validation.
 
     There is a row for each arm and length under `per_length`; under the other protocols one run learns all
@@ -35,67 +36,64 @@ def price_table(metrics: pd.DataFrame) -> pd.DataFrame:
     `steps_slowest` is missing where any is censored. `target_tokens` and `seconds` are taken the same way.
     `trained_steps` is the longest that a run was trained, and `ended_…` count the runs by their stop reason.
     """
-    runs = _runs(narrowest_buckets(metrics))
-    arms, numbers = number_arms(runs)
+    runs = _runs(metrics)
     # One value for missing lengths, so that groups are not lost.
-    runs = runs.assign(arm=numbers, place=runs["length"].fillna(0))
-    groups = runs.groupby(["arm", "place"])
-    prices = _half_arrived(runs)
+    rows = runs.frame.assign(arm=runs.numbers, group=runs.frame["length"].fillna(0))
+    groups = rows.groupby(["arm", "group"])
+    costs = _half_arrived(rows)
     arrived, slowest = groups["steps_to_90"].count(), groups["steps_to_90"].max()
     table = pd.DataFrame(
         {
             "length_unit": groups["length_unit"].first(),
             "length": groups["length"].first(),
-            "steps": prices["steps_to_90"],
+            "steps": costs["steps_to_90"],
             "steps_fastest": groups["steps_to_90"].min(),
             "steps_slowest": slowest.where(arrived == groups.size()),
-            "target_tokens": prices["tokens_to_90"],
-            "seconds": prices["seconds_to_90"],
+            "target_tokens": costs["tokens_to_90"],
+            "seconds": costs["seconds_to_90"],
             "trained_steps": groups["steps"].max(),
             "seeds": groups["seed"].nunique(),
             "seeds_censored": groups.size() - arrived,
             **{f"ended_{reason}": groups[f"ended_{reason}"].sum() for reason in STOP_REASONS},
         }
     )
-    return _with_arms(table, arms)
+    whole = ["length", "steps", "steps_fastest", "steps_slowest", "target_tokens", "trained_steps"]
+    table = table.reset_index("arm").astype(dict.fromkeys(whole, "Int64"))
+    return runs.named(table, TRAINING_COST_COLUMNS)
 
 
-def seed_prices(metrics: pd.DataFrame) -> pd.DataFrame:
+def seed_training_costs(metrics: Metrics) -> pd.DataFrame:
     """Return the steps of each run that arrived: columns `ARM_COLUMNS`, length, seed and steps."""
-    runs = _runs(narrowest_buckets(metrics)).dropna(subset=["steps_to_90"])
-    arms, numbers = number_arms(runs)
-    own = runs[["length", "seed"]].assign(steps=runs["steps_to_90"].astype("int64")).reset_index(drop=True)
-    return pd.concat([arm_table(arms[number] for number in numbers), own], axis="columns")
+    runs = _runs(metrics).having("steps_to_90")
+    own = runs.frame[["length", "seed"]].assign(
+        arm=runs.numbers, steps=runs.frame["steps_to_90"].astype("int64")
+    )
+    return runs.named(own, [*ARM_COLUMNS, "length", "seed", "steps"])
 
 
-def _runs(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each run that says how long it was trained, with its price in three currencies.
+def _runs(metrics: Metrics) -> Metrics:
+    """Return one row for each run that says how long it was trained, with its cost in three currencies.
 
     A run trains on so many target tokens and seconds a step; the tokens are those per second times the seconds
     of training, which metrics.csv rounds, so they are true to a few parts in ten thousand.
     """
-    runs = metrics.dropna(subset=["steps", "chance_accuracy"]).drop_duplicates("run_id")
-    runs = runs.assign(length=runs["train_max_length"].where(runs["protocol"] == "per_length"))
+    known = metrics.having("steps", "chance_accuracy")
+    whole = known.where(~known.frame["run_id"].duplicated())
+    runs = whole.frame
     seconds = runs["train_seconds"].astype(float)
     share = (runs["steps_to_90"] / runs["steps"]).astype(float)
-    return runs.assign(
+    frame = runs.assign(
+        length=runs["train_max_length"].where(runs["protocol"] == PER_LENGTH),
         tokens_to_90=(share * runs["tokens_per_second"].astype(float) * seconds).round(),
         seconds_to_90=share * seconds,
         **{f"ended_{reason}": (runs["stop_reason"] == reason).astype(int) for reason in STOP_REASONS},
-    ).reset_index(drop=True)
+    )
+    return replace(whole, frame=frame)
 
 
 def _half_arrived(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return for each arm and place the least price by which at least half had arrived, NaN where fewer did."""
+    """Return for each arm and group the least cost by which at least half had arrived, NaN where fewer did."""
     # Those that never arrived are later than all others; of an even number the earlier of the middle two counts.
-    prices = runs[list(_PRICES)].astype(float).fillna(np.inf)
-    middle = prices.groupby([runs["arm"], runs["place"]]).quantile(0.5, interpolation="lower")
+    costs = runs[list(_COSTS)].astype(float).fillna(np.inf)
+    middle = costs.groupby([runs["arm"], runs["group"]]).quantile(0.5, interpolation="lower")
     return middle.replace(np.inf, np.nan)
-
-
-def _with_arms(table: pd.DataFrame, arms: list[Arm]) -> pd.DataFrame:
-    identity = arm_table(arms[number] for number in table.index.get_level_values("arm"))
-    table = table.reset_index(drop=True)
-    whole = ["length", "steps", "steps_fastest", "steps_slowest", "target_tokens", "trained_steps"]
-    table[whole] = table[whole].astype("Int64")
-    return pd.concat([identity, table], axis="columns")[list(PRICE_COLUMNS)]

@@ -142,7 +142,7 @@ def draw_metrics(
     out.mkdir(parents=True, exist_ok=True)
     clear_halves(out)
     files = []
-    for name, table in _files_of(tables, is_copied).items():
+    for name, table in _files_of(joined, tables, is_copied).items():
         files.append(out / name)
         write_table(files[-1], table)
     files.append(out / "verdict.md")
@@ -156,44 +156,45 @@ def draw_metrics(
 
 def _draw(tables: "VerdictTables", out: Path) -> list[Path]:
     """Draw the scores against length and, beside the breakdown that they show, the price of length."""
-    from attnbench.analysis.training_cost import price_table, seed_prices
+    from attnbench.analysis.training_cost import seed_training_costs, training_cost_table
     from attnbench.plots.training_cost import draw_price_figure
     from attnbench.report.figure import draw_sweep_figures, save_figure
 
     figures = draw_sweep_figures(tables.metrics, tables.curve, tables.breakdown)
-    price = price_table(tables.metrics)
+    price = training_cost_table(tables.metrics)
     if price["length"].notna().any():
-        figures["price"] = draw_price_figure(price, seed_prices(tables.metrics))
+        figures["price"] = draw_price_figure(price, seed_training_costs(tables.metrics))
     return [path for name, figure in figures.items() for path in save_figure(figure, out / name)]
 
 
 def _analyse(metrics: "pd.DataFrame", baseline: str | None) -> "VerdictTables":
     """Compute all tables of joined metrics."""
-    from attnbench.analysis.breakdown import breakdown_table
+    from attnbench.analysis.arms import Metrics
+    from attnbench.analysis.breakdown import breakdown_table, larger_budget_table
     from attnbench.analysis.capacity import capacity_table
-    from attnbench.analysis.comparison import comparison_table
+    from attnbench.analysis.comparison import DEFAULT_BASELINE, comparison_table
     from attnbench.analysis.curves import curve_table
-    from attnbench.analysis.longer import longer_table
-    from attnbench.analysis.pairing import DEFAULT_BASELINE
     from attnbench.report.settings import VerdictTables
 
     wanted = baseline or DEFAULT_BASELINE
+    prepared = Metrics.of(metrics)
+    breakdowns = breakdown_table(prepared)
     return VerdictTables(
-        metrics=metrics,
-        curve=curve_table(metrics),
-        breakdown=breakdown_table(metrics),
-        comparison=comparison_table(metrics, wanted),
-        capacity=capacity_table(metrics),
-        longer=longer_table(metrics),
+        metrics=prepared,
+        curve=curve_table(prepared),
+        breakdown=breakdowns,
+        comparison=comparison_table(prepared, wanted),
+        capacity=capacity_table(prepared),
+        longer=larger_budget_table(prepared, breakdowns),
         baseline=wanted if (metrics["model"] == wanted).any() else None,
     )
 
 
-def _files_of(tables: "VerdictTables", is_copied: bool) -> "dict[str, pd.DataFrame]":
+def _files_of(metrics: "pd.DataFrame", tables: "VerdictTables", is_copied: bool) -> "dict[str, pd.DataFrame]":
     """Return the tables to write by the names of their files; bits and longer budgets only where there are any."""
-    from attnbench.analysis.training_cost import price_table
+    from attnbench.analysis.training_cost import training_cost_table
 
-    files = {"metrics.csv": tables.metrics} if is_copied else {}
+    files = {"metrics.csv": metrics} if is_copied else {}
     files |= {
         "curve.csv": tables.curve,
         "breakdown.csv": tables.breakdown,
@@ -201,7 +202,7 @@ def _files_of(tables: "VerdictTables", is_copied: bool) -> "dict[str, pd.DataFra
     }
     where_any = {"capacity.csv": tables.capacity, "longer.csv": tables.longer}
     files |= {name: table for name, table in where_any.items() if not table.empty}
-    return files | {"price.csv": price_table(tables.metrics)}
+    return files | {"price.csv": training_cost_table(tables.metrics)}
 
 
 def _print(tables: "VerdictTables", verdict: str) -> None:

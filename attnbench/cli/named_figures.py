@@ -41,10 +41,13 @@ def draw_figure(name: str, metrics: "Sequence[pd.DataFrame]", out: Path, is_copi
 
 
 def _draw_memory(metrics: "pd.DataFrame", out: Path) -> list[Path]:
-    from attnbench.analysis.context_size import memory_table
+    from attnbench.analysis.arms import Metrics
+    from attnbench.analysis.breakdown import breakdown_table
+    from attnbench.analysis.capacity import context_size_table
     from attnbench.plots.context_size import draw_memory_figure
 
-    memory = memory_table(metrics)
+    prepared = Metrics.of(metrics)
+    memory = context_size_table(prepared, breakdown_table(prepared))
     if memory.empty:
         raise UserError(
             "--figure memory: expected rows with token_accuracy and chance_accuracy, from which L50 is found; "
@@ -54,33 +57,37 @@ def _draw_memory(metrics: "pd.DataFrame", out: Path) -> list[Path]:
 
 
 def _draw_capacity(metrics: "pd.DataFrame", out: Path) -> list[Path]:
+    from attnbench.analysis.arms import Metrics
     from attnbench.analysis.breakdown import breakdown_table
     from attnbench.analysis.capacity import capacity_table
     from attnbench.analysis.curves import curve_table
     from attnbench.plots.capacity import draw_capacity_figure
     from attnbench.plots.points import split_panels
 
-    capacity = capacity_table(metrics)
+    prepared = Metrics.of(metrics)
+    capacity = capacity_table(prepared)
     if capacity.empty:
         raise UserError(
             "--figure capacity: expected rows with bits_recovered and bits_available; no row has both, as with "
             "real text, whose entropy nobody knows. Without --figure, what there is is drawn."
         )
-    panels = split_panels(metrics, curve_table(metrics), breakdown_table(metrics))
+    panels = split_panels(prepared, curve_table(prepared), breakdown_table(prepared))
     return _write("capacity", capacity, draw_capacity_figure(panels, capacity), out)
 
 
 def _draw_price(metrics: "pd.DataFrame", out: Path) -> list[Path]:
-    from attnbench.analysis.training_cost import price_table, seed_prices
+    from attnbench.analysis.arms import Metrics
+    from attnbench.analysis.training_cost import seed_training_costs, training_cost_table
     from attnbench.plots.training_cost import draw_price_figure
 
-    price = price_table(metrics)
+    prepared = Metrics.of(metrics)
+    price = training_cost_table(prepared)
     if price["length"].isna().all():
         raise UserError(
             "--figure price: expected runs of their own for each length (protocol per_length) with steps and "
             "chance_accuracy; there are none. Without --figure, what there is is drawn."
         )
-    return _write("price", price, draw_price_figure(price, seed_prices(metrics)), out)
+    return _write("price", price, draw_price_figure(price, seed_training_costs(prepared)), out)
 
 
 def _write(name: str, table: "pd.DataFrame", figure: "Figure", out: Path) -> list[Path]:

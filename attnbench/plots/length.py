@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from attnbench.analysis.crossing import on_scale
+from attnbench.analysis.breakdown import on_scale
 from attnbench.arm import Arm
 from attnbench.plots.points import ArmRows, Panel
 from attnbench.report.breakdown_marks import mark_breakdowns

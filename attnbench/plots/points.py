@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import pandas as pd
 
-from attnbench.analysis.arms import arms_of, narrowest_buckets
+from attnbench.analysis.arms import Metrics, arms_of
 from attnbench.analysis.breakdown import Breakdown
 from attnbench.arm import Arm
 from attnbench.plots.style import ModelStyle, arm_labels, line_styles, model_style, order_arms, train_range
@@ -95,9 +95,9 @@ def panel_title(arms: Sequence[Arm]) -> str:
     return f"{task}: {_PROTOCOLS.get(protocol, protocol)}{trained}"
 
 
-def split_panels(metrics: pd.DataFrame, curve: pd.DataFrame, breakdowns: pd.DataFrame) -> list[Panel]:
+def split_panels(metrics: Metrics, curve: pd.DataFrame, breakdowns: pd.DataFrame) -> list[Panel]:
     """Split the tables of a sweep into panels: different tasks and protocols never share one."""
-    tables = [_rows_by_arm(table) for table in (narrowest_buckets(metrics), curve, breakdowns)]
+    tables = [_rows_by_arm(table) for table in (metrics.frame, curve, breakdowns)]
     arms = order_arms(tables[0])
     panels = []
     for task, protocol in sorted({(arm.task, arm.protocol) for arm in arms}):

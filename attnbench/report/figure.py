@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnbench.analysis.arms import Metrics
 from attnbench.plots.layout import add_panel, place_panels
 from attnbench.plots.length import draw_accuracy, draw_bits, draw_bleu
 from attnbench.plots.points import Panel, split_panels
@@ -28,9 +29,7 @@ _FIGURES: Mapping[str, Mapping[str, Draw]] = {
 _DPI = 150
 
 
-def draw_sweep_figures(
-    metrics: pd.DataFrame, curve: pd.DataFrame, breakdown: pd.DataFrame
-) -> dict[str, Figure]:
+def draw_sweep_figures(metrics: Metrics, curve: pd.DataFrame, breakdown: pd.DataFrame) -> dict[str, Figure]:
     """Draw the figures that a sweep has scores for, by the names of their files.
 
     `accuracy_vs_length` has free-running above teacher-forced accuracy, `bits_vs_length` and `bleu_vs_length`

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.arms import arms_of
+from attnbench.analysis.arms import Metrics, arms_of
 from attnbench.analysis.breakdown import Breakdown
-from attnbench.analysis.pairing import setting_of
+from attnbench.analysis.comparison import setting_of
 from attnbench.arm import Arm
 from attnbench.plots.points import ArmRows, Panel, split_panels
 from attnbench.plots.style import arm_labels
@@ -26,7 +26,7 @@ class VerdictTables:
     where there is none.
     """
 
-    metrics: pd.DataFrame
+    metrics: Metrics
     curve: pd.DataFrame
     breakdown: pd.DataFrame
     comparison: pd.DataFrame

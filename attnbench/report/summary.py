@@ -7,6 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from attnbench.analysis.arms import Metrics
 from attnbench.plots.points import ArmRows, Panel, split_panels
 from attnbench.report.breakdown_words import breakdown_cell
 
@@ -20,7 +21,7 @@ _SCORES = {"token_accuracy": ("free-running token accuracy", ".2f"), "bleu": ("B
 Fact = tuple[str, Callable[[ArmRows], str]]
 
 
-def summary_table(metrics: pd.DataFrame, curve: pd.DataFrame, breakdown: pd.DataFrame) -> Table:
+def summary_table(metrics: Metrics, curve: pd.DataFrame, breakdown: pd.DataFrame) -> Table:
     """Lay out mean free-running accuracy by length and L50: a row for each arm, and one for its BLEU if any.
 
     Each task and protocol has a table of its own. What all its arms share, such as the number of seeds, is in

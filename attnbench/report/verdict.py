@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from attnbench.analysis.longer import without_budget
+from attnbench.analysis.breakdown import without_budget
 from attnbench.arm import shared_changes
 from attnbench.report.settings import Setting, VerdictTables, split_settings
 from attnbench.report.verdict_breakdowns import breakdown_sentences

@@ -1,6 +1,6 @@
 """The last sentences of a verdict: what was not shown, and how far its intervals can be trusted."""
 
-from attnbench.analysis.interval_caveats import FEW_SEEDS, may_cover_less
+from attnbench.analysis.statistics import FEW_SEEDS, may_cover_less
 from attnbench.report.settings import FREE_RUNNING, Setting, joined
 from attnbench.report.verdict_breakdowns import is_memory_shown
 from attnbench.report.verdict_comparison import LEAST_PAIRS, contrasts

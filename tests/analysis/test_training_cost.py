@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from attnbench.analysis.training_cost import PRICE_COLUMNS, price_table, seed_prices
-from tests.metrics_rows import metrics_row, metrics_table
+from attnbench.analysis.training_cost import TRAINING_COST_COLUMNS, seed_training_costs, training_cost_table
+from tests.metrics_rows import metrics_of, metrics_row
 
 
 def runs(steps_to_90, length=8, **values):
@@ -15,7 +15,7 @@ def runs(steps_to_90, length=8, **values):
 
 
 def only_row(rows):
-    (row,) = price_table(metrics_table(rows)).to_dict("records")
+    (row,) = training_cost_table(metrics_of(rows)).to_dict("records")
     return row
 
 
@@ -55,7 +55,7 @@ def test_tokens_and_seconds_are_those_of_the_steps():
 
 
 def test_lengths_are_rows_of_their_own():
-    table = price_table(metrics_table(runs([100], length=4) + runs([700], length=8)))
+    table = training_cost_table(metrics_of(runs([100], length=4) + runs([700], length=8)))
     assert table["length"].tolist() == [4, 8]
     assert table["steps"].tolist() == [100, 700]
 
@@ -72,13 +72,15 @@ def test_one_run_for_all_lengths_has_one_price_without_a_length():
 
 
 def test_budgets_are_arms_of_their_own():
-    table = price_table(metrics_table(runs([None]) + runs([2500], variant="training.steps=6000", steps=6000)))
+    table = training_cost_table(
+        metrics_of(runs([None]) + runs([2500], variant="training.steps=6000", steps=6000))
+    )
     assert table["trained_steps"].tolist() == [1000, 6000]
     assert table["seeds_censored"].tolist() == [1, 0]
 
 
 def test_the_prices_of_seeds_are_those_that_arrived():
-    found = seed_prices(metrics_table(runs([300, None, 500])))
+    found = seed_training_costs(metrics_of(runs([300, None, 500])))
     assert list(zip(found["seed"], found["steps"], found["length"], strict=True)) == [
         (0, 300, 8),
         (2, 500, 8),
@@ -86,7 +88,7 @@ def test_the_prices_of_seeds_are_those_that_arrived():
 
 
 def test_rows_that_do_not_say_how_long_they_trained_have_no_price():
-    table = price_table(metrics_table(runs([None], steps=None)))
+    table = training_cost_table(metrics_of(runs([None], steps=None)))
     assert table.empty
-    assert list(table.columns) == list(PRICE_COLUMNS)
-    assert seed_prices(metrics_table([])).empty
+    assert list(table.columns) == list(TRAINING_COST_COLUMNS)
+    assert seed_training_costs(metrics_of([])).empty

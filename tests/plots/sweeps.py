@@ -5,16 +5,17 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from attnbench.analysis.arms import Metrics
 from attnbench.analysis.breakdown import breakdown_table
 from attnbench.analysis.curves import curve_table
 from attnbench.plots.points import Panel, split_panels
-from tests.metrics_rows import curve_rows, metrics_row, metrics_table
+from tests.metrics_rows import curve_rows, metrics_of, metrics_row
 
 
 class Sweep(NamedTuple):
     """The three tables, in the order in which figures and summaries take them."""
 
-    metrics: pd.DataFrame
+    metrics: Metrics
     curve: pd.DataFrame
     breakdowns: pd.DataFrame
 
@@ -24,7 +25,7 @@ STAYING = {4: [1.0, 1.0, 0.99], 8: [1.0, 0.99, 1.0], 16: [0.99, 1.0, 1.0], 32: [
 
 
 def sweep_of(rows: Sequence[Mapping[str, object]]) -> Sweep:
-    metrics = metrics_table(rows)
+    metrics = metrics_of(rows)
     return Sweep(metrics, curve_table(metrics), breakdown_table(metrics))
 
 

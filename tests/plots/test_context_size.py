@@ -6,10 +6,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
-from attnbench.analysis.context_size import memory_table
+from attnbench.analysis.breakdown import breakdown_table
+from attnbench.analysis.capacity import context_size_table
 from attnbench.plots.context_size import draw_memory, draw_memory_figure
 from attnbench.plots.style import model_style
-from tests.metrics_rows import curve_rows, metrics_table
+from tests.metrics_rows import curve_rows, metrics_of
 
 # Without chance: the means pass one half at 8, at 16 and never.
 AT_8, AT_16 = {4: [1.0], 16: [0.0]}, {4: [1.0], 64: [0.0]}
@@ -24,7 +25,8 @@ def arm(accuracies, model="fixed", hidden_size=16, per_symbol=0, **values):
 
 
 def memory_of(*arms):
-    return memory_table(metrics_table([row for rows in arms for row in rows]))
+    metrics = metrics_of([row for rows in arms for row in rows])
+    return context_size_table(metrics, breakdown_table(metrics))
 
 
 def draw(*arms):

@@ -4,10 +4,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color
 
-from attnbench.analysis.training_cost import price_table, seed_prices
+from attnbench.analysis.training_cost import seed_training_costs, training_cost_table
 from attnbench.plots.style import model_style
 from attnbench.plots.training_cost import draw_price_figure
-from tests.metrics_rows import metrics_row, metrics_table
+from tests.metrics_rows import metrics_of, metrics_row
 
 
 def arm(prices, model="fixed", steps=1000, stop_reason="budget", **values):
@@ -25,8 +25,8 @@ FLAT = {length: [100, 200, 200] for length in (4, 8, 16, 32)}
 
 
 def draw(*arms):
-    metrics = metrics_table([row for rows in arms for row in rows])
-    return draw_price_figure(price_table(metrics), seed_prices(metrics))
+    metrics = metrics_of([row for rows in arms for row in rows])
+    return draw_price_figure(training_cost_table(metrics), seed_training_costs(metrics))
 
 
 def points_of(ax, model):

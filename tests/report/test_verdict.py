@@ -1,8 +1,8 @@
 import pytest
 
+from attnbench.analysis.breakdown import larger_budget_table
 from attnbench.analysis.capacity import capacity_table
 from attnbench.analysis.comparison import comparison_table
-from attnbench.analysis.longer import longer_table
 from attnbench.report.settings import VerdictTables
 from attnbench.report.verdict import verdict_text
 from tests.metrics_rows import curve_rows
@@ -17,7 +17,7 @@ def verdict_of(rows, baseline="fixed"):
         *sweep,
         comparison=comparison_table(sweep.metrics, baseline or "none"),
         capacity=capacity_table(sweep.metrics),
-        longer=longer_table(sweep.metrics),
+        longer=larger_budget_table(sweep.metrics, sweep.breakdowns),
         baseline=baseline,
     )
     return verdict_text(tables)
