@@ -1,6 +1,6 @@
 """Which arm a row belongs to: rows of one arm differ in seed and length, and are pooled only over seeds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,11 @@ def _is_narrowest(rows: pd.DataFrame, numbers: np.ndarray) -> pd.Series:
     """
     least = rows["length_min"].fillna(0)
     return least == least.groupby([numbers, rows["length"].to_numpy()]).transform("max")
+
+
+def arm_rows(table: pd.DataFrame) -> Iterator[tuple[Arm, Any]]:
+    """Return each row of a table with its arm; the row's columns are attributes."""
+    return zip(arms_of(table), table.itertuples(index=False), strict=True)
 
 
 def sort_arms(arms: Iterable[Arm]) -> list[Arm]:

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from attnbench.cli.inspect_examples import Drawn
 from attnbench.cli.inspect_progress import StageProgress
+from attnbench.plots.layout import save_figure
 from attnbench.report.attention_page import attention_page
-from attnbench.report.figure import save_figure
 from attnbench.report.heatmap import draw_heatmap
 from attnbench.report.heatmap_heads import draw_heads, draw_self_attention
 from attnbench.report.heatmap_letters import boxes_for_missing_letters, missing_letters

@@ -1,12 +1,19 @@
 """`attnbench plot`: figures and tables from metrics; trains nothing and loads no model."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attnbench.cli.options import DEFAULT_RESULTS, Debug, NeedlessConfigDir, Results, explained_errors, say
-from attnbench.errors import UserError
+from attnbench.cli.places import find_store
+from attnbench.errors import DamagedFileError, UserError
+from attnbench.runs.store import RunStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attnbench.report.settings import SweepTables
 
 
 def plot(
@@ -36,8 +43,13 @@ def plot(
 ) -> None:
     """Draw accuracy against length, with the length at which each arm breaks down, and say what it shows."""
     with explained_errors(debug):
-        from attnbench.cli.drawing import check_baseline, check_rates, draw_metrics, read_sweep
-        from attnbench.cli.named_figures import check_figure, draw_figure
+        from attnbench.report.sweep_report import (
+            check_baseline,
+            check_figure,
+            check_rates,
+            report_figure,
+            report_metrics,
+        )
         from attnbench.runs.store import check_writable
 
         if figure is not None:
@@ -55,10 +67,66 @@ def plot(
         check_writable(out or home, "Use another --out.")
         folder, is_copied = out or home, out not in (None, home)
         if figure is None:
-            files = draw_metrics(
-                metrics, folder, is_drawn=True, is_table_shown=True, is_copied=is_copied, baseline=baseline
+            files = report_metrics(
+                metrics, folder, is_drawn=True, tell=print_report, is_copied=is_copied, baseline=baseline
             )
         else:
-            files = draw_figure(figure, metrics, folder, is_copied)
+            files = report_figure(figure, metrics, folder, is_copied)
         for path in files:
             say(f"{path}")
+
+
+def print_report(tables: "SweepTables", verdict: str) -> None:
+    """Print what each arm reached, and the verdict."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from attnbench.report.summary import summary_table
+
+    console = Console()
+    console.print(summary_table(tables.panels))
+    # Not as markup: intervals stand in brackets.
+    console.print(Text(verdict.rstrip()))
+
+
+def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
+    """Return the metrics of a sweep that a person named, and the folder beside which to draw.
+
+    Raises:
+        UserError: where there is no such sweep, nothing has finished, or a table is damaged.
+    """
+    from attnbench.runs.tables import join_metrics, read_metrics
+
+    path = Path(words)
+    folders = (results / words, path)
+    alone = next((each / "metrics.csv" for each in folders if _is_table_alone(each)), path)
+    if alone.is_file():
+        metrics = read_metrics(alone)
+        if metrics.empty:
+            raise UserError(f"{alone} has no rows: expected one for every run and evaluated length.")
+        return metrics, alone.parent
+    store = find_store(words, results)
+    if store.metrics_file.exists():
+        _check_merged(store)
+    rows = store.collect()
+    if not rows:
+        raise UserError(
+            f"{store.path}: no run has a row yet. `attnbench status {store.path}` says how far they are."
+        )
+    return join_metrics(rows), store.path
+
+
+def _is_table_alone(folder: Path) -> bool:
+    return (folder / "metrics.csv").is_file() and not (folder / "runs").is_dir()
+
+
+def _check_merged(store: RunStore) -> None:
+    """Refuse a damaged merged table: somebody may be reading it, so it is not mended behind their back."""
+    from attnbench.runs.tables import read_metrics
+
+    try:
+        read_metrics(store.metrics_file)
+    except DamagedFileError as error:
+        raise DamagedFileError(
+            f"{error} It is derived: delete it, and it is made anew from the runs."
+        ) from error

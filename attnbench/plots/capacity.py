@@ -7,22 +7,27 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 
 from attnbench.arm import Arm
-from attnbench.plots.layout import add_panel, place_panels
-from attnbench.plots.length import add_legend, draw_bits
-from attnbench.plots.points import Panel
-from attnbench.plots.style import arm_labels, line_styles, model_style, order_arms
-from attnbench.report.capacity_caption import capacity_caption
-from attnbench.report.capacity_points import Capacity, capacities, capacity_note
-from attnbench.report.dodging import step_aside
-from attnbench.report.memory_points import without_size
+from attnbench.plots.layout import (
+    ARROW,
+    Position,
+    add_legend,
+    add_panel,
+    arm_entry,
+    dodge,
+    draw_frame,
+    grey_entry,
+    new_figure,
+    place_panels,
+    set_context_size_axis,
+)
+from attnbench.plots.length import draw_bits, line_sentence, training_facts
+from attnbench.plots.points import Capacity, Panel, capacities, capacity_note, sentence, without_size
+from attnbench.plots.style import arm_looks, model_style
 
 _WIDTH, _HEIGHT = 5.2, 3.2  # inches
-_GREY, _SMALL = "#555555", 8
-_MOST_TICKS = 11
+_ARROW_LENGTH = 14  # points
 
 
 def draw_capacity_figure(panels: Sequence[Panel], capacity: pd.DataFrame) -> Figure:
@@ -36,17 +41,15 @@ def draw_capacity_figure(panels: Sequence[Panel], capacity: pd.DataFrame) -> Fig
     """
     found = capacities(capacity)
     shown = [panel for panel in panels if panel.arms_with("bits_recovered")]
-    figure = Figure(dpi=150)
+    figure = new_figure()
     grid: dict[tuple[int, int], Axes] = {}
-    by_size = []
     for column, panel in enumerate(shown):
         own = [found[rows.arm] for rows in panel.arms_with("bits_recovered")]
         grid[0, column] = draw_capacity(add_panel(figure, _WIDTH, _HEIGHT), panel, found)
         if _has_sizes([each.arm for each in own]):
             grid[1, column] = draw_capacity_by_size(add_panel(figure, _WIDTH, _HEIGHT), own)
-            by_size.append(column)
-    place_panels(figure, grid, capacity_caption(shown, list(found.values()), bool(by_size)))
-    return figure
+    caption = capacity_caption(shown, list(found.values()), has_sizes=any(row for row, _ in grid))
+    return place_panels(figure, grid, caption)
 
 
 def draw_capacity(ax: Axes, panel: Panel, found: Mapping[Arm, Capacity]) -> Axes:
@@ -62,10 +65,13 @@ def draw_capacity(ax: Axes, panel: Panel, found: Mapping[Arm, Capacity]) -> Axes
     for rows in arms:
         each = found[rows.arm]
         if each.lengths is not None:
-            ends, colour = list(each.lengths), rows.style.colour
+            ends, colour = list(each.lengths), rows.look.style.colour
             ax.fill_between(ends, each.low, each.high, color=colour, alpha=0.18, linewidth=0, zorder=1)
             ax.plot(ends, [each.bits] * 2, color=colour, linewidth=4, alpha=0.35, zorder=1.5)
-    ax.set_ylim(*_bits_limits(panel))
+    # Limits around all seeds and the ceiling: intervals of few seeds may leave the panel.
+    values = pd.concat([rows.metrics for rows in panel.arms])[["bits_recovered", "bits_available"]]
+    top, bottom = float(np.nanmax(values.to_numpy(float))), float(np.nanmin(values.to_numpy(float)))
+    _set_bits_limits(ax, min(0.0, bottom), top, above=0.05)
     return ax
 
 
@@ -77,83 +83,66 @@ def draw_capacity_by_size(ax: Axes, found: Sequence[Capacity]) -> Axes:
         found: the arms of one task under one protocol; those without a context are not drawn.
     """
     drawn = [each for each in found if each.context_size > 0]
-    _draw_frame(ax, drawn)
-    shifts = _shifts(ax, drawn)
-    families = order_arms(without_size(each.arm) for each in drawn)
-    labels, lines = arm_labels(families), line_styles(families)
+    draw_frame(ax, "", "bits held", grid="both")
+    set_context_size_axis(ax, [each.context_size for each in drawn])
+    ends = [end for each in drawn for end in (each.bits, each.low, each.high) if not np.isnan(end)]
+    _set_bits_limits(ax, min([0.0, *ends]), max([1.0, *ends]), above=0.12)
+    dodged = dodge(ax, [Position(each.context_size, each.bits) for each in drawn])
+    positions = dict(zip(drawn, dodged, strict=True))
     handles = []
-    for family in families:
+    for family, look in arm_looks(without_size(each.arm) for each in drawn).items():
         own = [each for each in drawn if without_size(each.arm) == family]
-        style = model_style(family.model)
         for pair in pairwise(own):
             if all(each.is_plateau for each in pair):
-                ends = [shifts[each] for each in pair], [each.bits for each in pair]
-                ax.plot(*ends, color=style.colour, linestyle=lines[family], linewidth=1.2, zorder=2)
+                x, y = zip(*(positions[each] for each in pair), strict=True)
+                ax.plot(x, y, color=look.style.colour, linestyle=look.line_style, linewidth=1.2, zorder=2)
         for each in own:
-            _draw_point(ax, each, shifts[each])
-        entry = Line2D([], [], color=style.colour, marker=style.marker, label=labels[family])
-        entry.set(linestyle=lines[family], markersize=style.marker_size)
-        handles.append(entry)
-    return add_legend(ax, [*handles, *_explanations(drawn)])
+            _draw_point(ax, each, positions[each])
+        handles.append(arm_entry(look))
+    if not all(each.is_plateau for each in drawn):
+        label = "at least: no plateau in the tested lengths"
+        handles.append(grey_entry(label, marker=r"$\uparrow$", markersize=9))
+    return add_legend(ax, handles)
 
 
-def _bits_limits(panel: Panel) -> tuple[float, float]:
-    """Return limits around all seeds and the ceiling: intervals of few seeds may leave the panel."""
-    rows = pd.concat([rows.metrics for rows in panel.arms])
-    values = rows[["bits_recovered", "bits_available"]].to_numpy(float)
-    top, bottom = float(np.nanmax(values)), min(0.0, float(np.nanmin(values)))
-    return bottom - 0.04 * (top - bottom), top + 0.05 * (top - bottom)
+def capacity_caption(panels: Sequence[Panel], found: Sequence[Capacity], has_sizes: bool) -> str:
+    """Say what lines and plateaus are, what stands below, and what all arms share."""
+    has_plateau = any(each.is_plateau for each in found)
+    without_context = sorted({each.arm.model for each in found if each.context_size == 0})
+    plateau = (
+        "band: a plateau, where the bits rise no more: the capacity learned at this size and budget, not what the "
+        "numbers could hold"
+        if has_plateau
+        else "no arm has a plateau, where the bits would rise no more"
+    )
+    below = (
+        "below: bits against the size of the context (L50 against it: --figure memory)" if has_sizes else ""
+    )
+    missing = f"not drawn below, since no number crosses: {', '.join(without_context)}"
+    return " ".join(
+        [
+            line_sentence(panels, ["bits_recovered"]),
+            sentence("dashed: all there is to know", plateau),
+            sentence(below, missing if has_sizes and without_context else "", *training_facts(panels)),
+        ]
+    )
 
 
-def _draw_frame(ax: Axes, drawn: Sequence[Capacity]) -> None:
-    ax.set_xlabel("context size (numbers that cross from encoder to decoder)", fontsize=9)
-    ax.set_ylabel("bits held", fontsize=9)
-    ax.grid(color="0.92", linewidth=0.8)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=_SMALL)
-    ax.set_xscale("log", base=2)
-    sizes = [np.log2(each.context_size) for each in drawn] or [0.0]
-    ax.set_xlim(2 ** (min(sizes) - 0.5), 2 ** (max(sizes) + 0.5))
-    exponents = range(int(np.floor(min(sizes))), int(np.ceil(max(sizes))) + 1)
-    ticks = [2.0**exponent for exponent in exponents[:: -(-len(exponents) // _MOST_TICKS)]]
-    shown = [tick for tick in ticks if ax.get_xlim()[0] <= tick <= ax.get_xlim()[1]]
-    ax.set_xticks(shown, [f"{tick:.10g}" for tick in shown])
-    ax.xaxis.set_minor_locator(NullLocator())
-    ends = [end for each in drawn for end in (each.bits, each.low, each.high) if not np.isnan(end)]
-    top, bottom = max([1.0, *ends]), min([0.0, *ends])
-    ax.set_ylim(bottom - 0.04 * (top - bottom), top + 0.12 * (top - bottom))
+def _set_bits_limits(ax: Axes, bottom: float, top: float, above: float) -> None:
+    ax.set_ylim(bottom - 0.04 * (top - bottom), top + above * (top - bottom))
 
 
-def _shifts(ax: Axes, drawn: Sequence[Capacity]) -> dict[Capacity, float]:
-    """Return the context size at which each arm is drawn, a little aside where it would hide another."""
-    scale = 72 / ax.figure.dpi
-    own = [ax.transData.transform((each.context_size, each.bits)) * scale for each in drawn]
-    shifts = step_aside([(float(x), float(y)) for x, y in own])
-    inverse = ax.transData.inverted()
-    return {
-        each: float(inverse.transform(((x + shift) / scale, y / scale))[0])
-        for each, (x, y), shift in zip(drawn, own, shifts, strict=True)
-    }
-
-
-def _draw_point(ax: Axes, each: Capacity, size: float) -> None:
+def _draw_point(ax: Axes, each: Capacity, at: Position) -> None:
     style = model_style(each.arm.model)
-    (mark,) = ax.plot(size, each.bits, style.marker, color=style.colour, zorder=3)
+    (mark,) = ax.plot(*at, style.marker, color=style.colour, zorder=3)
     mark.set(markersize=style.marker_size, markeredgecolor="white", markeredgewidth=0.5)
     if not np.isnan(each.low):
-        ax.vlines(size, each.low, each.high, colors=style.colour, linewidth=1, zorder=2.5)
+        ax.vlines(at.x, each.low, each.high, colors=style.colour, linewidth=1, zorder=2.5)
     if not each.is_plateau:
-        look = {"arrowstyle": "<|-", "color": style.colour, "linewidth": 1, "shrinkA": 0, "shrinkB": 0}
-        ax.annotate("", (size, each.bits), (0, 14), textcoords="offset points", arrowprops=look, zorder=2.6)
-
-
-def _explanations(drawn: Sequence[Capacity]) -> list[Line2D]:
-    if all(each.is_plateau for each in drawn):
-        return []
-    entry = Line2D([], [], color=_GREY, marker=r"$\uparrow$", linestyle="none", markersize=9)
-    entry.set_label("at least: no plateau in the tested lengths")
-    return [entry]
+        # From the point upward: the head lies at the text's end.
+        look = {**ARROW, "arrowstyle": "<|-", "color": style.colour}
+        above = (0, _ARROW_LENGTH)
+        ax.annotate("", at, above, textcoords="offset points", arrowprops=look, zorder=2.6)
 
 
 def _has_sizes(arms: Sequence[Arm]) -> bool:

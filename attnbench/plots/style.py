@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase
 
 from attnbench.arm import Arm
 
@@ -42,7 +43,9 @@ _KNOWN = {
 }
 _OTHER_COLOURS = ("#6699CC", "#994455", "#997700", "#004488", "#EE99AA", "#225522", "#BB5566")
 _OTHER_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
-_LINE_STYLES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
+LineStyle = str | tuple[int, tuple[float, ...]]
+# Arms of one model share its colour and marker.
+_LINE_STYLES: tuple[LineStyle, ...] = (
     "-",
     (0, (5, 1.5)),
     (0, (1.5, 1.5)),
@@ -73,6 +76,36 @@ def order_arms(arms: Iterable[Arm]) -> list[Arm]:
     return sorted(set(arms), key=key)
 
 
+@dataclass(frozen=True)
+class ArmLook:
+    """How one of several arms is named and drawn.
+
+    Attributes:
+        label: its model and what differs between the arms, for the legend.
+        tag: a letter for points that no line joins, where another arm has the same colour and marker; else empty.
+    """
+
+    style: ModelStyle
+    label: str
+    line_style: LineStyle
+    tag: str
+
+
+def arm_looks(arms: Iterable[Arm]) -> dict[Arm, ArmLook]:
+    """Return how each of these arms is named and drawn, in the order of legends."""
+    ordered = order_arms(arms)
+    labels = arm_labels(ordered)
+    looks = {}
+    for arm in ordered:
+        alike = [other for other in ordered if other.model == arm.model]
+        place = alike.index(arm)
+        tag = ascii_lowercase[place % 26] if len(alike) > 1 else ""
+        looks[arm] = ArmLook(
+            model_style(arm.model), labels[arm], _LINE_STYLES[place % len(_LINE_STYLES)], tag
+        )
+    return looks
+
+
 def arm_labels(arms: Sequence[Arm]) -> dict[Arm, str]:
     """Name each arm by its model and by what differs between the arms given, and by nothing else."""
     changes = {arm: dict(arm.variant.changes) for arm in arms}
@@ -89,17 +122,6 @@ def arm_labels(arms: Sequence[Arm]) -> dict[Arm, str]:
         return ", ".join(parts)
 
     return {arm: label(arm) for arm in arms}
-
-
-def line_styles(arms: Iterable[Arm]) -> dict[Arm, str | tuple[int, tuple[float, ...]]]:
-    """Give arms of the same model different lines, since they share its colour and marker."""
-    styles = {}
-    used: dict[str, int] = {}
-    for arm in order_arms(arms):
-        place = used.get(arm.model, 0)
-        used[arm.model] = place + 1
-        styles[arm] = _LINE_STYLES[place % len(_LINE_STYLES)]
-    return styles
 
 
 def train_range(arm: Arm) -> str:

@@ -1,29 +1,31 @@
-"""What a verdict is made of: the tables of a sweep, cut into the arms that may be compared."""
+"""The tables of a sweep, and how they are cut into settings: the arms that may be compared."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.arms import Metrics, arms_of
-from attnbench.analysis.breakdown import Breakdown
-from attnbench.analysis.comparison import setting_of
+from attnbench.analysis.arms import Metrics, arm_rows, arms_of
+from attnbench.analysis.breakdown import Breakdown, breakdown_table, l50_by_arm, larger_budget_table
+from attnbench.analysis.capacity import capacity_table
+from attnbench.analysis.comparison import DEFAULT_BASELINE, comparison_table, setting_of
+from attnbench.analysis.curves import curve_table
+from attnbench.analysis.training_cost import training_cost_table
 from attnbench.arm import Arm
-from attnbench.plots.points import ArmRows, Panel, split_panels
+from attnbench.plots.points import ArmRows, Capacity, Panel, capacities, split_panels
 from attnbench.plots.style import arm_labels
-from attnbench.report.capacity_points import Capacity, capacities
-from attnbench.report.memory_points import arm_rows
 
 FREE_RUNNING, TEACHER_FORCED = "token_accuracy", "teacher_forced_accuracy"
 
 
 @dataclass(frozen=True)
-class VerdictTables:
-    """The tables that the words are built from, and nothing else.
+class SweepTables:
+    """All that is said and drawn of a sweep is taken from these tables, each worked out once.
 
-    `longer` has the columns of `longer_table`; `baseline` is the model that all others were compared with, None
-    where there is none.
+    Attributes:
+        baseline: the model that all others were compared with, None where there is none.
     """
 
     metrics: Metrics
@@ -31,8 +33,31 @@ class VerdictTables:
     breakdown: pd.DataFrame
     comparison: pd.DataFrame
     capacity: pd.DataFrame
-    longer: pd.DataFrame
+    larger_budget: pd.DataFrame
+    training_cost: pd.DataFrame
     baseline: str | None
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, baseline: str | None = None) -> "SweepTables":
+        """Work out the tables of rows as metrics.csv has them, by default against `fixed` where it is there."""
+        metrics = Metrics.of(frame)
+        wanted = baseline or DEFAULT_BASELINE
+        breakdowns = breakdown_table(metrics)
+        return cls(
+            metrics=metrics,
+            curve=curve_table(metrics),
+            breakdown=breakdowns,
+            comparison=comparison_table(metrics, wanted),
+            capacity=capacity_table(metrics),
+            larger_budget=larger_budget_table(metrics, breakdowns),
+            training_cost=training_cost_table(metrics),
+            baseline=wanted if any(arm.model == wanted for arm in metrics.arms) else None,
+        )
+
+    @cached_property
+    def panels(self) -> list[Panel]:
+        """The arms of each task and protocol, with their rows."""
+        return split_panels(self.metrics, self.curve, self.breakdown)
 
 
 @dataclass(frozen=True)
@@ -40,7 +65,7 @@ class Setting:
     """The arms of one paragraph: one task, protocol, train range and training, with what is known of them.
 
     Rows of tables stand beside their arm, with columns as attributes: `points` of curve.csv for the free-running
-    accuracy, `gaps` of comparison.csv for the same, `longer` of longer.csv. `breakdowns` are L50 by score.
+    accuracy, `gaps` of comparison.csv for the same, `larger_budgets` of longer.csv. `breakdowns` are L50 by score.
     """
 
     panel: Panel
@@ -49,7 +74,7 @@ class Setting:
     baseline: str | None
     points: Sequence[tuple[Arm, Any]]
     gaps: Sequence[tuple[Arm, Any]]
-    longer: Mapping[Arm, Any]
+    larger_budgets: Mapping[Arm, Any]
     breakdowns: Mapping[str, Mapping[Arm, Breakdown]]
     capacities: Sequence[Capacity]
     has_bleu: bool
@@ -70,15 +95,15 @@ class Setting:
         return max(int(rows.metrics["length"].max()) for rows in self.arms)
 
 
-def split_settings(tables: VerdictTables) -> list[Setting]:
+def split_settings(tables: SweepTables) -> list[Setting]:
     """Cut the tables into settings, in the order of the panels of figures."""
     free = [table[table["score"] == FREE_RUNNING] for table in (tables.curve, tables.comparison)]
     points, gaps = ([*arm_rows(table)] for table in free)
-    breakdowns = {score: _breakdowns(tables.breakdown, score) for score in (FREE_RUNNING, TEACHER_FORCED)}
-    longer, held = dict(arm_rows(tables.longer)), capacities(tables.capacity)
+    breakdowns = {score: l50_by_arm(tables.breakdown, score) for score in (FREE_RUNNING, TEACHER_FORCED)}
+    larger, held = dict(arm_rows(tables.larger_budget)), capacities(tables.capacity)
     with_bleu = set(arms_of(tables.curve[tables.curve["score"] == "bleu"]))
     settings = []
-    for panel, arms in _groups(split_panels(tables.metrics, tables.curve, tables.breakdown)):
+    for panel, arms in _groups(tables.panels):
         labels = arm_labels([rows.arm for rows in arms])
         settings.append(
             Setting(
@@ -88,7 +113,7 @@ def split_settings(tables: VerdictTables) -> list[Setting]:
                 tables.baseline,
                 points=[entry for entry in points if entry[0] in labels],
                 gaps=[entry for entry in gaps if entry[0] in labels],
-                longer=longer,
+                larger_budgets=larger,
                 breakdowns=breakdowns,
                 capacities=[held[arm] for arm in labels if arm in held],
                 has_bleu=not with_bleu.isdisjoint(labels),
@@ -103,16 +128,3 @@ def _groups(panels: Iterable[Panel]) -> Iterator[tuple[Panel, list[ArmRows]]]:
         for rows in panel.arms:
             groups.setdefault(setting_of(rows.arm), []).append(rows)
         yield from ((panel, own) for own in groups.values())
-
-
-def _breakdowns(table: pd.DataFrame, score: str) -> dict[Arm, Breakdown]:
-    """Return the L50 of each arm that has the score."""
-    rows = table[(table["score"] == score) & (table["threshold"] == "L50")]
-    names = [field.name for field in fields(Breakdown)]
-    return {arm: Breakdown(**{name: getattr(row, name) for name in names}) for arm, row in arm_rows(rows)}
-
-
-def joined(words: Iterable[str]) -> str:
-    """Return words as a list in a sentence: "a, b and c"."""
-    *ahead, last = words
-    return f"{', '.join(ahead)} and {last}" if ahead else last

@@ -2,14 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-import pandas as pd
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from attnbench.analysis.arms import Metrics
-from attnbench.plots.points import ArmRows, Panel, split_panels
-from attnbench.report.breakdown_words import breakdown_cell
+from attnbench.plots.points import ArmRows, Panel, breakdown_cell
 
 # What fits beside the other columns on a terminal.
 _MOST_LENGTHS = 8
@@ -21,14 +18,14 @@ _SCORES = {"token_accuracy": ("free-running token accuracy", ".2f"), "bleu": ("B
 Fact = tuple[str, Callable[[ArmRows], str]]
 
 
-def summary_table(metrics: Metrics, curve: pd.DataFrame, breakdown: pd.DataFrame) -> Table:
+def summary_table(panels: Sequence[Panel]) -> Table:
     """Lay out mean free-running accuracy by length and L50: a row for each arm, and one for its BLEU if any.
 
     Each task and protocol has a table of its own. What all its arms share, such as the number of seeds, is in
     the title. Where there are more lengths than fit on a line, some are shown and the caption says so.
     """
     grid = Table.grid()
-    for panel in split_panels(metrics, curve, breakdown):
+    for panel in panels:
         lengths = _spread(sorted(panel.length_labels("length")), _MOST_LENGTHS)
         grid.add_row(Text(_title(panel), style="bold"))
         grid.add_row(_panel_table(panel, lengths))
@@ -52,7 +49,7 @@ def _panel_table(panel: Panel, lengths: Sequence[int]) -> Table:
 
 def _add_arm(table: Table, rows: ArmRows, lengths: Sequence[int], facts: Sequence[Fact]) -> None:
     """Add a row for each score that the arm has, the first with what else is known of the arm."""
-    name, known = rows.label, [fact(rows) for _, fact in facts]
+    name, known = rows.look.label, [fact(rows) for _, fact in facts]
     for score in [score for score in _SCORES if not rows.points(score).empty]:
         name = f"{name} BLEU".strip() if score == "bleu" else name
         cells = [name, *(_mean(rows, score, length) for length in lengths), *known]

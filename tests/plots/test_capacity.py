@@ -73,7 +73,7 @@ def test_a_plateau_is_a_band_over_its_lengths_named_in_the_legend():
 def test_without_a_plateau_the_legend_and_the_caption_say_so():
     figure = draw(arm({4: [16, 16], 8: [20, 21], 16: [30, 31]}))
     assert legend(figure.axes[0])[0] == "fixed\ntoo few lengths or seeds to level off"
-    assert "No arm has one." in caption(figure)
+    assert "no arm has a plateau" in caption(figure)
     assert "what the numbers could hold" not in caption(figure)
 
 
@@ -112,7 +112,7 @@ def test_an_arm_without_a_context_is_named_below():
     blind = [arm(zero, "blind", size, context_size=0) for size in (32, 64)]
     figure = draw(arm(LEVEL), arm(LEVEL, hidden_size=32), *blind)
     assert not points_of(figure.axes[1], "blind")
-    assert "Not drawn below, since no number crosses: blind." in caption(figure)
+    assert "not drawn below, since no number crosses: blind;" in caption(figure)
     assert not any("-0.0" in text for text in legend(figure.axes[0]))
 
 

@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.markers import MarkerStyle
 
 from attnbench.arm import NO_CHANGES, Arm, Variant
-from attnbench.plots.style import arm_labels, line_styles, model_style, order_arms, train_range
+from attnbench.plots.style import arm_labels, arm_looks, model_style, order_arms, train_range
 
 MODELS = [
     "blind",
@@ -87,11 +87,18 @@ def test_train_ranges_are_named_where_they_differ():
     assert (train_range(arms[0]), train_range(ARM)) == ("4–16", "")
 
 
-def test_arms_of_one_model_have_different_lines():
+def test_arms_of_one_model_have_different_lines_and_letters():
     arms = [
         ARM._replace(model=model, hidden_size=size) for model in ("fixed", "blind") for size in (32, 64, 128)
     ]
-    lines = line_styles(arms)
-    assert len({lines[arm] for arm in arms[:3]}) == 3
-    assert [lines[arm] for arm in arms[:3]] == [lines[arm] for arm in arms[3:]]
-    assert lines[arms[0]] == "-"
+    looks = arm_looks(arms)
+    lines = [looks[arm].line_style for arm in arms]
+    assert len(set(lines[:3])) == 3
+    assert lines[:3] == lines[3:]
+    assert lines[0] == "-"
+    assert [looks[arm].tag for arm in arms] == ["a", "b", "c"] * 2
+
+
+def test_an_arm_that_is_alone_with_its_model_has_no_letter():
+    looks = arm_looks([ARM, ARM._replace(model="bahdanau")])
+    assert [(look.label, look.tag) for look in looks.values()] == [("fixed", ""), ("bahdanau", "")]

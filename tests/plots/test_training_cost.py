@@ -6,17 +6,17 @@ from matplotlib.colors import same_color
 
 from attnbench.analysis.training_cost import seed_training_costs, training_cost_table
 from attnbench.plots.style import model_style
-from attnbench.plots.training_cost import draw_price_figure
+from attnbench.plots.training_cost import draw_training_cost_figure
 from tests.metrics_rows import metrics_of, metrics_row
 
 
-def arm(prices, model="fixed", steps=1000, stop_reason="budget", **values):
+def arm(costs, model="fixed", steps=1000, stop_reason="budget", **values):
     """Runs of one arm: at each length the steps to 90 of each seed, None where it never arrived."""
     own = {"model": model, "steps": steps, "stop_reason": stop_reason}
     return [
-        metrics_row(length=length, seed=seed, steps_to_90=price, **(own | values))
-        for length, by_seed in prices.items()
-        for seed, price in enumerate(by_seed)
+        metrics_row(length=length, seed=seed, steps_to_90=cost, **(own | values))
+        for length, by_seed in costs.items()
+        for seed, cost in enumerate(by_seed)
     ]
 
 
@@ -26,7 +26,7 @@ FLAT = {length: [100, 200, 200] for length in (4, 8, 16, 32)}
 
 def draw(*arms):
     metrics = metrics_of([row for rows in arms for row in rows])
-    return draw_price_figure(training_cost_table(metrics), seed_training_costs(metrics))
+    return draw_training_cost_figure(training_cost_table(metrics), seed_training_costs(metrics))
 
 
 def points_of(ax, model):
@@ -94,20 +94,20 @@ def test_a_run_that_levelled_off_early_stands_with_those_that_used_their_budget_
     assert start == (8, 1000)
 
 
-def test_points_at_one_price_stand_aside():
+def test_points_at_one_cost_are_dodged():
     (ax,) = draw(arm(FLAT), arm(FLAT, "uniform")).axes
     assert points_of(ax, "fixed")[0][0] == pytest.approx(4)
     assert points_of(ax, "uniform")[0][0] > 4
 
 
-def test_the_caption_says_how_fine_prices_are_and_what_is_not_drawn():
+def test_the_caption_says_how_fine_costs_are_and_what_is_not_drawn():
     mixed = {"protocol": "mixed", "train_min_length": 4, "train_max_length": 32}
     text = caption(draw(arm(CLIMBING), arm({4: [100]}, **mixed)))
     assert "training.evaluate_every" in text
     assert "at least half of 3 seeds had arrived" in text
     assert "fewer than half of the seeds had arrived when training ended" in text
     assert "one run learns all lengths: reverse: mixed lengths, trained on 4–32" in text
-    assert "All arms: hidden size 64." in text
+    assert "All arms: hidden size 64; not drawn" in text
 
 
 def test_tasks_have_panels_of_their_own():

@@ -9,7 +9,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.colors import same_color
 from matplotlib.image import imread
 
-from attnbench.report.figure import save_figure
+from attnbench.plots.layout import save_figure
 from attnbench.report.heatmap import draw_heatmap
 from attnbench.report.heatmap_heads import draw_heads, draw_self_attention
 from attnbench.report.heatmap_panel import GOLD, SCALE, WRONG
