@@ -55,6 +55,6 @@ def test_a_named_figure_is_written_with_its_table_and_the_metrics_where_asked(tm
 def test_one_arm_at_several_rates_is_refused():
     rows = curve_rows({4: [1.0]}, learning_rate=0.1, run_id="a")
     rows += curve_rows({4: [0.5]}, learning_rate=0.2, run_id="b")
-    with pytest.raises(UserError, match="a at 0.1 and b at 0.2"):
+    with pytest.raises(UserError, match=r"a at 0\.1 and b at 0\.2"):
         check_rates([metrics_table(rows)])
     check_rates([metrics_table(two_arms())])
