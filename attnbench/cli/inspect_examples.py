@@ -11,8 +11,8 @@ from attnbench.inspection.looking import example_alone
 from attnbench.inspection.own_text import own_text
 from attnbench.inspection.portrait import Portrait
 from attnbench.inspection.portraying import portray
+from attnbench.plots.attention_rows import DrawnArm
 from attnbench.plots.style import model_style
-from attnbench.report.heatmap_rows import DrawnArm
 from attnbench.tasks.base import LengthRange
 
 

@@ -13,7 +13,7 @@ from attnbench.cli.inspect_tables import print_scores, print_shaded
 from attnbench.cli.options import print_json, say
 from attnbench.errors import memory_faults_named
 from attnbench.inspection.loading import TrainedRun, check_comparable, load_run
-from attnbench.report.heatmap_rows import written_words
+from attnbench.plots.attention_rows import written_words
 from attnbench.runs.store import check_writable
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from rich.text import Text
 
 from attnbench.inspection.portrait import Numbers, Places, Portrait
-from attnbench.report.heatmap_rows import DrawnArm, WrittenWord, shares_of, written_words
+from attnbench.plots.attention_rows import DrawnArm, WrittenWord, shares_of, written_words
 
 # What stands for a share below each bound; the square roots of the bounds are evenly spaced.
 _SHADES = ((0.04, "·"), (0.16, "░"), (0.36, "▒"), (0.64, "▓"), (float("inf"), "█"))

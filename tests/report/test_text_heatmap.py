@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from attnbench.report.heatmap_rows import DrawnArm
+from attnbench.plots.attention_rows import DrawnArm
 from attnbench.report.text_heatmap import shaded_lines
-from tests.report.portraits import long_portrait, portrait
+from tests.plots.portraits import long_portrait, portrait
 
 
 def shaded(width=80, **changes):

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from attnbench.report.heatmap_letters import missing_letters
-from attnbench.report.heatmap_rows import (
+from attnbench.plots.attention_rows import (
     DrawnArm,
     gold_stretches,
     possible_alone,
@@ -10,7 +9,8 @@ from attnbench.report.heatmap_rows import (
     shortened,
     written_words,
 )
-from tests.report.portraits import portrait
+from attnbench.plots.fonts import missing_letters
+from tests.plots.portraits import portrait
 
 
 def labels(**changes):

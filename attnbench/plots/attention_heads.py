@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench.report.heatmap import answer_matrix, name_panel
-from attnbench.report.heatmap_caption import maps_caption
-from attnbench.report.heatmap_layout import place_heatmaps
-from attnbench.report.heatmap_panel import Matrix, add_matrix, cell_side, number_words, write_words
-from attnbench.report.heatmap_rows import DrawnArm, WrittenWord, shortened, with_missing_rows
+from attnbench.plots.attention import answer_matrix, name_panel
+from attnbench.plots.attention_caption import maps_caption
+from attnbench.plots.attention_layout import place_heatmaps
+from attnbench.plots.attention_panel import Matrix, add_matrix, cell_side, number_words, write_words
+from attnbench.plots.attention_rows import DrawnArm, WrittenWord, shortened, with_missing_rows
 
 _SMALL_CELL, _SMALL_SIDE = 0.16, 2.0  # inches
 _SMALLEST_WORDS = 0.125  # inches: in smaller cells stand numbers

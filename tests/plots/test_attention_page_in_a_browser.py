@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from attnbench.report.attention_page import attention_page
-from tests.report.portraits import long_portrait, numbers, portrait, random_shares
+from attnbench.plots.attention_page import attention_page
+from tests.plots.portraits import long_portrait, numbers, portrait, random_shares
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.chrome.service import Service  # noqa: E402

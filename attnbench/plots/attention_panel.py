@@ -14,8 +14,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from attnbench.inspection.portrait import Numbers
+from attnbench.plots.attention_rows import WrittenWord
 from attnbench.plots.layout import add_panel
-from attnbench.report.heatmap_rows import WrittenWord
 
 # One scale for every figure. By the square root, so that a share of a hundredth is not white.
 SCALE = PowerNorm(0.5, 0, 1)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attnbench.report.attention_page import attention_page
-from tests.report.portraits import long_portrait, numbers, portrait, random_shares
+from attnbench.plots.attention_page import attention_page
+from tests.plots.portraits import long_portrait, numbers, portrait, random_shares
 
 HOSTILE = (
     "<!--<script </script></script x><script>broken = 1</script>"
@@ -163,5 +163,5 @@ def test_arms_that_cannot_be_laid_side_by_side_are_refused(counts: tuple[int, ..
 
 
 def test_the_page_is_made_without_torch():
-    code = "import sys, attnbench.report.attention_page; sys.exit('torch' in sys.modules)"
+    code = "import sys, attnbench.plots.attention_page; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

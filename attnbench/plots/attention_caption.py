@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from attnbench.report.heatmap_panel import cell_side, label_step
-from attnbench.report.heatmap_rows import DrawnArm, Kind, possible_alone, written_words
+from attnbench.plots.attention_panel import cell_side, label_step
+from attnbench.plots.attention_rows import DrawnArm, Kind, possible_alone, written_words
 
 _AXES = (
     "Rows: the words it wrote, running freely (each after its own words before), from top to bottom. "

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench.report.heatmap_caption import heatmap_caption, most_words
-from attnbench.report.heatmap_layout import place_heatmaps
-from attnbench.report.heatmap_panel import Matrix, add_matrix, cell_side, write_words
-from attnbench.report.heatmap_rows import (
+from attnbench.plots.attention_caption import heatmap_caption, most_words
+from attnbench.plots.attention_layout import place_heatmaps
+from attnbench.plots.attention_panel import Matrix, add_matrix, cell_side, write_words
+from attnbench.plots.attention_rows import (
     DrawnArm,
     Kind,
     gold_stretches,

@@ -1,7 +1,7 @@
 """An interactive page of where models looked: hover shows weights, a click on a written word colours the source.
 
 It is one file without outside resources, to be opened from disk; its own security policy forbids it any. The parts
-that it is put together from are in `attention_page_parts/`.
+that it is put together from are in `page/`.
 """
 
 import base64
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from attnbench.inspection.portrait import Portrait
-from attnbench.report.attention_page_values import Value, portrait_values
+from attnbench.plots.attention_page_values import Value, portrait_values
 
 # In this order, as one script: each uses the names of those above it.
 _SCRIPTS = ("numbers.js", "colours.js", "views.js", "words.js", "tooltip.js", "maps.js", "arms.js", "page.js")
@@ -56,7 +56,7 @@ def _check(arms: Sequence[tuple[str, Sequence[Portrait]]]) -> None:
 
 
 def _part(name: str) -> str:
-    return files("attnbench.report").joinpath("attention_page_parts", name).read_text(encoding="utf-8")
+    return files("attnbench.plots").joinpath("page", name).read_text(encoding="utf-8")
 
 
 def _policy(script: str, style: str) -> str:

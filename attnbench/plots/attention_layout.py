@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from attnbench.report.heatmap_panel import COLOURS, SCALE
+from attnbench.plots.attention_panel import COLOURS, SCALE
 
 # All in inches.
 _EDGE, _BETWEEN = 0.12, 0.25
