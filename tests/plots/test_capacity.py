@@ -1,14 +1,10 @@
-from itertools import combinations
-
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import same_color
 
 from attnbench.analysis.capacity import capacity_table
 from attnbench.plots.capacity import draw_capacity_figure
 from attnbench.plots.points import split_panels
-from attnbench.plots.style import model_style
 from tests.metrics_rows import metrics_row
+from tests.plots.drawn import assert_nothing_overlaps, caption, legend, points_of
 from tests.plots.sweeps import sweep_of
 
 # Of 4 bits a symbol: all, nearly all, then 40, 42 and 44 by seed.
@@ -41,23 +37,6 @@ def draw(*arms):
     return draw_capacity_figure(split_panels(*sweep), capacity_table(sweep.metrics))
 
 
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def caption(figure):
-    return " ".join(figure.texts[0].get_text().split())
-
-
-def points_of(ax, model):
-    style = model_style(model)
-    return [
-        (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
-        for line in ax.get_lines()
-        if line.get_marker() == style.marker and same_color(line.get_color(), style.colour)
-    ]
-
-
 def test_a_plateau_is_a_band_over_its_lengths_named_in_the_legend():
     (ax,) = draw(arm(LEVEL), arm(FULL, "bahdanau", per_symbol=64)).axes
     fixed, attention, ceiling = legend(ax)
@@ -88,8 +67,8 @@ def test_hidden_sizes_stand_at_their_context_size_and_plateau():
     figure = draw(arm(LEVEL), arm(scaled(LEVEL, 0.5), hidden_size=32))
     _, ax = figure.axes
     assert points_of(ax, "fixed") == [
-        (32, pytest.approx(21.03, abs=0.01)),
-        (64, pytest.approx(42.07, abs=0.01)),
+        (32, pytest.approx(21.03, abs=0.01), False),
+        (64, pytest.approx(42.07, abs=0.01), False),
     ]
     (line,) = [each for each in ax.get_lines() if len(each.get_xdata()) == 2]
     assert line.get_xdata() == pytest.approx([32, 64])
@@ -100,7 +79,7 @@ def test_what_does_not_level_off_is_an_arrow_at_the_most_it_held():
     _, ax = draw(
         arm(LEVEL), arm(LEVEL, hidden_size=32), arm(FULL, "bahdanau", hidden_size=32, per_symbol=32)
     ).axes
-    ((x, y),) = points_of(ax, "bahdanau")
+    ((x, y, _),) = points_of(ax, "bahdanau")
     assert (x, y) == (32 * 32, pytest.approx(128, abs=0.1))
     (arrow,) = [text for text in ax.texts if text.arrow_patch is not None]
     assert arrow.xy == (x, y)
@@ -135,14 +114,4 @@ def test_nothing_leaves_the_figure_and_nothing_overlaps():
         for size in (16, 32, 64)
     ]
     figure = draw(*arms, arm(LEVEL, task="copy"))
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)
-    boxes = [ax.get_legend().get_window_extent(renderer) for ax in figure.axes]
-    boxes += [ax.get_window_extent(renderer) for ax in figure.axes]
-    boxes += [text.get_window_extent(renderer) for text in figure.texts]
-    for box in boxes:
-        assert figure.bbox.x0 <= box.x0
-        assert box.x1 <= figure.bbox.x1
-        assert figure.bbox.y0 <= box.y0
-        assert box.y1 <= figure.bbox.y1
-    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    assert_nothing_overlaps(figure)

@@ -19,6 +19,7 @@ from attnbench.plots.context_size import (
 from attnbench.plots.layout import set_context_size_axis
 from attnbench.plots.style import model_style
 from tests.metrics_rows import curve_rows, metrics_of
+from tests.plots.drawn import arrows, assert_nothing_overlaps, legend, points_of
 
 # Without chance: the means pass one half at 8, at 16 and never.
 AT_8, AT_16 = {4: [1.0], 16: [0.0]}, {4: [1.0], 64: [0.0]}
@@ -43,16 +44,6 @@ def draw(*arms):
     return ax
 
 
-def points_of(ax, model):
-    """The single points of a model: context size, length, hollow or not."""
-    style = model_style(model)
-    return [
-        (float(line.get_xdata()[0]), float(line.get_ydata()[0]), line.get_markerfacecolor() == "white")
-        for line in ax.get_lines()
-        if line.get_marker() == style.marker and same_color(line.get_color(), style.colour)
-    ]
-
-
 def joins(ax, model):
     """The lines between points of a model."""
     colour = model_style(model).colour
@@ -63,15 +54,6 @@ def joins(ax, model):
         and line.get_linestyle() != "None"
         and len(line.get_xdata()) == 2
     ]
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def arrows(ax):
-    """The starts and ends of the arrows."""
-    return [(text.xyann, text.xy) for text in ax.texts if text.arrow_patch is not None]
 
 
 def test_points_stand_at_their_context_size_and_length():
@@ -217,17 +199,8 @@ EVERYTHING = [
 @pytest.mark.parametrize("arms", [EVERYTHING, [arm(AT_8)], [arm(NOT_LEARNT)]], ids=["all", "one", "none"])
 def test_nothing_leaves_the_figure_and_no_legend_covers_a_panel(arms):
     figure = draw_context_size_figure(sizes_of(*arms, *(arm(AT_8, task="copy") for _ in arms[:1])))
+    assert_nothing_overlaps(figure)
     renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)
-    legends = [ax.get_legend().get_window_extent(renderer) for ax in figure.axes if ax.get_legend()]
-    panels = [ax.get_window_extent(renderer) for ax in figure.axes]
-    texts = [text.get_window_extent(renderer) for text in figure.texts]
-    for box in [*legends, *panels, *texts]:
-        assert figure.bbox.x0 <= box.x0
-        assert box.x1 <= figure.bbox.x1
-        assert figure.bbox.y0 <= box.y0
-        assert box.y1 <= figure.bbox.y1
-    assert not any(a.overlaps(b) for a, b in combinations([*legends, *panels, *texts], 2))
     for ax in figure.axes:
         ticks = [label.get_window_extent(renderer) for label in ax.get_xticklabels()]
         assert not any(a.overlaps(b) for a, b in combinations(ticks, 2))
@@ -270,7 +243,6 @@ def test_arms_are_named_as_not_drawn_only_where_there_are_any():
         arm(NOT_LEARNT, "uniform"),
     )
     assert "Not drawn" in full
-    assert full.count(". ") == 2
 
 
 def test_arms_that_are_not_drawn_are_named_with_the_reason():

@@ -1,9 +1,7 @@
 import subprocess
 import sys
-from itertools import combinations
 
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color, to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -12,6 +10,7 @@ from attnbench.plots.layout import save_figure
 from attnbench.plots.length import draw_accuracy, draw_bits, draw_bleu, draw_length_figures, length_caption
 from attnbench.plots.style import model_style
 from tests.metrics_rows import curve_rows, metrics_row
+from tests.plots.drawn import assert_nothing_overlaps, legend
 from tests.plots.sweeps import FALLING, STAYING, panels_of, text_rows, two_arms
 
 FIXED = model_style("fixed")
@@ -22,10 +21,6 @@ def draw(rows, function=draw_accuracy, **options):
     ax = Figure(figsize=(6, 4)).add_subplot()
     assert function(ax, panel, **options) is ax
     return ax
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 def points_of(ax, model):
@@ -243,18 +238,7 @@ CROWDED = [
 @pytest.mark.parametrize("rows", CROWDED, ids=["two arms", "text", "two protocols", "fifteen arms"])
 def test_nothing_leaves_the_figure_and_no_legend_covers_a_panel(rows):
     for figure in figures_of(rows).values():
-        renderer = FigureCanvasAgg(figure).get_renderer()
-        figure.draw(renderer)
-        legends = [ax.get_legend().get_window_extent(renderer) for ax in figure.axes]
-        panels = [ax.get_window_extent(renderer) for ax in figure.axes]
-        texts = [text.get_window_extent(renderer) for text in figure.texts]
-        titles = [ax.title.get_window_extent(renderer) for ax in figure.axes]
-        for box in [*legends, *panels, *texts, *titles]:
-            assert figure.bbox.x0 <= box.x0
-            assert box.x1 <= figure.bbox.x1
-            assert figure.bbox.y0 <= box.y0
-            assert box.y1 <= figure.bbox.y1
-        assert not any(a.overlaps(b) for a, b in combinations([*legends, *panels, *texts], 2))
+        assert_nothing_overlaps(figure)
 
 
 def test_a_figure_is_saved_as_png_and_svg(tmp_path):

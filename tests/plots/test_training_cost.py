@@ -1,13 +1,9 @@
-from itertools import combinations
-
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import same_color
 
 from attnbench.analysis.training_cost import seed_training_costs, training_cost_table
-from attnbench.plots.style import model_style
 from attnbench.plots.training_cost import draw_training_cost_figure
 from tests.metrics_rows import metrics_of, metrics_row
+from tests.plots.drawn import arrows, assert_nothing_overlaps, caption, legend, points_of
 
 
 def arm(costs, model="fixed", steps=1000, stop_reason="budget", **values):
@@ -27,27 +23,6 @@ FLAT = {length: [100, 200, 200] for length in (4, 8, 16, 32)}
 def draw(*arms):
     metrics = metrics_of([row for rows in arms for row in rows])
     return draw_training_cost_figure(training_cost_table(metrics), seed_training_costs(metrics))
-
-
-def points_of(ax, model):
-    style = model_style(model)
-    return [
-        (float(line.get_xdata()[0]), float(line.get_ydata()[0]), line.get_markerfacecolor() == "white")
-        for line in ax.get_lines()
-        if line.get_marker() == style.marker and same_color(line.get_color(), style.colour)
-    ]
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def arrows(ax):
-    return [(text.xyann, text.xy) for text in ax.texts if text.arrow_patch is not None]
-
-
-def caption(figure):
-    return " ".join(figure.texts[0].get_text().split())
 
 
 def test_points_stand_at_the_step_by_which_half_had_arrived():
@@ -135,17 +110,7 @@ EVERYTHING = [
 )
 def test_nothing_leaves_the_figure_and_nothing_overlaps(arms):
     figure = draw(*arms, *(arm(FLAT, task="copy") for _ in arms[:1]))
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)
-    boxes = [ax.get_legend().get_window_extent(renderer) for ax in figure.axes]
-    boxes += [ax.get_window_extent(renderer) for ax in figure.axes]
-    boxes += [text.get_window_extent(renderer) for text in figure.texts]
-    for box in boxes:
-        assert figure.bbox.x0 <= box.x0
-        assert box.x1 <= figure.bbox.x1
-        assert figure.bbox.y0 <= box.y0
-        assert box.y1 <= figure.bbox.y1
-    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    assert_nothing_overlaps(figure)
     for ax in figure.axes:
         left, right = ax.get_xlim()
         bottom, top = ax.get_ylim()
