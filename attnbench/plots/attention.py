@@ -7,8 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench.plots.attention_caption import heatmap_caption, most_words
-from attnbench.plots.attention_layout import place_heatmaps
-from attnbench.plots.attention_panel import Matrix, add_matrix, cell_side, write_words
+from attnbench.plots.attention_panel import Matrix, add_matrix, cell_side, place_heatmaps, write_words
 from attnbench.plots.attention_rows import (
     DrawnArm,
     Kind,

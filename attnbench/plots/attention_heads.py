@@ -8,8 +8,14 @@ from matplotlib.figure import Figure
 
 from attnbench.plots.attention import answer_matrix, name_panel
 from attnbench.plots.attention_caption import maps_caption
-from attnbench.plots.attention_layout import place_heatmaps
-from attnbench.plots.attention_panel import Matrix, add_matrix, cell_side, number_words, write_words
+from attnbench.plots.attention_panel import (
+    Matrix,
+    add_matrix,
+    cell_side,
+    number_words,
+    place_heatmaps,
+    write_words,
+)
 from attnbench.plots.attention_rows import DrawnArm, WrittenWord, shortened, with_missing_rows
 
 _SMALL_CELL, _SMALL_SIDE = 0.16, 2.0  # inches

@@ -1,12 +1,17 @@
-"""One panel of a heatmap: words against words, shaded by how much each looked at each."""
+"""The panels of a heatmap, words against words, shaded by how much each looked at each, and where they stand.
+
+Words are measured as they are drawn, so that none is cut off, whatever their length.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
@@ -15,7 +20,7 @@ from matplotlib.text import Text
 
 from attnbench.inspection.portrait import Numbers
 from attnbench.plots.attention_rows import WrittenWord
-from attnbench.plots.layout import add_panel
+from attnbench.plots.layout import EDGE, add_panel, wrap_caption, write_caption
 
 # One scale for every figure. By the square root, so that a share of a hundredth is not white.
 SCALE = PowerNorm(0.5, 0, 1)
@@ -25,6 +30,10 @@ GOLD, WRONG, GIVEN = "#E69F00", "#C00000", "#777777"
 # Inches. Labels of 6.5 points need no more than the smallest cell.
 _LARGEST_CELL, _CELLS_TOGETHER, _SMALLEST_CELL = 0.2, 8.0, 0.125
 _LARGEST_SIDE = 25.0
+_BETWEEN = 0.25
+_BAR_WIDTH, _BAR_HEIGHT, _BAR_ROOM = 0.12, 1.9, 0.75
+_NARROWEST = 5.4
+_TICKS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
 _LARGEST_LETTERS, _LETTERS_PER_CELL = 8.0, 52.0  # points; points per inch
 _MOST_NUMBERS = 8
 
@@ -48,6 +57,26 @@ class Matrix:
     columns: Sequence[str]
     sure: Stretches = ()
     possible: Stretches = ()
+
+
+@dataclass(frozen=True)
+class _Room:
+    """What a panel takes, in inches: itself, and its words and title on each side."""
+
+    width: float
+    height: float
+    left: float
+    right: float
+    below: float
+    above: float
+
+    @property
+    def whole_width(self) -> float:
+        return self.left + self.width + self.right
+
+    @property
+    def whole_height(self) -> float:
+        return self.above + self.height + self.below
 
 
 def cell_side(words: int) -> float:
@@ -131,3 +160,77 @@ def number_words(ax: Axes) -> Axes:
 
 def _round_steps() -> Iterable[int]:
     return (digit * 10**power for power in range(9) for digit in (1, 2, 5))
+
+
+def place_heatmaps(figure: Figure, rows: Sequence[Sequence[Axes]], caption: str, bar_label: str) -> Figure:
+    """Size the figure for rows of panels, and add the colour bar on the right and the caption below."""
+    rooms = _aligned([[_measure(figure, ax) for ax in row] for row in rows])
+    heights = [max(room.whole_height for room in row) for row in rooms]
+    panels_width = max(sum(room.whole_width + _BETWEEN for room in row) for row in rooms)
+    width = max(_NARROWEST, EDGE + panels_width + _BAR_ROOM)
+    lines, caption_height = wrap_caption(caption, width)
+    below = 2 * EDGE + caption_height
+    tall = max(sum(heights) + _BETWEEN * (len(rows) - 1), rooms[0][0].above + _BAR_HEIGHT)
+    figure.set_size_inches(width, below + tall + EDGE)
+    top = below + tall
+    _add_bar(figure, EDGE + panels_width, top - max(room.above for room in rooms[0]), bar_label)
+    for row, row_rooms, row_height in zip(rows, rooms, heights, strict=True):
+        _place_row(figure, row, row_rooms, top)
+        top -= row_height + _BETWEEN
+    write_caption(figure, lines)
+    return figure
+
+
+def _aligned(rooms: Sequence[Sequence[_Room]]) -> list[list[_Room]]:
+    """Give the panels of a column as much room on their left and right, where rows have as many panels."""
+    if len({len(row) for row in rooms}) > 1:
+        return [list(row) for row in rooms]
+    lefts = [max(room.left for room in column) for column in zip(*rooms, strict=True)]
+    ends = [max(room.width + room.right for room in column) for column in zip(*rooms, strict=True)]
+    return [
+        [
+            replace(room, left=left, right=end - room.width)
+            for room, left, end in zip(row, lefts, ends, strict=True)
+        ]
+        for row in rooms
+    ]
+
+
+def _measure(figure: Figure, ax: Axes) -> _Room:
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    panel, whole = ax.get_window_extent(renderer), ax.get_tightbbox(renderer)
+    assert whole is not None
+    inches = [
+        panel.width,
+        panel.height,
+        panel.x0 - whole.x0,
+        whole.x1 - panel.x1,
+        panel.y0 - whole.y0,
+        whole.y1 - panel.y1,
+    ]
+    return _Room(*(length / figure.dpi for length in inches))
+
+
+def _place_row(figure: Figure, row: Sequence[Axes], rooms: Sequence[_Room], top: float) -> None:
+    """Set panels side by side, their upper edges at one height."""
+    width, height = figure.get_size_inches()
+    above, left = max(room.above for room in rooms), EDGE
+    for ax, room in zip(row, rooms, strict=True):
+        bottom = top - above - room.height
+        ax.set_position(
+            ((left + room.left) / width, bottom / height, room.width / width, room.height / height)
+        )
+        left += room.whole_width + _BETWEEN
+
+
+def _add_bar(figure: Figure, left: float, top: float, label: str) -> None:
+    """Add the colour bar at a place in inches, its upper end given."""
+    width, height = figure.get_size_inches()
+    place = (left / width, (top - _BAR_HEIGHT) / height, _BAR_WIDTH / width, _BAR_HEIGHT / height)
+    bar = figure.colorbar(
+        ScalarMappable(SCALE, COLOURS), cax=figure.add_axes(place, label="scale"), ticks=_TICKS
+    )
+    bar.ax.set_yticklabels([f"{tick:g}" for tick in _TICKS])
+    bar.ax.tick_params(labelsize=6.5, length=2)
+    bar.ax.minorticks_off()
+    bar.set_label(label, fontsize=7)

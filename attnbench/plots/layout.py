@@ -38,7 +38,7 @@ _LEFT, _RIGHT = 0.72, 0.15
 _BOTTOM, _BETWEEN_ROWS = 0.55, 0.45
 _CAPTION_CHARACTER, _CAPTION_LINE = 0.057, 0.145
 _CAPTION_POINTS = 7.5
-_EDGE = 0.12
+EDGE = 0.12
 # How near two markers and two intervals may come, and how far aside a point may go for it; in points.
 _MARKER, _BAR = 7.5, 2.9
 _SHIFTS = (0.0, *(sign * step for step in (5.0, 10.0, 15.0, 20.0, 25.0) for sign in (1, -1)))
@@ -73,7 +73,7 @@ def place_panels(figure: Figure, grid: Mapping[tuple[int, int], Axes], caption: 
         _show_names_as_they_are(ax)
     panels = {place: _size(figure, ax) for place, ax in grid.items()}
     legends = {place: _legend_size(figure, ax) for place, ax in grid.items()}
-    above = _EDGE + max(_title_height(figure, ax) for ax in grid.values())
+    above = EDGE + max(_title_height(figure, ax) for ax in grid.values())
     widths = [
         max(_LEFT + panels[place][0] + legends[place][0] + _RIGHT for place in grid if place[1] == column)
         for column in sorted({column for _, column in grid})
@@ -82,8 +82,8 @@ def place_panels(figure: Figure, grid: Mapping[tuple[int, int], Axes], caption: 
         max(max(panels[place][1], legends[place][1]) for place in grid if place[0] == row)
         for row in sorted({row for row, _ in grid})
     ]
-    lines = textwrap.wrap(caption, int((sum(widths) - 2 * _EDGE) / _CAPTION_CHARACTER))
-    below = _BOTTOM + _EDGE + len(lines) * _CAPTION_LINE
+    lines, caption_height = wrap_caption(caption, sum(widths))
+    below = _BOTTOM + EDGE + caption_height
     width, height = sum(widths), above + sum(heights) + _BETWEEN_ROWS * (len(heights) - 1) + below
     figure.set_size_inches(width, height)
     for (row, column), ax in grid.items():
@@ -92,9 +92,21 @@ def place_panels(figure: Figure, grid: Mapping[tuple[int, int], Axes], caption: 
         ax.set_position(
             (left / width, bottom / height, panels[row, column][0] / width, heights[row] / height)
         )
-    written = figure.text(_EDGE / width, _EDGE / height, "\n".join(lines), color="#333333", parse_math=False)
-    written.set_fontsize(_CAPTION_POINTS)
+    write_caption(figure, lines)
     return figure
+
+
+def wrap_caption(caption: str, width: float) -> tuple[str, float]:
+    """Return a caption in lines that fit under a figure of a width in inches, and their height."""
+    lines = textwrap.wrap(caption, int((width - 2 * EDGE) / _CAPTION_CHARACTER), break_on_hyphens=False)
+    return "\n".join(lines), len(lines) * _CAPTION_LINE
+
+
+def write_caption(figure: Figure, lines: str) -> None:
+    """Write a caption that is wrapped into the lower left corner of a figure of its final size."""
+    width, height = figure.get_size_inches()
+    text = figure.text(EDGE / width, EDGE / height, lines, color="#333333", parse_math=False)
+    text.set_fontsize(_CAPTION_POINTS)
 
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
