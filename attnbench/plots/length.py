@@ -35,7 +35,7 @@ _MEANINGS = {
     "bits_recovered": "bits recovered: a lower bound on what the decoder knows of the target",
     "bleu": "BLEU of free-running greedy decoding",
 }
-_L50 = "L50: where the mean first falls half way from perfect to chance, in brackets a t interval of the seeds' own"
+_L50 = "L50: where the mean first falls half way from perfect to chance, with a 95 % t interval of the seeds' own L50"
 
 
 def draw_length_figures(panels: Sequence[Panel]) -> dict[str, Figure]:

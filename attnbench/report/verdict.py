@@ -18,6 +18,7 @@ from attnbench.plots.points import (
     length_text,
     level_words,
     number_words,
+    sentence,
 )
 from attnbench.plots.style import model_style
 from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting, SweepTables, split_settings
@@ -86,8 +87,9 @@ def _did_not(setting: Setting) -> list[str]:
     for censored, text in words.items():
         arms = [setting.labels[rows.arm] for rows, _ in _known(setting, censored)]
         parts += [text.format(joined(arms))] if arms else []
-    whole = "; ".join(parts)
-    return [f"{whole[0].upper()}{whole[1:]}."] if whole else []
+    if _known(setting, "") and not parts:
+        parts = [f"no arm held up to {setting.longest} {setting.unit}"]
+    return [sentence(*parts)] if parts else []
 
 
 def _not_shown(setting: Setting) -> str:

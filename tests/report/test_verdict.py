@@ -38,6 +38,7 @@ def test_what_did_not_break_down_is_told_apart_at_once():
     assert (
         "Below it already at 4 symbols: fixed; not learnt, which is no breakdown: blind. Not shown:" in head
     )
+    assert "]. No arm held up to 32 symbols. Not shown:" in verdict_of(curve_rows(FALLING))
     assert "without free-running accuracies no breakdown is known. Not shown:" in verdict_of(text_rows())
 
 
