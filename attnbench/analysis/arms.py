@@ -46,7 +46,8 @@ class Metrics:
 
     def by_arm(self) -> dict[Arm, pd.DataFrame]:
         """Return the rows of each arm."""
-        return {arm: self.frame[self.numbers == number] for number, arm in enumerate(self.arms)}
+        own = (rows for _, rows in self.frame.groupby(self.numbers))
+        return dict(zip(self.arms, own, strict=True))
 
     def seed_scores(self, score: str) -> pd.DataFrame:
         """Return columns arm (its number), length, seed, value, chance: one row for each seed that has the score.

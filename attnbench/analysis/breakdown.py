@@ -229,9 +229,12 @@ def without_budget(arm: Arm) -> Arm:
 
 def _budgets(metrics: Metrics) -> dict[Arm, int]:
     """Return the budget that each arm's variant names, or else the most steps that a run of it took."""
-    most = {arm: rows["steps"].max() for arm, rows in metrics.having("steps").by_arm().items()}
-    named = {arm: arm.variant.get(BUDGET_KEY) for arm in most}
-    return {arm: int(float(named[arm] or steps)) for arm, steps in most.items()}
+    trained = metrics.having("steps")
+    most = trained.frame["steps"].groupby(trained.numbers).max()
+    named = [arm.variant.get(BUDGET_KEY) for arm in trained.arms]
+    return {
+        arm: int(float(name or steps)) for arm, name, steps in zip(trained.arms, named, most, strict=True)
+    }
 
 
 def _rows_by_arm(rows: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:

@@ -46,7 +46,8 @@ def draw_capacity_figure(panels: Sequence[Panel], capacity: pd.DataFrame) -> Fig
     for column, panel in enumerate(shown):
         own = [found[rows.arm] for rows in panel.arms_with("bits_recovered")]
         grid[0, column] = draw_capacity(add_panel(figure, _WIDTH, _HEIGHT), panel, found)
-        if _has_sizes([each.arm for each in own]):
+        # Some arm is there in several hidden sizes.
+        if len({without_size(each.arm) for each in own}) < len(own):
             grid[1, column] = draw_capacity_by_size(add_panel(figure, _WIDTH, _HEIGHT), own)
     caption = capacity_caption(shown, list(found.values()), has_sizes=any(row for row, _ in grid))
     return place_panels(figure, grid, caption)
@@ -143,8 +144,3 @@ def _draw_point(ax: Axes, each: Capacity, at: Position) -> None:
         look = {**ARROW, "arrowstyle": "<|-", "color": style.colour}
         above = (0, _ARROW_LENGTH)
         ax.annotate("", at, above, textcoords="offset points", arrowprops=look, zorder=2.6)
-
-
-def _has_sizes(arms: Sequence[Arm]) -> bool:
-    """Whether some arm is there in several hidden sizes."""
-    return len({without_size(arm) for arm in arms}) < len(arms)

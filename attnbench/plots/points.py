@@ -96,7 +96,8 @@ def split_panels(metrics: Metrics, curve: pd.DataFrame, breakdowns: pd.DataFrame
         members = [arm for arm in arms if (arm.task, arm.protocol) == (task, protocol)]
         looks = arm_looks(members)
         rows = [ArmRows(arm, looks[arm], *(own[arm] for own in tables)) for arm in members]
-        panels.append(Panel(task, protocol, _units(row.metrics["length_unit"] for row in rows), rows))
+        units = dict.fromkeys(unit for own in rows for unit in own.metrics["length_unit"].dropna())
+        panels.append(Panel(task, protocol, ", ".join(units), rows))
     return panels
 
 
@@ -235,10 +236,6 @@ def _rows_by_arm(table: pd.DataFrame) -> defaultdict[Arm, pd.DataFrame]:
     for place, arm in enumerate(arms_of(table)):
         places.setdefault(arm, []).append(place)
     return defaultdict(lambda: table.iloc[:0], {arm: table.iloc[own] for arm, own in places.items()})
-
-
-def _units(columns: Iterable[pd.Series]) -> str:
-    return ", ".join(dict.fromkeys(unit for column in columns for unit in column.dropna()))
 
 
 def _capacity(arm: Arm, plateau: Any, lengths: Mapping[Arm, list[Any]]) -> Capacity:
