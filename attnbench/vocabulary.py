@@ -8,6 +8,26 @@ PAD, BOS, EOS, UNKNOWN = range(4)
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
 
 
+def words_of(text: str) -> list[str]:
+    r"""Return the words of a text: what stands between the blanks of ASCII (space, tab, the ends of lines and pages).
+
+    This is the one definition of a word: lengths, vocabularies, alignments and marks count by it. Tokenised corpora and
+    the aligners that read them split there too. Other blanks of Unicode, such as the non-breaking space before a French
+    colon, stay inside their word; `str.split` would split at them, and move every later word by one.
+
+    >>> words_of("dit\u00a0: oui ")
+    ['dit\xa0:', 'oui']
+    """
+    joined = one_line(text)
+    return joined.split(" ") if joined else []
+
+
+def one_line(text: str) -> str:
+    """Return a text with single blanks between its words."""
+    # Bytes are split at the blanks of ASCII alone, in half the time of a regular expression.
+    return b" ".join(text.encode(errors="surrogatepass").split()).decode(errors="surrogatepass")
+
+
 class Vocabulary(Protocol):
     """What the models and the pages need to know of a vocabulary."""
 
@@ -42,7 +62,7 @@ class WordVocabulary:
         return {token: number for number, token in enumerate(self.tokens)}
 
     def encode(self, text: str) -> list[int]:
-        return [self._number_of.get(word, UNKNOWN) for word in text.split()]
+        return [self._number_of.get(word, UNKNOWN) for word in words_of(text)]
 
     def decode(self, numbers: Iterable[int]) -> str:
         return " ".join(

@@ -17,7 +17,7 @@ from attnbench.runs.spec import RunSpec
 from attnbench.schema import load_class
 from attnbench.tasks.base import SyntheticTask, Task
 from attnbench.training.trainer import Trainer
-from tests.tasks.text_examples import numbered_pairs, write_tsv
+from tests.tasks.text.text_examples import numbered_pairs, write_tsv
 
 CONFIGURATION = Configuration()
 TINY = [
@@ -97,9 +97,9 @@ def test_every_model_reads_and_writes_text(model: str, tmp_path: Path) -> None:
 
 
 OWN_CLASS = """
-from attnbench.models.contexts.nothing import FixedInitArm
+from attnbench.models.contexts.bottleneck import FixedInitConfig
 
-class Own(FixedInitArm):
+class Own(FixedInitConfig):
     pass
 """
 OWN_YAML = """

@@ -4,7 +4,6 @@ import csv
 import importlib
 import pickle
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,19 +15,20 @@ from attnbench.moved_names import MOVED, present_name, recorded_name
 from attnbench.runs.spec import RunSpec
 from attnbench.schema import load_class
 from attnbench.tasks.base import Task
-from attnbench.tasks.reverse import Reverse
+from attnbench.tasks.recall import Recall
+from tests import ROOT
 from tests.runs.tiny_runs import tiny_spec
 
 OLD_MODULE = "attnbench.old_house.backwards"
 OLD_NAME = f"{OLD_MODULE}.Backwards"
-REFERENCE = Path(__file__).parents[1] / "results" / "reference"
+REFERENCE = ROOT / "results" / "reference"
 BY_COLUMN = {"hidden_size": "model.hidden_size", "seed": "seed", "learning_rate": "training.learning_rate"}
 
 
 @pytest.fixture
 def moved(monkeypatch):
-    """Reverse is called as if it had had another name, in a package that is no more."""
-    monkeypatch.setitem(MOVED, OLD_NAME, f"{Reverse.__module__}.{Reverse.__qualname__}")
+    """Recall is called as if it had had another name, in a package that is no more."""
+    monkeypatch.setitem(MOVED, OLD_NAME, f"{Recall.__module__}.{Recall.__qualname__}")
     yield
     for name in [name for name in sys.modules if name.startswith("attnbench.old_house")]:
         del sys.modules[name]
@@ -36,25 +36,23 @@ def moved(monkeypatch):
 
 @pytest.mark.usefixtures("moved")
 def test_a_class_is_found_under_its_old_name_and_written_down_under_it():
-    assert load_class(OLD_NAME, Task) is Reverse
-    assert recorded_name(Reverse) == OLD_NAME
+    assert load_class(OLD_NAME, Task) is Recall
+    assert recorded_name(Recall) == OLD_NAME
 
 
 @pytest.mark.usefixtures("moved")
 def test_a_spec_with_an_old_name_is_the_same_run():
-    spec = tiny_spec("task=reverse")
+    spec = tiny_spec("task=recall")
     assert spec.to_values()["task"]["_target_"] == OLD_NAME
     assert RunSpec.from_values(spec.to_values()).run_id == spec.run_id
 
 
 @pytest.mark.usefixtures("moved")
 def test_a_pickled_job_finds_its_class_where_its_module_is_no_more():
-    text = pickle.dumps(Reverse, protocol=0)
-    old = text.replace(
-        f"{Reverse.__module__}\nReverse".encode(), OLD_NAME.replace(".Back", "\nBack").encode()
-    )
+    text = pickle.dumps(Recall, protocol=0)
+    old = text.replace(f"{Recall.__module__}\nRecall".encode(), OLD_NAME.replace(".Back", "\nBack").encode())
     assert old != text
-    assert pickle.loads(old) is Reverse
+    assert pickle.loads(old) is Recall
 
 
 @pytest.mark.usefixtures("moved")

@@ -7,11 +7,11 @@ import pytest
 
 from attnbench import schema
 from attnbench.errors import UserError
-from attnbench.models.arm import Arm
+from attnbench.models.config import ModelConfig
 from attnbench.ranges import Count, Fraction
 from attnbench.schema import build, load_class, trust_folder
 from attnbench.tasks.base import Task
-from attnbench.tasks.copy import Copy
+from attnbench.tasks.symbols import Copy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ def test_keys_at_the_top_have_no_prefix():
 
 
 def test_our_classes_load():
-    assert load_class("attnbench.tasks.copy.Copy", Task) is Copy
+    assert load_class("attnbench.tasks.symbols.Copy", Task) is Copy
 
 
 @pytest.mark.parametrize(
@@ -109,19 +109,19 @@ def test_a_foreign_module_is_not_even_imported(tmp_path, monkeypatch):
     (tmp_path / "intruder.py").write_text("raise SystemExit('ran')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UserError, match="no --config-dir was given"):
-        load_class("intruder.Arm", Arm)
+        load_class("intruder.ModelConfig", ModelConfig)
 
 
-@pytest.mark.parametrize("target", ["attnbench.tasks.copy.Coppy", "attnbench.tasks.nothing.Copy"])
+@pytest.mark.parametrize("target", ["attnbench.tasks.symbols.Coppy", "attnbench.tasks.nothing.Copy"])
 def test_a_class_of_ours_that_is_not_there_cannot_be_loaded(target):
     with pytest.raises(UserError, match="Cannot load"):
         load_class(target, Task)
 
 
-@pytest.mark.parametrize("target", ["attnbench.tasks.copy.Copy", "attnbench.tasks.recall.math"])
+@pytest.mark.parametrize("target", ["attnbench.tasks.symbols.Copy", "attnbench.tasks.recall.math"])
 def test_a_class_of_another_kind_is_refused(target):
-    with pytest.raises(UserError, match="is not a kind of Arm"):
-        load_class(target, Arm)
+    with pytest.raises(UserError, match="is not a kind of ModelConfig"):
+        load_class(target, ModelConfig)
 
 
 @pytest.fixture
@@ -136,7 +136,9 @@ def own_folder(tmp_path, monkeypatch):
 
 
 def test_a_class_of_a_trusted_folder_loads(own_folder):
-    (own_folder / "mine_one.py").write_text("from attnbench.tasks.copy import Copy\nclass Mine(Copy): pass\n")
+    (own_folder / "mine_one.py").write_text(
+        "from attnbench.tasks.symbols import Copy\nclass Mine(Copy): pass\n"
+    )
     assert issubclass(load_class("mine_one.Mine", Task, own_folder), Copy)
 
 

@@ -34,6 +34,25 @@ def curve_table(metrics: Metrics) -> pd.DataFrame:
     return metrics.named(points, CURVE_COLUMNS)
 
 
+def missing_scores(rows: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Return of each score that rows lack how many lack it, and of how many that a run writes with it.
+
+    A run writes every accuracy, its bits where those available are known, and BLEU and chrF for tasks whose
+    answers are sentences: those of which another row has them.
+    """
+    missing = {}
+    for score in SCORES:
+        expected = rows
+        if score == "bits_recovered":
+            expected = rows[rows["bits_available"].notna()]
+        elif score not in _ACCURACIES:
+            expected = rows[rows[score].notna().groupby(rows["task"]).transform("any")]
+        lacking = int(expected[score].isna().sum())
+        if lacking:
+            missing[score] = lacking, len(expected)
+    return missing
+
+
 def _points(rows: pd.DataFrame, score: str) -> pd.DataFrame:
     groups = rows.groupby(["arm", "length"])
     points = grouped_intervals(groups["value"]).rename(columns={"count": "seeds"})

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 CONFIDENCE = 0.95
+# Of a test; we only say where so few pairs cannot reach it.
+USUAL_LEVEL = 0.05
 # Two to the half of it sums are held at once.
 MOST_PAIRS = 40
 # Fewer seeds do not show whether they spread normally, or whether one in ten fails.

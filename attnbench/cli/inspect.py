@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_RESULTS, AsJson, ConfigDir, Debug, Results, explained_errors
+from attnbench.cli.options import (
+    DEFAULT_RESULTS,
+    AsJson,
+    ConfigDir,
+    Debug,
+    Results,
+    explained_errors,
+    folder_at_home,
+)
 
 
 def inspect(
@@ -13,7 +21,8 @@ def inspect(
         list[str],
         typer.Argument(
             metavar="RUN...",
-            help="A run's folder or run_id; two are laid side by side.",
+            help="A run's folder or run_id; two are laid side by side. Behind it task.source=FILE and the like, where "
+            "the files of its data have moved and are not found.",
             show_default=False,
         ),
     ],
@@ -28,7 +37,7 @@ def inspect(
     examples: Annotated[
         int | None, typer.Option(metavar="K", min=1, help="How many to draw.", show_default="3")
     ] = None,
-    wrong: Annotated[bool, typer.Option("--wrong", help="Draw examples with a wrong word only.")] = False,
+    wrong: Annotated[bool, typer.Option("--wrong", help="Draw the worst examples, worst first.")] = False,
     index: Annotated[
         list[int] | None,
         typer.Option(metavar="I", min=0, help="Draw the example of this number; may be given several times."),
@@ -51,7 +60,12 @@ def inspect(
     ] = True,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where to write.", show_default="inspect/ in the folder of the run"),
+        typer.Option(
+            metavar="DIR",
+            callback=folder_at_home,
+            help="Where to write.",
+            show_default="inspect/ in the folder of the run",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     results: Results = DEFAULT_RESULTS,
@@ -65,13 +79,14 @@ def inspect(
     test set.
     """
     with explained_errors(debug, config_dir):
-        from attnbench.cli.inspect_request import Choice, InspectRequest
+        from attnbench.cli.inspect_request import Choice, InspectRequest, split_words
         from attnbench.cli.inspect_run import inspect_runs
         from attnbench.config.composition import Configuration
 
         choice = Choice(length, examples, wrong, tuple(index or ()), text, question, answer_tokens)
         trusted_folder = Configuration(config_dir).trusted_folder
+        names, files = split_words(runs)
         request = InspectRequest(
-            tuple(runs), choice, scores, out, device, results, config_dir, trusted_folder
+            names, choice, scores, out, device, results, config_dir, trusted_folder, files
         )
         inspect_runs(request, as_json)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from attnbench.cli.inspect_progress import StageProgress
 from attnbench.cli.inspect_request import Choice
-from attnbench.inspection.held_out import HeldOut, NumberedExample, evaluated_lengths, first_wrong, held_out
+from attnbench.inspection.held_out import HeldOut, NumberedExample, evaluated_lengths, held_out
 from attnbench.inspection.loading import TrainedRun
-from attnbench.inspection.looking import example_alone
 from attnbench.inspection.own_text import own_text
 from attnbench.inspection.portrait import Portrait
 from attnbench.inspection.portraying import portray
+from attnbench.inspection.survey import survey_errors
 from attnbench.plots.attention_rows import DrawnArm
 from attnbench.plots.style import model_style
 from attnbench.tasks.base import LengthRange
@@ -58,7 +58,7 @@ def portray_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stage
         UserError: for a length or number that is not there.
     """
     examples = _test_of(runs, choice.length)
-    chosen = _choose(runs, examples, choice)
+    chosen = _choose(runs, examples, choice, progress)
     portraits: list[list[Portrait]] = [[] for _ in runs]
     tell = progress.stage("answering")
     for done, example in enumerate(chosen):
@@ -75,11 +75,14 @@ def portray_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stage
         about=[f"Test example {each.index} of {at}" for each in chosen],
         stems=[f"{each.index}" for each in chosen],
         length=examples.lengths.maximum,
-        notes=[shown if chosen else f"No example of {at} has a wrong word: there is none to draw"],
+        notes=[
+            shown if chosen else f"No example of {at} has a wrong word: there is none to draw",
+            *_gradient_notes(portraits),
+        ],
     )
 
 
-def portray_text(runs: Sequence[TrainedRun], choice: Choice) -> Drawn:
+def portray_text(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
     """Let every run answer a person's own text.
 
     Raises:
@@ -91,10 +94,18 @@ def portray_text(runs: Sequence[TrainedRun], choice: Choice) -> Drawn:
     if own.unknown:
         words = ", ".join(own.unknown)
         notes.append(f"Not in the vocabulary of {runs[0].spec.task.name}, read and drawn as <unk>: {words}")
+    portraits = []
+    for name, run in zip(arm_names(runs), runs, strict=True):
+        progress.say(
+            f"{name} answers {own.batch.source.shape[1]:,} words; then come the gradients of its answer"
+        )
+        tell = progress.stage(f"{name}: gradients", "words")
+        portraits.append([portray(run, own.batch, has_expected=False, on_progress=tell)])
+    notes += _gradient_notes(portraits)
     return Drawn(
         names=arm_names(runs),
         run_ids=[run.spec.run_id for run in runs],
-        portraits=[[portray(run, own.batch, has_expected=False)] for run in runs],
+        portraits=portraits,
         about=["Own text, to which no right answer is known"],
         stems=["text"],
         notes=notes,
@@ -119,27 +130,37 @@ def _test_of(runs: Sequence[TrainedRun], length: int | None) -> HeldOut:
     if length is not None:
         return held_out(runs[0], length)
     tests = [held_out(runs[0], each) for each in reversed(shared_lengths(runs))]
-    return next((test for test in tests if next(test.batches(), None)), tests[0])
+    return next((test for test in tests if not test.is_empty), tests[0])
 
 
-def _choose(runs: Sequence[TrainedRun], examples: HeldOut, choice: Choice) -> list[NumberedExample]:
+def _choose(
+    runs: Sequence[TrainedRun], examples: HeldOut, choice: Choice, progress: StageProgress
+) -> list[NumberedExample]:
     if choice.indexes:
         return examples.pick(list(dict.fromkeys(choice.indexes)))
     if not choice.wrong_only:
-        return _first(examples, choice.count)
-    found = {each.index: each for run in runs for each in first_wrong(run, examples, choice.count)}
-    return [found[index] for index in sorted(found)][: choice.count]
+        return examples.first(choice.count)
+    return examples.pick(_worst(runs, examples, choice.count, progress))
 
 
-def _first(examples: HeldOut, count: int) -> list[NumberedExample]:
-    """Return the first examples, as many as there are."""
-    found: list[NumberedExample] = []
-    for start, batch in examples.batches():
-        wanted = range(min(len(batch), count - len(found)))
-        found += [NumberedExample(start + row, example_alone(batch, row)) for row in wanted]
-        if len(found) == count:
-            break
-    return found or examples.pick([0])  # which says why there is none
+def _worst(runs: Sequence[TrainedRun], examples: HeldOut, count: int, progress: StageProgress) -> list[int]:
+    """Return the numbers of the examples with the most edits for their length under any of the runs, worst first."""
+    badness: dict[int, tuple[float, float]] = {}
+    for name, run in zip(arm_names(runs), runs, strict=True):
+        tell = progress.stage(f"{name}: searching the worst")
+        for each in survey_errors(run, examples, tell, kept=count).worst:
+            badness[each.index] = max(each.badness, badness.get(each.index, each.badness))
+    return sorted(badness, key=lambda index: (*(-share for share in badness[index]), index))[:count]
+
+
+def _gradient_notes(portraits: Sequence[Sequence[Portrait]]) -> list[str]:
+    """Say of how many words gradients are drawn, where those of all would take too long."""
+    reached = [each.with_gradient for own in portraits for each in own if each.with_gradient is not None]
+    if not reached:
+        return []
+    return [
+        f"Gradients are drawn of the first {min(reached):,} words of an answer alone: those of all would take too long"
+    ]
 
 
 def _span(lengths: LengthRange) -> str:

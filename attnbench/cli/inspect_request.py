@@ -1,8 +1,9 @@
 """What a person asks `attnbench inspect` for, and which run folders that names."""
 
+import os
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from attnbench.cli.options import DEFAULT_RESULTS
@@ -78,6 +79,7 @@ class InspectRequest:
         results: where runs are searched by run_id.
         config_dir: of the person.
         trusted_folder: where classes may come from besides attnbench.
+        files: where files of the runs' data lie, by the task's key.
     """
 
     runs: tuple[str, ...]
@@ -88,6 +90,7 @@ class InspectRequest:
     results: Path
     config_dir: Path | None
     trusted_folder: Path | None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def find_runs(self) -> list[Path]:
         """Return the folders of one run, or of two.
@@ -108,7 +111,8 @@ class InspectRequest:
 
     def command(self, *options: str) -> str:
         """Return the command that looks at the same runs with other options."""
-        words = ["attnbench", "inspect", *self.runs, *options]
+        files = [f"task.{key}={path}" for key, path in self.files.items()]
+        words = ["attnbench", "inspect", *self.runs, *files, *options]
         words += [] if self.results == DEFAULT_RESULTS else ["--results", str(self.results)]
         words += [] if self.config_dir is None else ["--config-dir", str(self.config_dir)]
         return shlex.join(words)
@@ -120,6 +124,30 @@ class InspectRequest:
         folder = paths[0] / "inspect"
         folder = folder / f"beside_{paths[1].name}" if len(paths) > 1 else folder
         return folder if self.choice.length is None else folder / f"length_{self.choice.length}"
+
+
+def split_words(words: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the runs that a person named, and the files of their data by the task's key.
+
+    Raises:
+        UserError: for another key than one of a task, or no run at all.
+    """
+    runs, files = [], {}
+    for word in words:
+        key, mark, path = word.partition("=")
+        group, _, name = key.partition(".")
+        if not mark or "/" in key or os.path.exists(word):  # noqa: PTH110 a path would refuse a long word
+            runs.append(word)
+        elif group == "task" and name and path:
+            files[name] = path
+        else:
+            raise UserError(
+                f"'{word}': expected a run, or where a file of its data lies, such as task.source=FILE. "
+                "All else of a run was fixed when it was trained."
+            )
+    if not runs:
+        raise UserError("No run is named: expected a run's folder or run_id.")
+    return tuple(runs), files
 
 
 def find_run(words: str, results: Path) -> Path:

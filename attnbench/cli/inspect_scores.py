@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from attnbench.cli.inspect_examples import Drawn, arm_names
 from attnbench.cli.inspect_progress import StageProgress
@@ -23,8 +24,8 @@ from attnbench.inspection.tables import (
     causal_rows,
     error_rows,
 )
+from attnbench.inspection.word_edits import EDIT_KINDS, AlignedWord, described
 from attnbench.runs.files import write_atomically
-from attnbench.vocabulary import PAD
 
 CAUSAL_EXAMPLES = 100
 """Of each length: every answer of theirs is read anew some thirty times."""
@@ -35,6 +36,8 @@ WORST_COLUMNS = (
     "index",
     "wrong",
     "scored",
+    *EDIT_KINDS,
+    "slips",
     "asked",
     "expected",
     "produced",
@@ -48,6 +51,8 @@ class WorstExample:
     """One of the examples that a run got most wrong, in words.
 
     Attributes:
+        expected: given words in brackets, – where a word was written that is too many.
+        produced: the same of what was written, – where a word was left out.
         looked_at: the most attended source word of each answer, given words left out; empty for an arm without weights.
     """
 
@@ -97,39 +102,47 @@ def _score(scores: Scores, run: TrainedRun, examples: HeldOut, where: str, progr
 
 def in_words(run: TrainedRun, length: int, errors: ExampleErrors) -> WorstExample:
     """Return an example of a run in words, – where nothing was written."""
-    source, target = run.spec.task.source_vocabulary.tokens, run.spec.task.target_vocabulary.tokens
-    written = [_NOTHING if number == PAD else target[number] for number in errors.written]
+    task = run.spec.task
+    source, target = task.source_vocabulary.tokens, task.target_vocabulary.tokens
+    asked = [source[number] for number in errors.source]
     return WorstExample(
         run_id=run.spec.run_id,
         length=length,
         errors=errors,
-        asked=" ".join(source[number] for number in errors.source),
-        expected=" ".join(_answers(errors, [target[number] for number in errors.expected])),
-        produced=" ".join(_answers(errors, written)),
-        looked_at=" ".join(_looked_at(errors, [source[number] for number in errors.source])),
+        asked=" ".join(asked),
+        expected=" ".join(_answers(errors.aligned, "expected", [target[each] for each in errors.expected])),
+        produced=" ".join(_answers(errors.aligned, "written", [target[each] for each in errors.written])),
+        looked_at=" ".join(_looked_at(errors, asked)),
     )
 
 
-def _answers(errors: ExampleErrors, words: Sequence[str]) -> Iterator[str]:
-    """Yield the words of an answer, those in brackets that were given to the decoder."""
-    for word, is_scored in zip(words, errors.is_scored, strict=True):
-        yield word if is_scored else f"[{word}]"
+def _answers(
+    aligned: Sequence[AlignedWord], side: Literal["expected", "written"], words: Sequence[str]
+) -> Iterator[str]:
+    """Yield the words of an answer, given ones in brackets, and – where the other side alone has a word."""
+    for each in aligned:
+        place = getattr(each, side)
+        word = _NOTHING if place is None else words[place]
+        yield f"[{word}]" if each.kind == "given" else word
 
 
 def _looked_at(errors: ExampleErrors, source: Sequence[str]) -> Iterator[str]:
-    for place, is_scored in zip(errors.looked_at, errors.is_scored, strict=False):
-        if is_scored:
-            yield source[place] if place >= 0 else _NOTHING
+    for each in errors.aligned if errors.looked_at else ():
+        if each.kind != "given":
+            yield _NOTHING if each.written is None else source[errors.looked_at[each.written]]
 
 
 def _worst_row(each: WorstExample, request: InspectRequest, drawn: Drawn) -> Row:
     assert drawn.length is not None
+    kinds = [word.kind for word in each.errors.aligned]
     return {
         "run_id": each.run_id,
         "length": each.length,
         "index": each.errors.index,
         "wrong": each.errors.wrong,
         "scored": each.errors.scored,
+        **{kind: kinds.count(kind) for kind in EDIT_KINDS},
+        "slips": described(each.errors.aligned),
         "asked": each.asked,
         "expected": each.expected,
         "produced": each.produced,

@@ -12,6 +12,7 @@ from attnbench.cli.inspect_request import InspectRequest
 from attnbench.cli.inspect_scores import Scores
 from attnbench.cli.options import print_text
 from attnbench.inspection.tables import Cell, Row
+from attnbench.inspection.word_edits import described
 from attnbench.report.text_heatmap import shaded_lines
 
 _NONE = "–"
@@ -28,9 +29,20 @@ _CAUSES = (
     "dealt anew, 0 to 1."
 )
 _ERRORS = (
-    "Errors, running freely. Looked wrong: away from where the answer stands; looked right: there, yet said wrong; "
-    "swapped with the word beside, repeated the word before, skipped to the next."
+    "Errors, running freely. At place: share of words right place by place (token accuracy). Then what was written is "
+    "aligned with what was expected: words too many, left out, exchanged for another word, swapped with the one "
+    "beside. Of the exchanged, looked wrong: away from where the answer stands; looked right: there, yet said wrong."
 )
+_ERROR_COLUMNS = {
+    "words": "words",
+    "at place": "accuracy",
+    "too many": "inserted",
+    "left out": "left_out",
+    "other word": "exchanged",
+    "swapped": "swapped",
+    "looked wrong": "looked_wrong",
+    "looked right": "looked_right",
+}
 
 
 def print_shaded(drawn: Drawn) -> None:
@@ -39,13 +51,15 @@ def print_shaded(drawn: Drawn) -> None:
     for number in range(drawn.count):
         print_text(Text(drawn.about[number], style="bold"))
         for arm in drawn.arms_of(number):
+            if arm.portrait.expected:
+                print_text(Text(f"{arm.name}: {described(arm.portrait.aligned)}"))
             for line in shaded_lines(arm, width):
                 print_text(line)
             print_text(Text())
 
 
 def print_scores(scores: Scores, request: InspectRequest, drawn: Drawn) -> None:
-    """Print the tables over whole test sets, then the worst examples of the length drawn."""
+    """Print the tables over whole test sets, then the worst examples of the length drawn; worst.csv has more."""
     names = dict(zip(drawn.run_ids, drawn.names, strict=True))
     console = Console()
     for table, words in (
@@ -91,11 +105,10 @@ def _causes_table(scores: Scores, names: Mapping[str, str]) -> Table:
 
 
 def _errors_table(scores: Scores, names: Mapping[str, str]) -> Table:
-    kinds = ("looked_wrong", "looked_right", "swapped", "repeated", "skipped")
-    table = _table("words", "right", *(kind.replace("_", " ") for kind in kinds))
+    table = _table(*_ERROR_COLUMNS)
     for (run_id, length), rows in _by_test(scores.errors).items():
         overall = _row(rows, position=None)
-        _add(table, names[run_id], length, [overall[name] for name in ("words", "accuracy", *kinds)])
+        _add(table, names[run_id], length, [overall[name] for name in _ERROR_COLUMNS.values()])
     return table
 
 
@@ -103,7 +116,8 @@ def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=0)
     table.add_column("arm", overflow="fold", min_width=10)
     for name in ("length", *columns):
-        table.add_column(name, justify="right", min_width=max(map(len, name.split())))
+        # A line for each word: rich would not break headings before it cuts columns off.
+        table.add_column(name.replace(" ", "\n"), justify="right", min_width=max(map(len, name.split())))
     return table
 
 
@@ -136,8 +150,9 @@ def _print_worst(scores: Scores, request: InspectRequest, drawn: Drawn, names: M
         worst = [row for row in rows if row["run_id"] == run_id]
         if not worst:
             print_text(Text(f"{name} got all examples of length {drawn.length} right.", style="bold"))
-        for row in worst:
-            line = f"{name}, example {row['index']}: {row['wrong']} of {row['scored']} words wrong"
+        # Those that --wrong draws stand above already.
+        for row in [] if request.choice.wrong_only else worst[: request.choice.count]:
+            line = f"{name}, example {row['index']}: {row['slips']}"
             print_text(Text(line, style="bold"))
             for label in ("asked", "expected", "produced", "looked_at"):
                 if row[label]:

@@ -1,4 +1,4 @@
-"""`attnbench list`: the tasks and models there are, a line each."""
+"""`attnbench list`: the tasks there are, each with an example, and the models."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any

@@ -4,11 +4,13 @@ import atexit
 import gc
 import io
 import sys
-from typing import TextIO, cast
+from typing import Annotated, TextIO, cast
 
 import typer
 
+import attnbench
 from attnbench.cli.cancel import cancel
+from attnbench.cli.commands import Command
 from attnbench.cli.doctor import doctor
 from attnbench.cli.inspect import inspect
 from attnbench.cli.listing import list_choices
@@ -21,20 +23,40 @@ from attnbench.cli.train import train
 
 app = typer.Typer(
     name="attnbench",
-    help="Measure at what input length a fixed context vector breaks down, and how attention compares.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
-app.command()(train)
-app.command()(sweep)
-app.command()(plot)
-app.command()(preview)
-app.command()(inspect)
-app.command()(status)
-app.command()(cancel)
-app.command("list")(list_choices)
-app.command()(doctor)
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"attnbench {attnbench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", callback=_show_version, is_eager=True, help="Print the version and leave."
+        ),
+    ] = False,
+) -> None:
+    """Measure at what input length a fixed context vector breaks down, and how attention compares."""
+
+
+app.command(cls=Command)(train)
+app.command(cls=Command)(sweep)
+app.command(cls=Command)(plot)
+app.command(cls=Command)(preview)
+app.command(cls=Command)(inspect)
+app.command(cls=Command)(status)
+app.command(cls=Command)(cancel)
+app.command("list", cls=Command)(list_choices)
+app.command(cls=Command)(doctor)
 
 
 def run() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from attnbench.config.overrides import at_home
 from attnbench.errors import RefusedError, UserError, storage_faults_named
 
 if TYPE_CHECKING:
@@ -20,15 +21,34 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[OVERRIDES]...", help="Keys to change, such as task=copy model.hidden_size=128."),
 ]
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where the results are.")]
+
+
+def folder_at_home(path: Path | None) -> Path | None:
+    """Read a `~` that the shell left alone, as bash does in `--results=~/runs`."""
+    return None if path is None else at_home(path)
+
+
+TaskName = Annotated[str | None, typer.Option("--task", help="Which task.")]
+Results = Annotated[
+    Path, typer.Option("--results", metavar="DIR", callback=folder_at_home, help="Where the results are.")
+]
 ConfigDir = Annotated[
     Path | None,
-    typer.Option("--config-dir", metavar="DIR", help="Your own yaml groups, and the classes that they name."),
+    typer.Option(
+        "--config-dir",
+        metavar="DIR",
+        callback=folder_at_home,
+        help="Your own yaml groups, and the classes that they name.",
+    ),
 ]
 # Every command takes both folders, so that a script or an alias can name them once; some need neither.
 _NEEDLESS = "Taken by every command; of no effect here."
-NeedlessResults = Annotated[Path, typer.Option("--results", metavar="DIR", help=_NEEDLESS)]
-NeedlessConfigDir = Annotated[Path | None, typer.Option("--config-dir", metavar="DIR", help=_NEEDLESS)]
+NeedlessResults = Annotated[
+    Path, typer.Option("--results", metavar="DIR", callback=folder_at_home, help=_NEEDLESS)
+]
+NeedlessConfigDir = Annotated[
+    Path | None, typer.Option("--config-dir", metavar="DIR", callback=folder_at_home, help=_NEEDLESS)
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 

@@ -1,14 +1,24 @@
 """`attnbench plot`: figures and tables from metrics; trains nothing and loads no model."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attnbench.cli.options import DEFAULT_RESULTS, Debug, NeedlessConfigDir, Results, explained_errors, say
+from attnbench.cli.options import (
+    DEFAULT_RESULTS,
+    Debug,
+    NeedlessConfigDir,
+    Results,
+    explained_errors,
+    folder_at_home,
+    say,
+)
 from attnbench.cli.places import find_store
 from attnbench.errors import DamagedFileError, UserError
 from attnbench.runs.store import RunStore
+from attnbench.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +31,10 @@ def plot(
         list[str], typer.Argument(metavar="SWEEP...", help="Folders, their names, or metrics.csv files.")
     ],
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to write; beside the first by default.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", callback=folder_at_home, help="Where to write; beside the first by default."
+        ),
     ] = None,
     figure: Annotated[
         str | None,
@@ -47,6 +60,7 @@ def plot(
             check_baseline,
             check_figure,
             check_rates,
+            check_scores,
             report_figure,
             report_metrics,
         )
@@ -67,6 +81,9 @@ def plot(
         check_writable(out or home, "Use another --out.")
         folder, is_copied = out or home, out not in (None, home)
         if figure is None:
+            for score, (lacking, count) in check_scores(metrics).items():
+                what = "it is left out" if lacking == count else "they are left out of its means"
+                say(f"{score} is empty in {lacking:,} of {counted(count, 'row')}: {what}.")
             files = report_metrics(
                 metrics, folder, is_drawn=True, tell=print_report, is_copied=is_copied, baseline=baseline
             )
@@ -95,13 +112,15 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
     Raises:
         UserError: where there is no such sweep, nothing has finished, or a table is damaged.
     """
-    from attnbench.runs.tables import join_metrics, read_metrics
+    from attnbench.runs.tables import join_metrics, read_handed_metrics
 
     path = Path(words)
     folders = (results / words, path)
     alone = next((each / "metrics.csv" for each in folders if _is_table_alone(each)), path)
     if alone.is_file():
-        metrics = read_metrics(alone)
+        metrics, notes = read_handed_metrics(alone)
+        for note in notes:
+            say(note)
         if metrics.empty:
             raise UserError(f"{alone} has no rows: expected one for every run and evaluated length.")
         return metrics, alone.parent
@@ -109,11 +128,22 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
     if store.metrics_file.exists():
         _check_merged(store)
     rows = store.collect()
+    tell_renamed(store)
     if not rows:
+        states = Counter(store.states().values())
+        found = (
+            ", ".join(f"{number:,} {state}" for state, number in sorted(states.items())) or "there is none"
+        )
         raise UserError(
-            f"{store.path}: no run has a row yet. `attnbench status {store.path}` says how far they are."
+            f"{store.path}: no run has a row to draw ({found}). `attnbench status {store.path}` names each."
         )
     return join_metrics(rows), store.path
+
+
+def tell_renamed(store: RunStore) -> None:
+    """Say which runs of a folder are left out, since their folders were renamed."""
+    for name, true in store.renamed().items():
+        say(store.about_renamed(name, true))
 
 
 def _is_table_alone(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from attnbench.cli.options import (
     Debug,
     NeedlessResults,
     Overrides,
+    TaskName,
     explained_errors,
     print_text,
     say,
@@ -18,6 +19,7 @@ from attnbench.cli.options import (
 
 def preview(
     overrides: Overrides = None,
+    task: TaskName = None,
     examples: Annotated[int, typer.Option(min=1, help="How many samples.")] = 3,
     _results: NeedlessResults = DEFAULT_RESULTS,
     config_dir: ConfigDir = None,
@@ -30,7 +32,7 @@ def preview(
         from attnbench.config.run_request import request_run
         from attnbench.errors import memory_faults_named
 
-        request = request_run(Configuration(config_dir), overrides or [])
+        request = request_run(Configuration(config_dir), overrides or [], task)
         with memory_faults_named():
             lines = list(describe_samples(request.spec, examples))
         for line in lines:

@@ -30,6 +30,7 @@ WORDS = {
     "lost": "lost: their job ended before they did; the same sweep does them again",
     "interrupted": "interrupted, will go on from a checkpoint",
     "waiting": "not begun",
+    "renamed": "renamed: the folder bears another name than the run in it, so its rows do not count",
 }
 ORDINARY = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Dependency"}
 """Reasons of Slurm for a job to wait that pass by themselves."""
@@ -52,13 +53,15 @@ def status(
             run_id: store.folder(run_id).read_outcome() for run_id in states if states[run_id] == "failed"
         }
         failed = {run_id: outcome.error or "" for run_id, outcome in outcomes.items() if outcome}
+        renamed = store.renamed() if "renamed" in states.values() else {}
         if as_json:
             counts = Counter(states.values())
             reasons = {run_id: job.reason for run_id, job in held.items()}
             told = {"counts": counts, "runs": states, "failed": failed, "reasons": reasons}
-            print_json({"folder": str(store.path), **told})
+            print_json({"folder": str(store.path), **told, "renamed": renamed})
         else:
-            _show(store, states, failed, held)
+            about = failed | {name: f"the run {true}" for name, true in renamed.items()}
+            _show(store, states, about, held)
 
 
 def _states(store: "RunStore") -> tuple[dict[str, str], "dict[str, JobOfRun]"]:
@@ -91,7 +94,7 @@ def _of_job(store: "RunStore", run_id: str, job: str) -> str:
 
 
 def _show(
-    store: "RunStore", states: Mapping[str, str], failed: Mapping[str, str], held: "Mapping[str, JobOfRun]"
+    store: "RunStore", states: Mapping[str, str], about: Mapping[str, str], held: "Mapping[str, JobOfRun]"
 ) -> None:
     counts = Counter(states.values())
     print(f"{store.path}: {counted(len(states), 'run')}")
@@ -102,7 +105,7 @@ def _show(
             _show_reasons(held.values())
     for run_id, state in states.items():
         if state != "done":
-            print(f"{state:11}  {run_id}{f': {failed[run_id]}' if run_id in failed else ''}")
+            print(f"{state:11}  {run_id}{f': {about[run_id]}' if run_id in about else ''}")
 
 
 def _show_reasons(held: "Iterable[JobOfRun]") -> None:

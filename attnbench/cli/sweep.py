@@ -11,6 +11,7 @@ from attnbench.cli.options import (
     Debug,
     Overrides,
     Results,
+    TaskName,
     explained_errors,
 )
 
@@ -23,7 +24,7 @@ def sweep(
             help="What to start from; options and overrides replace its values.", show_default="quick"
         ),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="Which task.")] = None,
+    task: TaskName = None,
     models: Annotated[str | None, typer.Option(metavar="A,B", help="Which arms to compare.")] = None,
     lengths: Annotated[
         str | None, typer.Option(metavar="LENGTHS", help="4,8,16 or 4:64:4 (steps) or 4:64:x2 (doubling).")
@@ -47,7 +48,8 @@ def sweep(
     tune_rates: Annotated[
         str | None,
         typer.Option(
-            metavar="RATES", help="Choose each arm's learning rate from these, by validation: 1e-3,3e-3,1e-2."
+            metavar="RATES",
+            help="Choose a learning rate for each arm and length, by validation: 1e-3,3e-3,1e-2.",
         ),
     ] = None,
     longer: Annotated[

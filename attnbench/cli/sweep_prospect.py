@@ -1,5 +1,6 @@
 """What a sweep is about to do, in words and as JSON."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from attnbench.analysis.statistics import USUAL_LEVEL, sign_flip_floor
 from attnbench.cli.arm_table import arm_table
 from attnbench.cli.options import say
 from attnbench.cli.sweep_stages import work_of
@@ -87,19 +89,22 @@ def look_ahead(
     return Prospect(runs, states, retries_failed)
 
 
-def prospect_as_json(prospect: Prospect, store: RunStore) -> dict[str, Any]:
+def prospect_as_json(plan: SweepPlan, prospect: Prospect, store: RunStore, device: str) -> dict[str, Any]:
     """Return what `--dry-run --json` prints."""
     listed = [{"run_id": run_id, "state": state} for run_id, state in prospect.states.items()]
-    seconds = _seconds_by_experience(store, prospect.left)
+    duration = _duration(plan, prospect, store, device)
     return {
         "folder": str(store.path),
         "runs": listed,
         "steps": prospect.steps,
-        "seconds_on_one_worker": seconds,
+        "seconds_on_one_worker": duration.work_seconds,
+        "minutes": duration.minutes,
+        "workers": duration.workers,
+        "least_p": sign_flip_floor(len(plan.seeds)),
     }
 
 
-def list_runs(plan: SweepPlan, prospect: Prospect, store: RunStore) -> None:
+def list_runs(plan: SweepPlan, prospect: Prospect, store: RunStore, device: str) -> None:
     """Print the runs of a plan with their state, and how much work is left."""
     _show_arms(plan)
     for run in prospect.runs:
@@ -112,11 +117,72 @@ def list_runs(plan: SweepPlan, prospect: Prospect, store: RunStore) -> None:
         f"{counted(count, 'run')}{_share_of_all(plan)}, {len(left)} to do: "
         f"at most {prospect.steps:,} steps and about {tokens:.3g} target tokens."
     )
+    if left:
+        print(_duration(plan, prospect, store, device).words)
     for line in _later_stages(plan, count):
         print(line)
-    seconds = _seconds_by_experience(store, left)
-    if seconds is not None:
-        print(f"Going by the finished runs here, about {seconds / 60:.1f} minutes of one worker at most.")
+    for line in _weak_comparison(plan):
+        print(line)
+
+
+def _weak_comparison(plan: SweepPlan) -> Iterator[str]:
+    """Say that the seeds are too few for the usual level, where they are and arms are compared."""
+    seeds = len(plan.seeds)
+    if len(plan.models) > 1 and sign_flip_floor(seeds) > USUAL_LEVEL:
+        enough = next(each for each in itertools.count(seeds) if sign_flip_floor(each) < USUAL_LEVEL)
+        yield (
+            f"{counted(seeds, 'seed')} cannot reach p < {USUAL_LEVEL} when two arms are compared: the least p is "
+            f"1/2^{seeds} = {sign_flip_floor(seeds):.3g}. --seeds {enough} can."
+        )
+
+
+@dataclass(frozen=True)
+class _Duration:
+    """How long what is left takes, as far as anybody can say.
+
+    Attributes:
+        words: a sentence.
+        work_seconds: of one worker; None where it is not known.
+        minutes: on this machine with all workers; None where it is not known.
+    """
+
+    words: str
+    work_seconds: float | None = None
+    minutes: float | None = None
+    workers: int | None = None
+
+
+def _duration(plan: SweepPlan, prospect: Prospect, store: RunStore, device: str) -> _Duration:
+    """Reckon the time by finished runs of the same arms, or by a moment of training where there are none."""
+    work_seconds = _seconds_by_experience(store, prospect.left)
+    if plan.executor.is_remote:
+        if work_seconds is None:
+            return _Duration("How many minutes is not measured here: the runs are made on a cluster.")
+        minutes = work_seconds / 60
+        return _Duration(
+            f"By the finished runs here, at most about {minutes:.1f} minutes of one core.", work_seconds
+        )
+    workers = max(1, min(plan.executor.worker_count(device), len(prospect.left)))
+    side_by_side = f"on this machine, {counted(workers, 'run')} at a time"
+    if work_seconds is not None:
+        minutes = work_seconds / workers / 60
+        words = f"By the finished runs here, at most about {minutes:.1f} minutes {side_by_side}."
+        return _Duration(words, work_seconds, minutes, workers)
+    import torch
+
+    from attnbench.sweeps.measuring import estimate
+
+    found = estimate(prospect.left, torch.device(device))
+    if found is None:
+        return _Duration("How many minutes could not be measured within seconds.", workers=workers)
+    minutes = found.seconds(workers) / 60
+    return _Duration(
+        f"At most about {minutes:.1f} minutes {side_by_side}: an estimate, from {found.measured_seconds:.1f} s of "
+        "training. Runs that are solved early end sooner.",
+        found.work_seconds,
+        minutes,
+        workers,
+    )
 
 
 def _later_stages(plan: SweepPlan, tuned: int) -> Iterator[str]:

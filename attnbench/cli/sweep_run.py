@@ -55,7 +55,7 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
         )
     if choices.is_dry_run:
         with memory_faults_named():
-            _show_prospect(plan, store, trusted_folder, choices)
+            _show_prospect(plan, store, trusted_folder, choices, device)
         return 0
     with memory_faults_named():
         check_comparison([run.spec for run in plan.runs])
@@ -78,13 +78,13 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
 
 
 def _show_prospect(
-    plan: SweepPlan, store: RunStore, trusted_folder: Path | None, choices: SweepChoices
+    plan: SweepPlan, store: RunStore, trusted_folder: Path | None, choices: SweepChoices, device: str
 ) -> None:
     prospect = look_ahead(plan, store, trusted_folder, choices.retries_failed)
     if choices.as_json:
-        print_json(prospect_as_json(prospect, store))
+        print_json(prospect_as_json(plan, prospect, store, device))
     else:
-        list_runs(plan, prospect, store)
+        list_runs(plan, prospect, store, device)
         say("Nothing was started and nothing written (--dry-run).")
 
 
@@ -120,7 +120,7 @@ def _report(
     plan: SweepPlan, store: RunStore, result: SweepResult, choices: SweepChoices, refusal: Refusal
 ) -> bool:
     """Draw, tell what came of the runs, and say whether all of the folder is whole, or of the share."""
-    from attnbench.cli.plot import print_report
+    from attnbench.cli.plot import print_report, tell_renamed
     from attnbench.report.sweep_report import report_store
 
     def tell(tables: "SweepTables", verdict: str) -> None:
@@ -131,6 +131,7 @@ def _report(
     damages: list[str] = []
     if result.done:
         with refusal.noted(), store.held():
+            tell_renamed(store)
             files = report_store(store, choices.is_drawn, tell, damages.append, plan.baseline)
     for damage in damages:
         say(f"{damage} Its rows are left out; the sweep that it belongs to repeats it.")

@@ -11,6 +11,7 @@ from attnbench.cli.options import (
     Debug,
     Overrides,
     Results,
+    TaskName,
     explained_errors,
     print_json,
     say,
@@ -19,6 +20,7 @@ from attnbench.cli.options import (
 
 def train(
     overrides: Overrides = None,
+    task: TaskName = None,
     results: Results = DEFAULT_RESULTS,
     name: Annotated[str, typer.Option(help="Folder under the results.")] = "train",
     show_config: Annotated[
@@ -40,7 +42,7 @@ def train(
         from attnbench.config.run_request import request_run
 
         configuration = Configuration(config_dir)
-        request = request_run(configuration, overrides or [])
+        request = request_run(configuration, overrides or [], task)
         if show_config:
             _show(request.values, as_json)
             return

@@ -1,10 +1,11 @@
 """The yaml groups of conf/ and the overrides of the command line.
 
-Hydra composes the groups and reads the overrides; values are then set and checked here, so that a misspelt key,
-an added one and a taken one are all refused with the known ones at hand.
+Hydra composes the groups; values are then set and checked here, so that a misspelt key is refused with the known
+ones at hand. How the words of the command line are read stands in overrides.py.
 """
 
 import copy
+import typing
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any
 
 import yaml
 
+from attnbench.config.overrides import Assignment, parse_overrides, single
+from attnbench.config.suggestions import full_key, instead_of_bare_word, instead_of_model
 from attnbench.errors import UserError, unknown
 from attnbench.runs.spec import Protocol, build_named
-from attnbench.schema import TARGET_KEY, build, trust_folder
+from attnbench.schema import TARGET_KEY, build, load_class, trust_folder
 from attnbench.sweeps.executors.base import Executor
 
 GROUPS = ("task", "model", "training", "sweep", "executor")
@@ -35,14 +38,6 @@ class Preset:
     overrides: list[str]
     tune_rates: str | None = None
     longer: int | None = None
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """One override of the command line: a key and the values that it takes in turn."""
-
-    key: str
-    values: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -87,8 +82,33 @@ class Configuration:
             UserError: naming those it has.
         """
         if name not in self.choices(group):
-            raise unknown(WORDS.get(group, group), str(name), self.choices(group))
+            meant = instead_of_model(name, self.described(group)) if group == "model" else ""
+            error = unknown(WORDS.get(group, group), name, self.choices(group), alike=() if meant else None)
+            raise UserError(f"{error}{meant}")
         return name
+
+    def all_keys(self) -> list[str]:
+        """Return the keys of every choice of every group, whether it is the chosen one or not."""
+        keys = [each for each in leaf_keys(_keys_of(conf_folder() / "config.yaml")) if each not in GROUPS]
+        for group in GROUPS:
+            for folder in (conf_folder(), self.trusted_folder):
+                for path in sorted((folder / group).glob("*.yaml")) if folder and group != "sweep" else ():
+                    keys += [
+                        f"{group}.{each}" for each in _keys_of(path) if each not in (TARGET_KEY, "defaults")
+                    ]
+        return list(dict.fromkeys(each for each in keys if each != "defaults"))
+
+    def read(self, words: Sequence[str]) -> list[Assignment]:
+        """Read the overrides.
+
+        Raises:
+            UserError: for what is none; a task's or model's name that stands alone is told how to be typed.
+        """
+        for place, word in enumerate(words):
+            if "=" not in word and not word.startswith(("~", "+")):
+                meant = instead_of_bare_word(words, place, self.choices, self.all_keys())
+                raise UserError(f"'{word}' is not an override. Write key=value, or key=a,b.{meant}")
+        return parse_overrides(words)
 
     def compose(self, chosen: dict[str, str]) -> dict[str, Any]:
         """Return the configuration with these choices, as plain values and without any override."""
@@ -96,8 +116,9 @@ class Configuration:
         if key not in self.cache:
             for group, name in chosen.items():
                 self.check_choice(group, name)
+            quoted = {group: name.replace("'", "\\'") for group, name in chosen.items()}
             self.cache[key] = _compose(
-                [f"{group}={name}" for group, name in chosen.items()], self.trusted_folder
+                [f"{group}='{name}'" for group, name in quoted.items()], self.trusted_folder
             )
         return copy.deepcopy(self.cache[key])
 
@@ -109,8 +130,35 @@ class Configuration:
         """Return the executor of that name with its keys set."""
         values = self.compose({"executor": self.check_choice("executor", name)})
         for assignment in assignments:
-            set_key(values, assignment.key, single(assignment))
+            self.assign(values, assignment)
         return build_named(values["executor"], Executor, "executor", self.trusted_folder)
+
+    def assign(self, values: dict[str, Any], assignment: Assignment) -> None:
+        """Set the one value of an assignment: as it was typed where the key takes text.
+
+        Raises:
+            UserError: where there is no such key, or several values.
+        """
+        key, value, [text] = assignment.key, single(assignment), assignment.texts
+        before = copy.deepcopy(values) if assignment.is_interpolated or text not in (None, value) else values
+        set_key(values, key, value, text)
+        if assignment.is_interpolated:
+            set_key(values, key, _resolved(values, key))
+        elif text is not None and text != value and self._takes_text(before, key, value):
+            set_key(values, key, text)
+
+    def _takes_text(self, values: dict[str, Any], key: str, value: Any) -> bool:
+        """Say whether a key is one for strings, and is not emptied by `null`."""
+        *groups, name = key.split(".")
+        for each in groups:
+            values = values[each]
+        if values[name] is not None:
+            return isinstance(values[name], str)
+        if value is None or TARGET_KEY not in values:
+            return False
+        hints = typing.get_type_hints(load_class(str(values[TARGET_KEY]), object, self.trusted_folder))
+        kinds = {hints.get(name), *typing.get_args(hints.get(name))}
+        return str in kinds and not kinds & {int, float, bool}
 
 
 def conf_folder() -> Path:
@@ -118,6 +166,15 @@ def conf_folder() -> Path:
     import attnbench.conf
 
     return Path(next(iter(attnbench.conf.__path__)))
+
+
+def _keys_of(path: Path) -> dict[str, Any]:
+    """Return what a yaml holds, without what it inherits; nothing where it cannot be read, which composing it tells."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _refuse_our_names(config_dir: Path) -> None:
@@ -152,40 +209,16 @@ def _compose(overrides: list[str], extra_folder: Path | None) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def parse_overrides(words: Sequence[str]) -> list[Assignment]:
-    """Read `key=value` and `key=a,b`; of several for one key the last counts.
+def _resolved(values: dict[str, Any], key: str) -> Any:
+    """Return the value of a key that refers to others."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
-    Raises:
-        UserError: for anything else, `+key=value` and `~key` included.
-    """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    assignments: dict[str, Assignment] = {}
-    for word in words:
-        try:
-            parsed = OverridesParser.create().parse_override(word)
-            values = parsed.sweep_iterator() if parsed.is_sweep_override() else (parsed.value(),)
-            values = tuple(map(_plain, values))
-        except HydraException as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f"'{word}' is not an override ({reason}). Write key=value, or key=a,b; a value with special "
-                "characters needs quotes that reach the program: \"key='a=b'\"."
-            ) from error
-        if parsed.is_add() or parsed.is_force_add() or parsed.is_delete():
-            raise UserError(f"'{word}': keys can be changed, not added or taken away. Write key=value.")
-        if parsed.package is not None:
-            raise UserError(f"'{word}': a key cannot be moved to another place. Write key=value.")
-        assignments[parsed.key_or_group] = Assignment(parsed.key_or_group, values)
-    return list(assignments.values())
-
-
-def _plain(value: Any) -> Any:
-    """Strip Hydra's quoting from a value: its quoted strings know their text."""
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value.text if hasattr(value, "text") and not isinstance(value, str) else value
+    try:
+        found = OmegaConf.select(OmegaConf.create(values), key, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{key}: {str(error).splitlines()[0]}.") from error
+    return OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
 
 
 def leaf_keys(values: dict[str, Any], prefix: str = "") -> list[str]:
@@ -197,14 +230,17 @@ def leaf_keys(values: dict[str, Any], prefix: str = "") -> list[str]:
     return keys
 
 
-def set_key(values: dict[str, Any], key: str, value: Any) -> None:
-    """Set one leaf.
+def set_key(values: dict[str, Any], key: str, value: Any, typed: str | None = None) -> None:
+    """Set one leaf; the message for an unknown one repeats the value as it was typed.
 
     Raises:
         UserError: where there is no such leaf, naming the known ones and the nearest.
     """
     known = [each for each in leaf_keys(values) if not each.startswith("sweep.")]
     if key not in known:
+        whole = full_key(key, known)
+        if whole is not None:
+            raise UserError(f"Unknown key '{key}'. Did you mean {whole}={value if typed is None else typed}?")
         tops = {each.partition(".")[0] for each in known} | set(GROUPS)
         beside = [each for each in known if each.partition(".")[0] == key.partition(".")[0]]
         raise unknown("key", key, beside or tops, alike=beside or [*known, *tops])
@@ -212,16 +248,3 @@ def set_key(values: dict[str, Any], key: str, value: Any) -> None:
     for each in groups:
         values = values[each]
     values[name] = value
-
-
-def single(assignment: Assignment) -> Any:
-    """Return the one value of an assignment.
-
-    Raises:
-        UserError: where it has several.
-    """
-    if len(assignment.values) != 1:
-        raise UserError(
-            f"{assignment.key} takes one value here; several are for `attnbench sweep` and the keys of a run."
-        )
-    return assignment.values[0]

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from attnbench.arm import Variant
-from attnbench.config.composition import GROUPS, Configuration, conf_folder, parse_overrides, set_key, single
+from attnbench.config.composition import GROUPS, Configuration, conf_folder
+from attnbench.config.overrides import Assignment, at_home, single
 from attnbench.errors import UserError
-from attnbench.models.arm import Arm
+from attnbench.models.config import ModelConfig
 from attnbench.ranges import Seed
 from attnbench.runs.spec import Protocol, RunSpec, build_named, path_fields
 from attnbench.schema import build
 from attnbench.tasks.base import LengthRange, Task
-from attnbench.training.config import TrainingConfig
+from attnbench.training.schedule import TrainingConfig
 
 LENGTH_KEY = "length"
 # What has a column of its own in every table, and so is not named in `variant`.
@@ -44,26 +44,35 @@ class RunRequest:
     values: dict[str, Any]
 
 
-def request_run(configuration: Configuration, overrides: Sequence[str]) -> RunRequest:
-    """Compose one run from the words of `attnbench train`.
+def request_run(
+    configuration: Configuration, overrides: Sequence[str], task: str | None = None
+) -> RunRequest:
+    """Compose one run from the words of `attnbench train`, and its option `--task`.
 
     Raises:
         UserError: for whatever does not fit, before anything is written.
     """
-    assignments = parse_overrides(overrides)
-    chosen = {each.key: str(single(each)) for each in assignments if each.key in GROUPS}
+    assignments = configuration.read(overrides)
+    if task is not None:
+        if any(each.key == "task" for each in assignments):
+            raise UserError("--task and task= say the same thing twice: leave one of them out.")
+        assignments.append(Assignment("task", (task,)))
+    for each in assignments:
+        if each.key in GROUPS:
+            single(each)
+    chosen = {each.key: each.names[0] for each in assignments if each.key in GROUPS}
     names = {group: chosen.get(group, name) for group, name in default_choices().items()}
     values = configuration.compose(names | chosen)
     for assignment in assignments:
         if assignment.key not in GROUPS:
-            set_key(values, assignment.key, single(assignment))
+            configuration.assign(values, assignment)
     task_values, length = without_length(values["task"])
     root = root_of(values)
     if root.match != "hidden":
         raise UserError("match=parameters brings several arms to one size: it is for `attnbench sweep`.")
-    task = build_task(task_values, names["task"], configuration)
-    lengths, test_lengths, protocol = _lengths_of_one_run(task, length, root)
-    spec = RunBuilder(configuration, names).build(values, task, protocol, lengths, root.seed)
+    built = build_task(task_values, names["task"], configuration)
+    lengths, test_lengths, protocol = _lengths_of_one_run(built, length, root)
+    spec = RunBuilder(configuration, names).build(values, built, protocol, lengths, root.seed)
     return RunRequest(spec, test_lengths, root.device, values)
 
 
@@ -90,7 +99,7 @@ def build_task(task_values: dict[str, Any], name: str, configuration: Configurat
     """Build the task, its file paths made absolute so that they hold from any folder."""
     task = build_named({**task_values, "name": name}, Task, "task", configuration.trusted_folder)
     paths = {key: getattr(task, key) for key in path_fields(task)}
-    absolute = {key: str(Path(path).expanduser().resolve()) for key, path in paths.items() if path}
+    absolute = {key: str(at_home(path).resolve()) for key, path in paths.items() if path}
     if absolute:
         task = build_named(
             {**task_values, **absolute, "name": name}, Task, "task", configuration.trusted_folder
@@ -106,10 +115,10 @@ def plain_task(name: str, configuration: Configuration) -> tuple[Task, Any]:
     return task, length
 
 
-def build_arm(values: dict[str, Any], names: dict[str, str], configuration: Configuration) -> Arm:
+def build_arm(values: dict[str, Any], names: dict[str, str], configuration: Configuration) -> ModelConfig:
     """Build the arm of a composed configuration."""
     arm_values = {**values["model"], "name": names["model"]}
-    arm: Arm = build_named(arm_values, Arm, "model", configuration.trusted_folder)
+    arm: ModelConfig = build_named(arm_values, ModelConfig, "model", configuration.trusted_folder)
     return arm
 
 
@@ -123,6 +132,7 @@ def _lengths_of_one_run(task: Task, length: Any, root: Root) -> tuple[LengthRang
         task.check_length(each)
     task.check_length(lengths.minimum)
     task.check_length(lengths.maximum)
+    task.check_information([*tested, lengths.maximum])
     if lengths.minimum == lengths.maximum and tested == [lengths.maximum]:
         return lengths, tested, "per_length"
     is_inside = lengths.minimum <= tested[0] and tested[-1] <= lengths.maximum

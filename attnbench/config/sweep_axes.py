@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from attnbench.config.composition import GROUPS, Assignment, Configuration, Preset, parse_overrides, set_key
+from attnbench.config.composition import GROUPS, Configuration, Preset
+from attnbench.config.overrides import QUOTING, Assignment, at_home
 from attnbench.config.run_request import RunBuilder
 from attnbench.config.sizing import match_arms
 from attnbench.errors import UserError
@@ -61,9 +62,11 @@ def merge(preset: Preset, words: SweepWords) -> Preset:
     return replace(preset, **said)
 
 
-def merge_assignments(preset: Sequence[str], words: SweepWords) -> dict[str, Assignment]:
+def merge_assignments(
+    configuration: Configuration, preset: Sequence[str], words: SweepWords
+) -> dict[str, Assignment]:
     """Return the overrides by key, those that were typed in place of the preset's."""
-    typed = {each.key: each for each in parse_overrides(words.overrides)}
+    typed = {each.key: each for each in configuration.read(words.overrides)}
     given = {
         "task": words.task,
         "model": words.models,
@@ -74,7 +77,7 @@ def merge_assignments(preset: Sequence[str], words: SweepWords) -> dict[str, Ass
     for key, option in EITHER.items():
         if key in typed and given[key] is not None:
             raise UserError(f"{option} and {key}= say the same thing twice: leave one of them out.")
-    kept = {each.key: each for each in parse_overrides(preset) if given.get(each.key) is None}
+    kept = {each.key: each for each in configuration.read(preset) if given.get(each.key) is None}
     return kept | typed
 
 
@@ -94,21 +97,24 @@ class Axes:
                     f"{key} has several values, but a sweep has one. Use several sweeps, each with a --name of its own."
                 )
         self.configuration = configuration
-        models = map(str, said.pop("model").values) if "model" in said else preset.models
+        models = said.pop("model").names if "model" in said else preset.models
         self.models = list(dict.fromkeys(models))
-        tasks = map(str, said.pop("task").values) if "task" in said else [preset.task]
+        tasks = said.pop("task").names if "task" in said else [preset.task]
         self.tasks = list(dict.fromkeys(tasks))
-        self.executor = str(said.pop("executor").values[0]) if "executor" in said else "processes"
+        self.executor = said.pop("executor").names[0] if "executor" in said else "processes"
         self.executor_keys = [said.pop(key) for key in list(said) if key.startswith("executor.")]
         self.seeds = _seeds(said.pop("seed").values) if "seed" in said else parse_seeds(preset.seeds)
         self.groups = {"task": self.tasks, "model": self.models}
-        self.groups |= {key: [str(each) for each in said[key].values] for key in GROUPS if key in said}
+        self.groups |= {key: said[key].names for key in GROUPS if key in said}
         self.keys = [each for key, each in said.items() if key not in GROUPS]
+        self.keys.sort(key=lambda each: each.is_interpolated)
+        for each in self.keys:
+            _refuse_a_path_with_commas(each)
         self._builders: dict[tuple[tuple[str, str], ...], RunBuilder] = {}
 
     def matched_combinations(self, baseline: str | None) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
         """Yield the chosen names and the values of every combination but for the seeds, the arms sized."""
-        for setting in itertools.product(*(each.values for each in self.keys)):
+        for setting in itertools.product(*(each.apart() for each in self.keys)):
             for others in itertools.product(*(self.groups[group] for group in self._other_groups)):
                 chosen = dict(zip(self._other_groups, others, strict=True))
                 choices = [self._combination({**chosen, "model": model}, setting) for model in self.models]
@@ -120,12 +126,12 @@ class Axes:
         return [group for group in self.groups if group != "model"]
 
     def _combination(
-        self, names: dict[str, str], setting: Sequence[Any]
+        self, names: dict[str, str], setting: Sequence[Assignment]
     ) -> tuple[dict[str, str], dict[str, Any]]:
         values = self.configuration.compose(names)
-        for assignment, value in zip(self.keys, setting, strict=True):
+        for assignment in setting:
             try:
-                set_key(values, assignment.key, value)
+                self.configuration.assign(values, assignment)
             except UserError as error:
                 group = assignment.key.partition(".")[0]
                 if len(self.groups.get(group, [])) < 2:
@@ -148,3 +154,11 @@ def _seeds(values: Sequence[Any]) -> list[int]:
             f"seed={','.join(map(str, values))}: seeds are whole numbers of at least 0 and at most {LARGEST_SEED}."
         )
     return list(dict.fromkeys(values))
+
+
+def _refuse_a_path_with_commas(assignment: Assignment) -> None:
+    whole = ",".join(text or "" for text in assignment.texts)
+    if len(assignment.values) > 1 and at_home(whole).exists():
+        raise UserError(
+            f"{assignment.key}={whole} is several values, and there is a file of that name; {QUOTING}."
+        )

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import get_args
 
-from attnbench.config.composition import Assignment, Configuration, Preset
+from attnbench.config.composition import Configuration, Preset
+from attnbench.config.overrides import Assignment
 from attnbench.config.run_request import build_task, root_of, without_length
 from attnbench.config.sweep_axes import Axes, SweepWords, merge, merge_assignments
 from attnbench.errors import UserError, unknown
@@ -60,7 +61,7 @@ def plan_sweep(configuration: Configuration, words: SweepWords) -> SweepPlan:
     """
     preset_name = DEFAULT_PRESET if words.preset is None else words.preset
     preset = merge(configuration.preset(preset_name), words)
-    axes = Axes(configuration, preset, merge_assignments(preset.overrides, words))
+    axes = Axes(configuration, preset, merge_assignments(configuration, preset.overrides, words))
     lengths, protocol = parse_lengths(preset.lengths), _protocol(preset.protocol)
     runs: list[PlannedRun] = []
     tasks: dict[Task, None] = {}
@@ -157,6 +158,7 @@ def _ranges(
     """Return what to train on, and where to evaluate each."""
     for length in lengths:
         task.check_length(length)
+    task.check_information(lengths)
     if protocol == "per_length":
         if train_range is not None:
             raise UserError(
@@ -181,4 +183,5 @@ def _ranges(
         )
     task.check_length(trained.minimum)
     task.check_length(trained.maximum)
+    task.check_information([trained.maximum])
     return [(trained, lengths)]

@@ -13,11 +13,10 @@ from attnbench.inspection.distributions import as_shares
 from attnbench.models.contexts.base import Context
 from attnbench.models.contexts.multihead import MultiHead, join_heads, split_heads
 from attnbench.models.decoder import Decoder
-from attnbench.models.memory import EncoderOutput, Memory
+from attnbench.models.encoder import EncoderOutput, Memory
 from attnbench.models.seq2seq import RecurrentSeq2Seq, RecurrentState, Seq2SeqModel
-from attnbench.models.transformer.attention import KeysAndValues
-from attnbench.models.transformer.layers import LayerMemory
-from attnbench.models.transformer.model import Transformer, TransformerState
+from attnbench.models.transformer import Transformer, TransformerState
+from attnbench.models.transformer_layers import KeysAndValues, LayerMemory
 
 TOLERANCE = 1e-3
 

@@ -1,41 +1,55 @@
 """What kind of errors a model makes, running freely, and where it looked as it made them."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from attnbench.batch import Batch
 from attnbench.inspection.alignment_scores import ratio
 from attnbench.inspection.looking import Answers
+from attnbench.inspection.word_edits import AlignedWord, WordKind, align, edits_of
+from attnbench.vocabulary import EOS
 
 WORST = 10
 Kind = Literal[
     "words",
     "right",
+    "neighboured",
+    "placeable",
+    "inserted",
+    "left_out",
+    "exchanged",
+    "swapped",
+    "cut_off",
+    "repeated",
     "looked_wrong",
     "looked_right",
-    "placeable",
-    "neighboured",
-    "swapped",
-    "repeated",
-    "skipped",
 ]
+_COUNTED: dict[WordKind, Kind] = {
+    "inserted": "inserted",
+    "left_out": "left_out",
+    "exchanged": "exchanged",
+    "swapped": "swapped",
+    "cut_off": "cut_off",
+}
+OF_SEQUENCES: tuple[Kind, ...] = ("inserted", "left_out", "swapped", "cut_off", "repeated")
 
 
 @dataclass(frozen=True)
 class ExampleErrors:
-    """One example that the model got wrong; all but the source as long as its target.
+    """One example that the model got wrong.
 
     Attributes:
         index: its number in the test, counted from 0.
         source: token numbers.
         expected: token numbers, given ones included.
-        written: what the model wrote at these positions, PAD where nothing.
-        is_scored: True where the model had to answer.
-        looked_at: the most attended source position of each; none for an arm without weights.
-        wrong: how many scored tokens are wrong.
+        written: token numbers of all that was written, given ones included.
+        is_chosen: which of these the model chose itself.
+        aligned: what was written beside what was expected.
+        looked_at: the most attended source position of each written token; none for an arm without weights.
+        wrong: how many scored tokens are wrong, compared place by place.
         scored: how many there are.
     """
 
@@ -43,10 +57,21 @@ class ExampleErrors:
     source: tuple[int, ...]
     expected: tuple[int, ...]
     written: tuple[int, ...]
-    is_scored: tuple[bool, ...]
+    is_chosen: tuple[bool, ...]
+    aligned: tuple[AlignedWord, ...]
     looked_at: tuple[int, ...]
     wrong: int
     scored: int
+
+    @property
+    def edits(self) -> int:
+        """How many edits tell it from the expected answer."""
+        return edits_of(self.aligned)
+
+    @property
+    def badness(self) -> tuple[float, float]:
+        """Edits, then words wrong place by place, of each scored token: the larger, the worse."""
+        return self.edits / self.scored, self.wrong / self.scored
 
 
 @dataclass
@@ -57,52 +82,66 @@ class ErrorCounts:
         counts: by kind and output position, (positions,). An output position is the number of a scored word among
             those of its example; the first stands at index 0. The kinds:
             words: scored words.
-            right: of these, those written as expected.
-            placeable: scored words with a gold position, of an arm with weights; errors on others, such as an end
-                mark, are in neither of the next two.
-            looked_wrong: errors whose most attended source position is no gold one.
-            looked_right: looked right, said wrong: errors whose most attended position is a gold one.
+            right: of these, those written as expected at their very place, as token_accuracy counts them.
             neighboured: scored words that follow on another one or are followed by one, so that a sequence is to
-                be written; of the others the next three cannot be said.
-            swapped: errors that change places with one beside them: `b a` for `a b`.
-            repeated: errors that say the word again that was written just before, and are not swapped.
-            skipped: errors that say the word that should come next, and are neither. After a word left out this
-                holds for every word behind it.
-        worst: the examples with the largest share of wrong words, worst first; of equal ones the first.
+                be written; of the others the edits of sequences cannot be said.
+            placeable: scored words with a gold position, of an arm with weights; errors on others, such as an end
+                mark, are in neither of the looks.
+            inserted, left_out, exchanged, swapped, cut_off: words of that kind after alignment (`word_edits`), at
+                the position of the expected word; a word too many at that of the word which it stands ahead of.
+            repeated: words too many or exchanged that say the word again that was written just before.
+            looked_wrong: exchanged words whose most attended source position is no gold one of the expected word.
+            looked_right: looked right, said wrong: exchanged words whose most attended position is a gold one.
+        kept: how many of the worst examples are kept.
+        worst: the examples with the most edits for their length, worst first; of equal ones those with more words
+            wrong place by place, then the first.
     """
 
     counts: dict[Kind, Tensor] = field(
         default_factory=lambda: {kind: torch.zeros(0, dtype=torch.int64) for kind in get_args(Kind)}
     )
+    kept: int = WORST
     worst: list[ExampleErrors] = field(default_factory=list)
 
     def add(self, answers: Answers, first_index: int) -> None:
         """Count the answers to a batch whose first example has this number."""
         batch = answers.batch
-        written = answers.written_at(batch.target.shape[1])
-        looked_at = _looked_at(answers)
-        is_wrong = (written != batch.target) & batch.scored
-        masks = {"words": batch.scored, "right": batch.scored & ~is_wrong}
-        masks |= _by_look(batch, is_wrong, looked_at) | _by_neighbours(batch, written, is_wrong)
+        is_wrong = (answers.written_at(batch.target.shape[1]) != batch.target) & batch.scored
+        looked_at = None if answers.weights is None else answers.weights.argmax(dim=2)
+        masks: dict[Kind, Tensor] = {
+            "words": batch.scored,
+            "right": batch.scored & ~is_wrong,
+            "neighboured": _neighboured(batch.scored),
+        }
+        if looked_at is not None and batch.gold is not None:
+            masks["placeable"] = batch.scored & batch.gold.any(dim=2)
         positions = (batch.scored.cumsum(dim=1) - 1).clamp_min(0)
-        for kind in get_args(Kind):
-            found = torch.bincount(positions[masks[kind]].cpu())
-            self.counts[kind] = _added(self.counts[kind], found)
-        self._keep_worst(batch, written, is_wrong, looked_at, first_index)
+        for kind, mask in masks.items():
+            self._count(kind, positions[mask].tolist())
+        gold = None if batch.gold is None else batch.gold.cpu()
+        errors = []
+        for row in is_wrong.any(dim=1).nonzero().flatten().tolist():
+            errors.append(_example_errors(answers, is_wrong, looked_at, row, first_index + row))
+            self._count_edits(errors[-1], None if gold is None else gold[row])
+        self.worst = sorted(
+            [*self.worst, *errors], key=lambda each: (*(-share for share in each.badness), each.index)
+        )[: self.kept]
 
-    def _keep_worst(
-        self, batch: Batch, written: Tensor, is_wrong: Tensor, looked_at: Tensor | None, first_index: int
-    ) -> None:
-        shares = is_wrong.sum(dim=1) / batch.scored.sum(dim=1).clamp_min(1)
-        rows = shares.argsort(descending=True, stable=True)[:WORST].tolist()
-        found = [
-            _example_errors(batch, written, is_wrong, looked_at, row, first_index + row)
-            for row in rows
-            if shares[row] > 0
-        ]
-        self.worst = sorted([*self.worst, *found], key=lambda each: (-each.wrong / each.scored, each.index))[
-            :WORST
-        ]
+    def _count_edits(self, errors: ExampleErrors, gold: Tensor | None) -> None:
+        """Count the edits of one example; gold positions (target_len, source_len)."""
+        found: dict[Kind, list[int]] = {}
+        for word in errors.aligned:
+            if word.position is None:
+                continue
+            for kind in _kinds(word, errors, gold):
+                found.setdefault(kind, []).append(word.position)
+        for kind, positions in found.items():
+            self._count(kind, positions)
+
+    def _count(self, kind: Kind, positions: Sequence[int]) -> None:
+        self.counts[kind] = _added(
+            self.counts[kind], torch.bincount(torch.tensor(positions, dtype=torch.int64))
+        )
 
     @property
     def positions(self) -> int:
@@ -111,7 +150,7 @@ class ErrorCounts:
 
     def count(self, kind: Kind, position: int | None = None) -> int | None:
         """Return how many words are of a kind, at one output position or at all; None where it cannot be said."""
-        if kind in ("swapped", "repeated", "skipped") and not self.count("neighboured", position):
+        if kind in OF_SEQUENCES and not self.count("neighboured", position):
             return None
         if kind in ("looked_wrong", "looked_right") and not self.count("placeable", position):
             return None
@@ -125,46 +164,25 @@ class ErrorCounts:
         return ratio(self.count("right", position) or 0, self.count("words", position) or 0)
 
 
-def _looked_at(answers: Answers) -> Tensor | None:
-    """Return the most attended source position of each target position, (batch, target_len)."""
-    if answers.weights is None:
-        return None
-    looked_at, width = answers.weights.argmax(dim=2), answers.batch.target.shape[1]
-    missing = max(0, width - looked_at.shape[1])
-    # Where nothing was written any more, the model looked nowhere: -1.
-    return torch.nn.functional.pad(looked_at, (0, missing), value=-1)[:, :width]
+def _kinds(word: AlignedWord, errors: ExampleErrors, gold: Tensor | None) -> Iterator[Kind]:
+    """Yield what an aligned word counts as."""
+    kind, at = _COUNTED.get(word.kind), word.written
+    if kind is None:
+        return
+    yield kind
+    if at is None or word.kind == "swapped":
+        return
+    if at and errors.written[at] == errors.written[at - 1] and errors.is_chosen[at - 1]:
+        yield "repeated"
+    if gold is None or word.expected is None or not errors.looked_at:
+        return
+    if gold[word.expected].any():
+        yield "looked_right" if gold[word.expected, errors.looked_at[at]] else "looked_wrong"
 
 
-def _by_look(batch: Batch, is_wrong: Tensor, looked_at: Tensor | None) -> dict[str, Tensor]:
-    """Class errors by whether the model looked at gold; masks (batch, target_len)."""
-    gold = batch.gold
-    if looked_at is None or gold is None:
-        return dict.fromkeys(("placeable", "looked_wrong", "looked_right"), torch.zeros_like(is_wrong))
-    is_placeable = batch.scored & gold.any(dim=2) & (looked_at >= 0)
-    is_on_gold = gold.gather(2, looked_at.clamp_min(0).unsqueeze(2)).squeeze(2)
-    return {
-        "placeable": is_placeable,
-        "looked_wrong": is_wrong & is_placeable & ~is_on_gold,
-        "looked_right": is_wrong & is_placeable & is_on_gold,
-    }
-
-
-def _by_neighbours(batch: Batch, written: Tensor, is_wrong: Tensor) -> dict[str, Tensor]:
-    """Class errors of sequences by the words beside them; masks (batch, target_len)."""
-    scored, target = batch.scored, batch.target
-    has_next = scored & _later(scored, False)
-    has_previous = scored & _earlier(scored, False)
-    says_next = is_wrong & has_next & (written == _later(target, -1))
-    next_says_this = is_wrong & has_next & (_later(written, -1) == target) & _later(is_wrong, False)
-    opens_swap = says_next & next_says_this
-    swapped = opens_swap | _earlier(opens_swap, False)
-    repeated = is_wrong & has_previous & (written == _earlier(written, -1)) & ~swapped
-    return {
-        "neighboured": has_next | has_previous,
-        "swapped": swapped,
-        "repeated": repeated,
-        "skipped": says_next & ~swapped & ~repeated,
-    }
+def _neighboured(scored: Tensor) -> Tensor:
+    """Return True at scored words beside another one, (batch, target_len)."""
+    return scored & (_later(scored, False) | _earlier(scored, False))
 
 
 def _later(rows: Tensor, filling: int | bool) -> Tensor:
@@ -185,20 +203,22 @@ def _added(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _example_errors(
-    batch: Batch, written: Tensor, is_wrong: Tensor, looked_at: Tensor | None, row: int, index: int
+    answers: Answers, is_wrong: Tensor, looked_at: Tensor | None, row: int, index: int
 ) -> ExampleErrors:
+    batch = answers.batch
     source_len, target_len = int(batch.source_lengths[row]), int(batch.target_mask[row].sum())
-
-    def numbers(of_all: Tensor, length: int) -> tuple[int, ...]:
-        return tuple(of_all[row, :length].tolist())
-
+    is_chosen = answers.chosen[row].tolist()
+    steps = max((step + 1 for step, is_own in enumerate(is_chosen) if is_own), default=0)
+    expected, written = batch.target[row, :target_len].tolist(), answers.tokens[row, :steps].tolist()
+    is_given = (~batch.scored[row, :target_len]).tolist()
     return ExampleErrors(
         index=index,
-        source=numbers(batch.source, source_len),
-        expected=numbers(batch.target, target_len),
-        written=numbers(written, target_len),
-        is_scored=tuple(map(bool, numbers(batch.scored, target_len))),
-        looked_at=() if looked_at is None else numbers(looked_at, target_len),
+        source=tuple(batch.source[row, :source_len].tolist()),
+        expected=tuple(expected),
+        written=tuple(written),
+        is_chosen=tuple(is_chosen[:steps]),
+        aligned=align(expected, written, is_given, EOS),
+        looked_at=() if looked_at is None else tuple(looked_at[row, :steps].tolist()),
         wrong=int(is_wrong[row].sum()),
         scored=int(batch.scored[row].sum()),
     )

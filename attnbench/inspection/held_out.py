@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from attnbench.batch import Batch
 from attnbench.errors import UserError
 from attnbench.inspection.loading import TrainedRun
-from attnbench.inspection.looking import answer_freely, example_alone
+from attnbench.inspection.looking import example_alone
+from attnbench.runs.kept_data import KeptTest
 from attnbench.tasks.base import LengthRange, Task
 
 
@@ -30,29 +29,49 @@ class HeldOut:
     """Test examples of one length or bucket. Runs side by side share one, so that they are asked the same.
 
     Attributes:
+        run: whose examples they are.
         lengths: of the sources, in the task's unit.
         examples: how many at most.
         batch_size: examples per batch. A task's draws hang on both, so they are those of the run's own evaluation.
+        kept: the first of them, which stand in the run's folder; None where none do.
     """
 
-    task: Task
-    seed: int
+    run: TrainedRun
     lengths: LengthRange
     examples: int
     batch_size: int
-    device: torch.device
+    kept: KeptTest | None = None
+
+    @property
+    def task(self) -> Task:
+        """The task, for its words; its files may be elsewhere."""
+        return self.run.spec.task
+
+    @property
+    def seed(self) -> int:
+        """Of the run."""
+        return self.run.spec.seed
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are none."""
+        return self.kept.count == 0 if self.kept else next(self.batches(), None) is None
 
     def fewer(self, examples: int) -> "HeldOut":
         """Return test examples of the same kind, fewer and drawn anew: the numbers stand for others."""
-        return replace(self, examples=min(examples, self.examples))
+        return replace(self, examples=min(examples, self.examples), kept=None)
 
     def batches(self) -> Iterator[tuple[int, Batch]]:
-        """Yield batches on the device, each with the number of its first example."""
+        """Yield batches on the device, each with the number of its first example.
+
+        Raises:
+            UserError: where the task reads files, and they are not found.
+        """
         start = 0
-        for batch in self.task.evaluation_batches(
+        for batch in self.run.task_with_files.evaluation_batches(
             "test", self.seed, self.lengths, self.examples, self.batch_size
         ):
-            yield start, batch.to(self.device)
+            yield start, batch.to(self.run.device)
             start += len(batch)
 
     def pick(self, indexes: Sequence[int]) -> list[NumberedExample]:
@@ -63,15 +82,43 @@ class HeldOut:
         """
         found: dict[int, NumberedExample] = {}
         count = 0
-        for start, batch in self.batches():
+        if self.kept:
+            self._check(indexes, self.kept.count)
+        for start, batch in self._alone(indexes) or self.batches():
             count = start + len(batch)
             for index in indexes:
                 if start <= index < count:
                     found[index] = NumberedExample(index, example_alone(batch, index - start))
-        for index in indexes:
-            if index not in found:
-                raise UserError(f"No example {index}: {self._described(count)}")
+        self._check(indexes, count)
         return [found[index] for index in indexes]
+
+    def first(self, count: int) -> list[NumberedExample]:
+        """Return the first examples, as many as there are.
+
+        Raises:
+            UserError: where there are none.
+        """
+        if self.kept and len(self.kept.examples) >= min(count, self.kept.count):
+            return self.pick(range(min(count, self.kept.count)) or [0])
+        found: list[NumberedExample] = []
+        for start, batch in self.batches():
+            wanted = range(min(len(batch), count - len(found)))
+            found += [NumberedExample(start + row, example_alone(batch, row)) for row in wanted]
+            if len(found) == count:
+                break
+        return found or self.pick([0])  # which says why there is none
+
+    def _alone(self, indexes: Sequence[int]) -> list[tuple[int, Batch]]:
+        """Return what `batches` yields of these numbers, from the run's folder; nothing where it lacks one."""
+        examples = self.kept.examples if self.kept else ()
+        if not all(0 <= index < len(examples) for index in indexes):
+            return []
+        return [(index, example.to(self.run.device)) for index, example in enumerate(examples)]
+
+    def _check(self, indexes: Sequence[int], count: int) -> None:
+        for index in indexes:
+            if not 0 <= index < count:
+                raise UserError(f"No example {index}: {self._described(count)}")
 
     def _described(self, count: int) -> str:
         low, high, unit = self.lengths.minimum, self.lengths.maximum, self.task.length_unit
@@ -95,13 +142,13 @@ def held_out(run: TrainedRun, length: int | None = None) -> HeldOut:
     task.check_length(chosen)
     if chosen < 1:
         raise UserError(f"length {chosen}: expected a whole number of at least 1.")
+    lengths = task.evaluation_range(chosen, [*known, chosen])
     return HeldOut(
-        task=task,
-        seed=run.spec.seed,
-        lengths=task.evaluation_range(chosen, [*known, chosen]),
+        run=run,
+        lengths=lengths,
         examples=run.spec.training.test_examples,
         batch_size=run.spec.training.evaluation_batch_size,
-        device=run.device,
+        kept=run.kept.tests.get(lengths) if run.kept else None,
     )
 
 
@@ -109,16 +156,3 @@ def evaluated_lengths(run: TrainedRun) -> list[int]:
     """Return the lengths at which the run was evaluated, ascending; the longest trained on where at none."""
     outcome = run.folder.read_outcome()
     return sorted(outcome.lengths if outcome else []) or [run.spec.lengths.maximum]
-
-
-def first_wrong(run: TrainedRun, examples: HeldOut, count: int) -> list[NumberedExample]:
-    """Return the first examples that the model, running freely, does not get right as a whole; fewer if there are."""
-    wrong: list[NumberedExample] = []
-    for start, batch in examples.batches():
-        tokens = answer_freely(run.model, run.spec.task, batch).written_at(batch.target.shape[1])
-        is_wrong = ((tokens != batch.target) & batch.scored).any(dim=1)
-        for row in is_wrong.nonzero().flatten().tolist():
-            if len(wrong) == count:
-                return wrong
-            wrong.append(NumberedExample(start + row, example_alone(batch, row)))
-    return wrong

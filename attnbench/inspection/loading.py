@@ -1,7 +1,9 @@
 """A finished run, opened to be looked at."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,11 @@ import torch
 from attnbench.errors import DamagedFileError, UserError
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.runs.checkpoint import load_checkpoint
+from attnbench.runs.data_files import find_data
 from attnbench.runs.folder import RunFolder
+from attnbench.runs.kept_data import TEST_EXAMPLES, KeptData, read_kept_data
 from attnbench.runs.spec import RunSpec
+from attnbench.tasks.base import Task
 from attnbench.training.device import resolve_device
 
 
@@ -20,35 +25,56 @@ class TrainedRun:
     """What a run was and what came of it.
 
     Attributes:
+        spec: its task knows the words; its files are sought when test examples are (`task_with_files`).
         model: as it stood at the end of the training, in eval mode, on the device.
+        kept: of its data; None for a run of an earlier version, or whose task learns nothing from files.
     """
 
     folder: RunFolder
     spec: RunSpec
     model: Seq2SeqModel
     device: torch.device
+    kept: KeptData | None = None
+
+    @cached_property
+    def task_with_files(self) -> Task:
+        """The task with the files of its data found.
+
+        Raises:
+            UserError: where they are not, with the places looked at.
+        """
+        if self.kept is None:
+            return self.spec.task  # its files were found when it was opened, or it reads none
+        return _with_files(self.spec, self.folder, self.kept).task.with_learnt(self.kept.learnt)
 
 
-def load_run(path: Path, device: str = "cpu", trusted_folder: Path | None = None) -> TrainedRun:
+def load_run(
+    path: Path,
+    device: str = "cpu",
+    trusted_folder: Path | None = None,
+    given: Mapping[str, str] | None = None,
+) -> TrainedRun:
     """Open a run folder; whatever lies in it, no code of it runs.
 
     Args:
-        path: the run folder.
+        path: the run folder; whoever renamed or copied it may still open it.
         device: "auto", "cpu", "cuda" or "mps"; the one it was trained on does not matter.
         trusted_folder: where classes may come from besides attnbench.
+        given: where the files of its data lie, by the task's key; by default they are sought when they are needed.
 
     Raises:
         DamagedFileError: where a file is not what the run wrote.
         UserError: where there is no run, it is not finished, or it cannot be built here.
     """
     folder = RunFolder(path)
+    folder = RunFolder(path, folder.true_name)
     _check_finished(folder)
-    spec = _read_spec(folder, trusted_folder)
+    spec, kept = _read_spec(folder, trusted_folder, given or {})
     chosen = resolve_device(device)
     sizes = len(spec.task.source_vocabulary.tokens), len(spec.task.target_vocabulary.tokens)
     model = spec.model.build(*sizes, spec.seed)
     _load_weights(model, folder)
-    return TrainedRun(folder, spec, model.to(chosen).eval(), chosen)
+    return TrainedRun(folder, spec, model.to(chosen).eval(), chosen, kept)
 
 
 def check_comparable(runs: Sequence[TrainedRun]) -> None:
@@ -96,20 +122,40 @@ def _check_finished(folder: RunFolder) -> None:
         )
 
 
-def _read_spec(folder: RunFolder, trusted_folder: Path | None) -> RunSpec:
+def _read_spec(
+    folder: RunFolder, trusted_folder: Path | None, given: Mapping[str, str]
+) -> tuple[RunSpec, KeptData | None]:
+    """Return the spec, and what the run keeps of its data; without that, files are sought at once."""
     try:
         spec = RunSpec.from_values(folder.read_spec(), trusted_folder)
-        is_same_data = spec.data == spec.task.data_fingerprint()
     except DamagedFileError:
         raise
     except UserError as error:
         raise UserError(f"{folder.spec_file}: {error}") from error
-    if not is_same_data:
-        raise UserError(
-            f"{folder.path}: the files that {spec.task.name} reads have changed since it was trained. "
-            "Put the old ones back, or train on the new ones."
-        )
-    return spec
+    try:
+        kept = read_kept_data(folder)
+    except DamagedFileError as error:
+        raise DamagedFileError(
+            f"{error} The same `attnbench train` or `attnbench sweep` again writes it anew, and trains nothing."
+        ) from error
+    if kept is None or given:
+        spec = _with_files(spec, folder, kept, given)
+    if kept is None:
+        return spec, None
+    try:
+        return replace(spec, task=spec.task.with_learnt(kept.learnt)), kept
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedFileError(f"{folder.data_file} is damaged: {error}") from error
+
+
+def _with_files(
+    spec: RunSpec, folder: RunFolder, kept: KeptData | None, given: Mapping[str, str] | None = None
+) -> RunSpec:
+    paths = " ".join(f"task.{key}=FILE" for key in spec.paths)
+    remedy = f"Say where they are: `attnbench inspect {shlex.quote(str(folder.path))} {paths}`."
+    if kept is not None:
+        remedy += f" The first {TEST_EXAMPLES} examples (--no-scores) and your own --text can be drawn without them."
+    return find_data(spec, folder.path, remedy, kept.files if kept else None, given)
 
 
 def _load_weights(model: Seq2SeqModel, folder: RunFolder) -> None:

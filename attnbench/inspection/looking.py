@@ -11,8 +11,8 @@ from attnbench.batch import NOT_GIVEN, Batch
 from attnbench.inspection.editing import RecordedHeads, editable
 from attnbench.models.contexts.multihead import MultiHead
 from attnbench.models.seq2seq import RecurrentSeq2Seq, Seq2SeqModel
-from attnbench.models.transformer.attention import Attention
-from attnbench.models.transformer.model import Transformer
+from attnbench.models.transformer import Transformer
+from attnbench.models.transformer_layers import Attention
 from attnbench.tasks.base import Task
 from attnbench.training.evaluation import most_tokens, write_freely
 from attnbench.vocabulary import EOS, PAD

@@ -1,5 +1,6 @@
 """A person's own words, made a batch of one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,12 +8,12 @@ import torch
 from attnbench.batch import Batch
 from attnbench.errors import UserError
 from attnbench.inspection.loading import TrainedRun
-from attnbench.tasks.base import LengthRange, Task
-from attnbench.vocabulary import SPECIAL_TOKENS, UNKNOWN, Vocabulary
+from attnbench.runs.kept_data import training_examples
+from attnbench.tasks.base import Task
+from attnbench.vocabulary import SPECIAL_TOKENS, UNKNOWN, Vocabulary, words_of
 
 UNANSWERED = UNKNOWN
 """Stands in the target where the model is to answer; nothing reads it there."""
-EXAMPLES = 8  # enough to see whether targets are as long as sources, or always equally long
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def own_text(
         UserError: for an empty text, a question to a task that has none, a missing one, or a number below 1.
     """
     task = run.spec.task
-    own = _own_examples(run)
+    own = training_examples(run.spec, run.kept)
     told_first = getattr(task, "question", None) == "before"
     _check(task, own, text, question, told_first, answer_tokens)
     if question is not None and told_first:
@@ -65,13 +66,18 @@ def own_text(
 
 
 def _check(
-    task: Task, own: Batch, text: str, question: str | None, told_first: bool, answer_tokens: int | None
+    task: Task,
+    own: Sequence[Batch],
+    text: str,
+    question: str | None,
+    told_first: bool,
+    answer_tokens: int | None,
 ) -> None:
     if not text.strip():
         raise UserError("The text is empty: expected words with blanks between.")
     if answer_tokens is not None and answer_tokens < 1:
         raise UserError(f"{answer_tokens} tokens to answer: expected at least 1.")
-    is_asked = told_first or bool((own.target_mask & ~own.scored).any())
+    is_asked = told_first or any(bool((~each.scored).any()) for each in own)
     if question is not None and not is_asked:
         raise UserError(f"The task {task.name} asks no questions: leave the question out.")
     if is_asked and not (question or "").strip():
@@ -79,29 +85,23 @@ def _check(
         raise UserError(f"The task {task.name} answers questions: expected one beside the text{shown}.")
 
 
-def _first_question(own: Batch, task: Task) -> str:
+def _first_question(own: Sequence[Batch], task: Task) -> str:
     """Return what stands ahead of the first answer of the task's own example."""
-    before = int(own.scored[0].int().argmax())
-    return task.target_vocabulary.decode(own.target[0, :before].tolist())
+    before = int(own[0].scored[0].int().argmax())
+    return task.target_vocabulary.decode(own[0].target[0, :before].tolist())
 
 
-def _own_examples(run: TrainedRun) -> Batch:
-    shortest = LengthRange(run.spec.lengths.minimum, run.spec.lengths.minimum)
-    lengths = run.spec.lengths if run.spec.task.reads_files else shortest
-    return run.spec.task.training_batch(run.spec.seed, 0, EXAMPLES, lengths)
-
-
-def _usual_tokens(own: Batch, source_tokens: int) -> int:
+def _usual_tokens(own: Sequence[Batch], source_tokens: int) -> int:
     """Return how many tokens the task's own examples answer with: as many as their sources, or always so many."""
-    answers = own.scored.sum(dim=1)
-    is_constant = bool((answers == answers[0]).all()) and not bool((answers == own.source_lengths).all())
-    return int(answers[0]) if is_constant else source_tokens
+    answers = [int(each.scored.sum()) for each in own]
+    is_constant = len(set(answers)) == 1 and any(int(each.source_lengths[0]) != answers[0] for each in own)
+    return answers[0] if is_constant else source_tokens
 
 
 def _encode(vocabulary: Vocabulary, text: str) -> tuple[list[int], list[str]]:
     """Return token numbers and the words that have none; the names of special tokens are no words."""
     numbers = [number if number >= len(SPECIAL_TOKENS) else UNKNOWN for number in vocabulary.encode(text)]
-    words = text.split()
+    words = words_of(text)
     if len(words) != len(numbers):
         return numbers, []  # pieces of words, which can write everything
     return numbers, [word for word, number in zip(words, numbers, strict=True) if number == UNKNOWN]

@@ -4,9 +4,13 @@ Without torch, so that pictures can be drawn where there is none.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from attnbench.inspection.word_edits import AlignedWord, align
+from attnbench.vocabulary import EOS, SPECIAL_TOKENS
 
 Numbers = NDArray[np.float32]
 Places = NDArray[np.bool_]
@@ -31,6 +35,7 @@ class Portrait:
             (layers, heads, written, written); for Transformers.
         sure: gold positions of the expected words, (expected, source); None where the task does not know.
         possible: the same for possible ones.
+        with_gradient: how many written words, from the first on, have their gradient; all where None.
     """
 
     index: int | None
@@ -45,3 +50,10 @@ class Portrait:
     decoder: Numbers | None
     sure: Places | None
     possible: Places | None
+    with_gradient: int | None = None
+
+    @cached_property
+    def aligned(self) -> tuple[AlignedWord, ...]:
+        """What was written beside what was expected; of a person's own text every word is taken for right."""
+        expected = self.expected or self.written
+        return align(expected, self.written, self.is_given, SPECIAL_TOKENS[EOS])

@@ -1,19 +1,27 @@
 """A portrait of one example, taken of a trained model."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from attnbench.batch import Batch
 from attnbench.inspection.distributions import as_shares
-from attnbench.inspection.gradients import source_gradients
+from attnbench.inspection.gradients import answers_within_reach, source_gradients
 from attnbench.inspection.loading import TrainedRun
 from attnbench.inspection.looking import Answers, answer_freely, head_maps
 from attnbench.inspection.portrait import Numbers, Places, Portrait
 from attnbench.vocabulary import PAD, Vocabulary
 
 
-def portray(run: TrainedRun, batch: Batch, index: int | None = None, has_expected: bool = True) -> Portrait:
+def portray(
+    run: TrainedRun,
+    batch: Batch,
+    index: int | None = None,
+    has_expected: bool = True,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Portrait:
     """Let a model answer one example and return all there is to draw of it.
 
     Args:
@@ -21,12 +29,17 @@ def portray(run: TrainedRun, batch: Batch, index: int | None = None, has_expecte
         batch: of one example without padding, as `HeldOut.pick` and `own_text` return it.
         index: of the example in the test.
         has_expected: whether the batch's target is the right answer; not for a person's own text.
+        on_progress: told of words whose gradient is known, and of all that get one.
     """
     answers = answer_freely(run.model, run.spec.task, batch)
     answers = _without_padding(answers)
     target_vocabulary = run.spec.task.target_vocabulary
     heads = head_maps(run.model, answers.replay)
-    gradients = source_gradients(run.model, answers.replay)
+    replay = answers.replay
+    reach = answers_within_reach(run.model, replay)
+    is_within = torch.arange(replay.target.shape[1], device=replay.target.device) < reach
+    within = replace(replay, scored=replay.scored & is_within)
+    gradients = source_gradients(run.model, within, *([on_progress] if on_progress else []))
     return Portrait(
         index=index,
         source=_words(run.spec.task.source_vocabulary, batch.source),
@@ -40,6 +53,7 @@ def portray(run: TrainedRun, batch: Batch, index: int | None = None, has_expecte
         decoder=_numbers(heads.decoder) if heads else None,
         sure=_places(batch.alignment_sure),
         possible=_places(batch.alignment_possible),
+        with_gradient=None if reach == replay.target.shape[1] else reach,
     )
 
 

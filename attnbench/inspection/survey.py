@@ -14,11 +14,11 @@ from attnbench.batch import Batch
 from attnbench.inspection.alignment_scores import AlignmentCounts
 from attnbench.inspection.causal import PERMUTATIONS, CausalCounts, count_causes
 from attnbench.inspection.distributions import shuffled
-from attnbench.inspection.error_anatomy import ErrorCounts
+from attnbench.inspection.error_anatomy import WORST, ErrorCounts
 from attnbench.inspection.held_out import HeldOut
 from attnbench.inspection.loading import TrainedRun
 from attnbench.inspection.looking import Answers, answer_freely, head_maps, maps_of, portions
-from attnbench.models.memory import equal_shares
+from attnbench.models.encoder import equal_shares
 from attnbench.randomness import generator_for
 from attnbench.tasks.base import LengthRange
 
@@ -97,9 +97,11 @@ def _score_heads(scores: AttentionScores, run: TrainedRun, batch: Batch) -> None
             scores.by_head.setdefault((layer, head), AlignmentCounts()).add(weights, batch)
 
 
-def survey_errors(run: TrainedRun, examples: HeldOut, on_progress: Progress = _say_nothing) -> ErrorCounts:
-    """Count the errors of a run, running freely."""
-    counts = ErrorCounts()
+def survey_errors(
+    run: TrainedRun, examples: HeldOut, on_progress: Progress = _say_nothing, kept: int = WORST
+) -> ErrorCounts:
+    """Count the errors of a run, running freely, and keep so many of the worst examples."""
+    counts = ErrorCounts(kept=kept)
     for start, batch in examples.batches():
         for portion in portions(batch, maps_of(run.model) + SCORING):
             counts.add(answer_freely(run.model, run.spec.task, portion), start)

@@ -4,7 +4,7 @@ from typing import get_args
 
 from attnbench.inspection.alignment_scores import AlignmentCounts
 from attnbench.inspection.causal import CausalCounts, Erased
-from attnbench.inspection.error_anatomy import ErrorCounts
+from attnbench.inspection.error_anatomy import ErrorCounts, Kind
 from attnbench.inspection.loading import TrainedRun
 from attnbench.inspection.survey import AttentionScores, WeightKind
 from attnbench.tasks.base import LengthRange
@@ -32,19 +32,28 @@ ATTENTION_COLUMNS = (
 """One row for each kind of weights (model, uniform, shuffled), and for each layer and head, counted from 1."""
 CAUSAL_COLUMNS = (*_RUN_COLUMNS, "change", "words", "flip_rate", "divergence_bits", "median_variation")
 """One row for each change: erased most_attended, random and largest_gradient; permuted."""
+_EDITS: tuple[Kind, ...] = (
+    "inserted",
+    "left_out",
+    "exchanged",
+    "swapped",
+    "cut_off",
+    "repeated",
+    "looked_wrong",
+    "looked_right",
+)
 ERROR_COLUMNS = (
     *_RUN_COLUMNS,
     "position",
     "words",
     "right",
     "accuracy",
-    "looked_wrong",
-    "looked_right",
-    "swapped",
-    "repeated",
-    "skipped",
+    *_EDITS,
 )
-"""One row over all, whose position is empty, then one for each output position, counted from 1."""
+"""One row over all, whose position is empty, then one for each output position, counted from 1.
+
+`right` and `accuracy` compare place by place, as token_accuracy does; the columns behind them count edits.
+"""
 
 
 def attention_rows(run: TrainedRun, scores: AttentionScores) -> list[Row]:
@@ -106,11 +115,7 @@ def _error_cells(counts: ErrorCounts, position: int | None) -> Row:
         "words": counts.count("words", position),
         "right": counts.count("right", position),
         "accuracy": counts.accuracy(position),
-        "looked_wrong": counts.count("looked_wrong", position),
-        "looked_right": counts.count("looked_right", position),
-        "swapped": counts.count("swapped", position),
-        "repeated": counts.count("repeated", position),
-        "skipped": counts.count("skipped", position),
+        **{kind: counts.count(kind, position) for kind in _EDITS},
     }
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.models.contexts.base import Context
-from attnbench.models.memory import Memory
+from attnbench.models.encoder import Memory
 from attnbench.models.recurrence import LayerState, RecurrentStack
 
 
@@ -43,7 +43,7 @@ class Readout(nn.Module):
 
     def forward(self, states: Tensor, context: Tensor | None) -> Tensor:
         """Combine states (batch, target_len, hidden) with context (batch, target_len, context)."""
-        combined = self.state(states)
+        combined = self.state(states)  # B T H
         if self.context is not None:
             combined = combined + self.context(context)
         return torch.tanh(combined)
@@ -70,9 +70,9 @@ class Decoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.feeds_input = feeds_input
 
-    def first_state(self, hidden: list[Tensor]) -> DecoderState:
-        """Return where decoding starts, from each layer's first hidden state, (batch, hidden)."""
-        return DecoderState(self.recurrence.first_states(hidden), 0, torch.zeros_like(hidden[-1]))
+    def first_state(self, layers: list[LayerState]) -> DecoderState:
+        """Return where decoding starts, from each layer's first state, of which the cell may be missing."""
+        return DecoderState(self.recurrence.first_states(layers), 0, torch.zeros_like(layers[-1][0]))
 
     @property
     def steps_through_time(self) -> bool:
@@ -93,10 +93,10 @@ class Decoder(nn.Module):
         Returns:
             logits (batch, target_len, vocab), weights (batch, target_len, source_len) or None, and the last state.
         """
-        embedded = self.dropout(self.embedding(inputs))
+        embedded = self.dropout(self.embedding(inputs))  # B T E
         advance = self._step_through if self.steps_through_time else self._advance
         readout, weights, state = advance(embedded, state, memory, wants_weights)
-        return self.output(self.dropout(readout)), weights, state
+        return self.output(self.dropout(readout)), weights, state  # B T V, B T S
 
     def _advance(
         self, embedded: Tensor, state: DecoderState, memory: Memory, wants_weights: bool
@@ -115,9 +115,9 @@ class Decoder(nn.Module):
             context, weights = self.context.read(query, memory, state.position, wants_weights)
             inputs.append(context.to(embedded.dtype))
         if self.feeds_input:
-            inputs.append(state.readout.unsqueeze(1).to(embedded.dtype))
-        joined = torch.cat(inputs, dim=2) if len(inputs) > 1 else embedded
-        states, layers = self.recurrence(joined, state.layers)
+            inputs.append(state.readout.unsqueeze(1).to(embedded.dtype))  # B 1 H
+        joined = torch.cat(inputs, dim=2) if len(inputs) > 1 else embedded  # B T E+H+H at most
+        states, layers = self.recurrence(joined, state.layers)  # B T H
         if self.context.reads_after:
             context, weights = self.context.read(states, memory, state.position, wants_weights)
         return (
@@ -133,7 +133,7 @@ class Decoder(nn.Module):
         """Advance one step at a time; what nothing feeds back is read out in one go afterwards."""
         steps: list[Tensor] = []
         all_weights: list[Tensor] = []
-        for now in embedded.split(1, dim=1):
+        for now in embedded.split(1, dim=1):  # B 1 E
             states, context, weights, state = self._recur(now, state, memory, wants_weights)
             if self.feeds_input:
                 states = self.readout(states, context)
@@ -141,6 +141,6 @@ class Decoder(nn.Module):
             steps.append(states)
             if weights is not None:
                 all_weights.append(weights)
-        stacked = torch.cat(steps, dim=1)
+        stacked = torch.cat(steps, dim=1)  # B T H
         readout = stacked if self.feeds_input else self.readout(stacked, None)
         return readout, torch.cat(all_weights, dim=1) if all_weights else None, state

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from attnbench.batch import NOT_GIVEN, Batch
 from attnbench.models.decoder import Decoder, DecoderState
-from attnbench.models.encoder import RecurrentEncoder
-from attnbench.models.memory import Memory
+from attnbench.models.encoder import Memory, RecurrentEncoder
 from attnbench.vocabulary import BOS, EOS, PAD
 
 
@@ -71,7 +70,7 @@ class Seq2SeqModel(nn.Module, ABC):
     @staticmethod
     def shifted(target: Tensor) -> Tensor:
         """Return the token before each target token, (batch, target_len), the start mark first."""
-        return torch.cat([torch.full_like(target[:, :1], BOS), target[:, :-1]], dim=1)
+        return torch.cat([torch.full_like(target[:, :1], BOS), target[:, :-1]], dim=1)  # B T
 
     @torch.no_grad()
     def generate(
@@ -92,14 +91,14 @@ class Seq2SeqModel(nn.Module, ABC):
             ends_with_mark: whether an example is finished at its EOS.
         """
         state = self.start(source, source_lengths)
-        token = torch.full_like(source[:, :1], BOS)
+        token = torch.full_like(source[:, :1], BOS)  # B 1
         finished = torch.zeros_like(token, dtype=torch.bool)
         tokens, attention = [], []
         for step in range(given.shape[1] if steps is None else steps):
-            logits, weights, state = self.advance(token, state)
-            token = logits.argmax(dim=2)
+            logits, weights, state = self.advance(token, state)  # B 1 V, B 1 S
+            token = logits.argmax(dim=2)  # B 1
             if step < given.shape[1]:
-                now = given[:, step : step + 1]
+                now = given[:, step : step + 1]  # B 1
                 token = token.where(now == NOT_GIVEN, now)
             token = token.masked_fill(finished, PAD)
             tokens.append(token)
@@ -131,7 +130,7 @@ class RecurrentSeq2Seq(Seq2SeqModel):
 
     def start(self, source: Tensor, source_lengths: Tensor) -> RecurrentState:
         encoded = self.encoder(source, source_lengths)
-        first = self.decoder.first_state(self.bridge(encoded.final))
+        first = self.decoder.first_state(self.bridge(encoded))
         return RecurrentState(first, self.decoder.context.prepare(encoded))
 
     def advance(

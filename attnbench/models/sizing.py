@@ -9,7 +9,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from attnbench.errors import UserError
-from attnbench.models.arm import Arm
+from attnbench.models.config import ModelConfig
 
 TOLERANCE = 0.05
 """By how much the largest arm may exceed the smallest one, as a share."""
@@ -27,7 +27,7 @@ class VocabularySizes:
     target: int
 
 
-def count_parameters(arm: Arm, sizes: VocabularySizes) -> int:
+def count_parameters(arm: ModelConfig, sizes: VocabularySizes) -> int:
     """Count the trainable numbers of an arm, without making room for them."""
     with torch.device("meta"), _LeftUnfilled():
         model = arm.assemble(sizes.source, sizes.target)
@@ -50,7 +50,9 @@ class _LeftUnfilled(TorchFunctionMode):
         return func(*args, **given)
 
 
-def match_parameters(arms: Mapping[str, Arm], baseline: str, sizes: VocabularySizes) -> dict[str, int]:
+def match_parameters(
+    arms: Mapping[str, ModelConfig], baseline: str, sizes: VocabularySizes
+) -> dict[str, int]:
     """Return the hidden size of every arm so that their parameters lie within 5 % of each other.
 
     The baseline keeps its hidden size. Of all windows of 5 % around the baseline's count, the one is taken in which
@@ -72,7 +74,7 @@ def match_parameters(arms: Mapping[str, Arm], baseline: str, sizes: VocabularySi
     )
 
 
-def _counts_around(arm: Arm, wanted: int, sizes: VocabularySizes) -> dict[int, int]:
+def _counts_around(arm: ModelConfig, wanted: int, sizes: VocabularySizes) -> dict[int, int]:
     """Return parameters by hidden size, for the allowed sizes next to the wanted count, below it and above."""
 
     def count(size: int) -> int:
@@ -85,7 +87,7 @@ def _counts_around(arm: Arm, wanted: int, sizes: VocabularySizes) -> dict[int, i
     return {size: count(size) for size in allowed[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]}
 
 
-def _is_allowed(arm: Arm, size: int) -> bool:
+def _is_allowed(arm: ModelConfig, size: int) -> bool:
     try:
         replace(arm, hidden_size=size).check()
     except UserError:

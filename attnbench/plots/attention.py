@@ -11,6 +11,7 @@ from attnbench.plots.attention_panel import Matrix, add_matrix, cell_side, place
 from attnbench.plots.attention_rows import (
     DrawnArm,
     Kind,
+    gold_rows,
     gold_stretches,
     possible_alone,
     shares_of,
@@ -65,8 +66,8 @@ def answer_matrix(arm: DrawnArm, shares: np.ndarray) -> Matrix:
         shares=shares,
         rows=written_words(portrait),
         columns=[shortened(word) for word in portrait.source],
-        sure=gold_stretches(portrait.sure),
-        possible=gold_stretches(possible_alone(portrait)),
+        sure=gold_stretches(gold_rows(portrait.sure, portrait)),
+        possible=gold_stretches(gold_rows(possible_alone(portrait), portrait)),
     )
 
 

@@ -14,9 +14,11 @@ _KINDS = {
     "gradient": "Gradient: how strongly each source word moves the answer, |∂ log p / ∂ embedding| in shares of the "
     "row; defined for arms without attention too.",
 }
+_REACH = "The first {} words alone have their gradient: those of all would take too long."
 _SCALE = "One scale in all figures, drawn by its square root, so that small shares show."
 _GIVEN = "[Grey]: told to the decoder, no answer."
-_WRONG = "Red: wrong, and in brackets what was expected (– is nothing)."
+_WRONG = "Red: wrong, and in brackets what was expected (– is nothing: a word too many, or one left out)."
+_OPEN = "…: the length of the answer was fixed, and no room or no word was left."
 _SURE = "Outlined: source words that hold the answer."
 _POSSIBLE = "Dashed: source words that may hold it."
 _THINNED = "There are too many words to write all of them."
@@ -30,7 +32,9 @@ def heatmap_caption(arms: Sequence[DrawnArm], kinds: Sequence[Kind], about: str)
         kinds: what is drawn of them.
         about: which example this is.
     """
-    return maps_caption(arms, [_AXES, *(_KINDS[kind] for kind in kinds)], about)
+    reached = [arm.portrait.with_gradient for arm in arms if arm.portrait.with_gradient is not None]
+    limit = [_REACH.format(min(reached))] if reached and "gradient" in kinds else []
+    return maps_caption(arms, [_AXES, *(_KINDS[kind] for kind in kinds), *limit], about)
 
 
 def maps_caption(arms: Sequence[DrawnArm], what: Sequence[str], about: str, has_answers: bool = True) -> str:
@@ -58,6 +62,7 @@ def _marks(arms: Sequence[DrawnArm]) -> list[str]:
         _SURE: any(each is not None and each.any() for each in sure),
         _POSSIBLE: any(each is not None and each.any() for each in possible),
         _WRONG: any(row.is_wrong for row in rows),
+        _OPEN: any(each.kind in ("cut_off", "filler") for arm in arms for each in arm.portrait.aligned),
         _GIVEN: any(row.is_given for row in rows),
     }
     return [words for words, is_said in is_there.items() if is_said]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from attnbench.inspection.portrait import Portrait
-from attnbench.plots.attention_page_values import Value, portrait_values
+from attnbench.plots.attention_page_values import Value, chosen_kind, kinds_of, portrait_values
 
 # In this order, as one script: each uses the names of those above it.
 _SCRIPTS = ("numbers.js", "colours.js", "views.js", "words.js", "tooltip.js", "maps.js", "arms.js", "page.js")
@@ -31,11 +31,13 @@ def attention_page(title: str, arms: Sequence[tuple[str, Sequence[Portrait]]]) -
     _check(arms)
     script = "\n".join(map(_part, _SCRIPTS))
     style = _part("page.css")
+    portraits = [portrait for _, own in arms for portrait in own]
     values: Value = {
+        "kinds": kinds_of(portraits),
+        "kind": chosen_kind(portraits),
         "arms": [
-            {"name": name, "examples": [portrait_values(portrait) for portrait in portraits]}
-            for name, portraits in arms
-        ]
+            {"name": name, "examples": [portrait_values(portrait) for portrait in own]} for name, own in arms
+        ],
     }
     filled = {
         "policy": _policy(script, style),

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from attnbench.inspection.portrait import Numbers, Places, Portrait
+from attnbench.inspection.word_edits import described
 
 Value = None | bool | int | float | str | Sequence["Value"] | Mapping[str, "Value"]
 
@@ -24,25 +25,61 @@ def portrait_values(portrait: Portrait) -> Value:
         "written": list(portrait.written),
         "expected": list(portrait.expected),
         "given": list(portrait.is_given),
-        "wrong": [_is_wrong(portrait, place) for place in range(len(portrait.written))],
-        "sure": _positions(portrait.sure),
-        "possible": _positions(portrait.possible),
+        **_answer(portrait),
+        "sure": _positions(portrait.sure, portrait),
+        "possible": _positions(portrait.possible, portrait),
         "attention": _view(portrait.weights, portrait.heads),
         "gradient": _view(portrait.gradients, None),
+        "withGradient": portrait.with_gradient,
         "encoder": _view(None if encoder is None else encoder.mean(axis=(0, 1)), encoder),
     }
 
 
-def _is_wrong(portrait: Portrait, place: int) -> bool:
-    """Return whether the model chose another word than the one expected at this place."""
-    if portrait.is_given[place] or not portrait.expected:
-        return False
-    return portrait.written[place : place + 1] != portrait.expected[place : place + 1]
+def kinds_of(portraits: Sequence[Portrait]) -> Mapping[str, bool]:
+    """Return the kinds of maps, and whether any of the portraits has it."""
+    return {
+        "attention": any(each.weights is not None for each in portraits),
+        "gradient": any(each.gradients is not None for each in portraits),
+        "encoder": any(each.encoder is not None for each in portraits),
+    }
 
 
-def _positions(places: Places | None) -> Value:
-    """Return the source positions that are True, a list for each expected word."""
-    return None if places is None else [np.flatnonzero(row).tolist() for row in places]
+def chosen_kind(portraits: Sequence[Portrait]) -> str | None:
+    """Return the kind of map that is shown first: attention where any portrait has it; None where there is no map."""
+    return next((kind for kind, is_there in kinds_of(portraits).items() if is_there), None)
+
+
+def _answer(portrait: Portrait) -> Mapping[str, Value]:
+    """Return which written words are wrong, what was expected in their place, what was left out, and all in words."""
+    wrong: list[Value] = [False] * len(portrait.written)
+    instead: list[Value] = [None] * len(portrait.written)
+    missing: list[Value] = []
+    before = 0
+    for each in portrait.aligned:
+        expected = None if each.expected is None else portrait.expected[each.expected : each.expected + 1]
+        if each.written is None:
+            if expected and each.kind != "given":
+                missing.append({"before": before, "word": expected[0], "wrong": each.is_edit})
+            continue
+        before = each.written + 1
+        wrong[each.written] = each.is_edit
+        if each.kind == "swapped":
+            instead[each.written] = "the word beside it"
+        elif each.is_edit:
+            instead[each.written] = expected[0] if expected else "nothing"
+    slips = described(portrait.aligned) if portrait.expected else ""
+    return {"wrong": wrong, "instead": instead, "missing": missing, "slips": slips}
+
+
+def _positions(places: Places | None, portrait: Portrait) -> Value:
+    """Return the source positions that are True, a list for each written word: those of the word it belongs to."""
+    if places is None:
+        return None
+    positions: list[Value] = [[] for _ in portrait.written]
+    for each in portrait.aligned:
+        if each.written is not None and each.expected is not None:
+            positions[each.written] = np.flatnonzero(places[each.expected]).tolist()
+    return positions
 
 
 def _view(mean: Numbers | None, heads: Numbers | None) -> Value:

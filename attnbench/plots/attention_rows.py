@@ -1,16 +1,16 @@
 """What a heatmap has to show of a portrait, on paper and on a terminal: its words, shares and gold positions."""
 
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Literal
 
 import numpy as np
 
 from attnbench.inspection.portrait import Numbers, Places, Portrait
+from attnbench.inspection.word_edits import AlignedWord
 
 Kind = Literal["weights", "gradient"]
 _LONGEST_WORD = 24
-_NOTHING = "–"
+_NOTHING, _NO_ROOM = "–", "…"
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,10 @@ class WrittenWord:
     """One row.
 
     Attributes:
-        label: "b" as expected, "b (a)" where a was expected, "– (a)" where nothing was written, "[k]" where given.
+        label: "b" as expected, "b (a)" where a was expected, "b (–)" for a word too many, "– (a)" where a was left out,
+            "b (swapped)", "[k]" where given; "… (a)" and "b (…)" where a fixed length left no room, or no word.
         is_given: to the decoder, so that it was no answer.
-        is_wrong: not the word expected at this place.
+        is_wrong: a mistake of the model's.
     """
 
     label: str
@@ -53,19 +54,23 @@ class WrittenWord:
 
 
 def written_words(portrait: Portrait) -> list[WrittenWord]:
-    """Return the rows: all that was written, and behind it what should have been."""
-    places = zip_longest(portrait.written, portrait.is_given, portrait.expected)
-    return [_written_word(word, bool(is_given), right, portrait) for word, is_given, right in places]
+    """Return the rows: all that was written, and at its place what was left out."""
+    return [
+        WrittenWord(_label(each, portrait), each.kind == "given", each.is_edit) for each in portrait.aligned
+    ]
 
 
-def _written_word(word: str | None, is_given: bool, right: str | None, portrait: Portrait) -> WrittenWord:
-    label = _NOTHING if word is None else shortened(word)
-    if is_given:
-        return WrittenWord(f"[{label}]", is_given=True, is_wrong=False)
-    if not portrait.expected or word == right:
-        return WrittenWord(label, is_given=False, is_wrong=False)
-    expected = _NOTHING if right is None else shortened(right)
-    return WrittenWord(f"{label} ({expected})", is_given=False, is_wrong=True)
+def _label(each: AlignedWord, portrait: Portrait) -> str:
+    written = None if each.written is None else shortened(portrait.written[each.written])
+    if each.kind == "given":
+        return f"[{written or _NOTHING}]"
+    if each.kind == "right":
+        return str(written)
+    if each.kind == "swapped":
+        return f"{written} (swapped)"
+    nothing = _NO_ROOM if each.kind in ("cut_off", "filler") else _NOTHING
+    expected = None if each.expected is None else shortened(portrait.expected[each.expected])
+    return f"{written or nothing} ({expected or nothing})"
 
 
 def shortened(word: str) -> str:
@@ -80,9 +85,19 @@ def shares_of(portrait: Portrait, kind: Kind) -> Numbers | None:
 
 
 def with_missing_rows(numbers: Numbers, portrait: Portrait) -> Numbers:
-    """Return numbers (written, …) with a row for each word that should have been written too."""
-    missing = max(0, len(portrait.expected) - len(portrait.written))
-    return np.pad(numbers, ((0, missing), (0, 0)), constant_values=np.nan)
+    """Return numbers (written, …) as rows of `written_words`: not a number where nothing was written."""
+    nothing = np.full(numbers.shape[1:], np.nan, dtype=np.float32)
+    rows = [nothing if each.written is None else numbers[each.written] for each in portrait.aligned]
+    return np.array(rows, dtype=np.float32).reshape(len(rows), *numbers.shape[1:])
+
+
+def gold_rows(places: Places | None, portrait: Portrait) -> Places | None:
+    """Return gold positions (expected, source) as rows of `written_words`, moved along with the word they belong to."""
+    if places is None:
+        return None
+    nothing = np.zeros(places.shape[1], dtype=np.bool_)
+    rows = [nothing if each.expected is None else places[each.expected] for each in portrait.aligned]
+    return np.array(rows, dtype=np.bool_).reshape(len(rows), places.shape[1])
 
 
 def gold_stretches(places: Places | None) -> list[tuple[int, int, int]]:

@@ -47,6 +47,7 @@ def draw_capacity_figure(panels: Sequence[Panel], capacity: pd.DataFrame) -> Fig
         own = [found[rows.arm] for rows in panel.arms_with("bits_recovered")]
         grid[0, column] = draw_capacity(add_panel(figure, _WIDTH, _HEIGHT), panel, found)
         # Some arm is there in several hidden sizes.
+        own = [each for each in own if each.context_size > 0]
         if len({without_size(each.arm) for each in own}) < len(own):
             grid[1, column] = draw_capacity_by_size(add_panel(figure, _WIDTH, _HEIGHT), own)
     caption = capacity_caption(shown, list(found.values()), has_sizes=any(row for row, _ in grid))

@@ -149,10 +149,9 @@ def context_size_caption(panels: Sequence[pd.DataFrame]) -> str:
     seeds = number_words(rows["seeds"])
     what = "the accuracy of one seed" if seeds == "1" else f"the mean accuracy of {seeds} seeds"
     threshold = f"L50: where {what}, free-running, first falls half way from perfect to chance"
-    missing = [_not_drawn(each, len(panels) > 1) for each in panels]
     steps = rows["steps"].max()
     budget = [] if pd.isna(steps) else [f"at most {steps:,} training steps"]
-    sentences = [sentence(threshold, _bars(free, seeds == "1")), sentence(*missing)]
+    sentences = [sentence(threshold, _bars(free, seeds == "1")), not_drawn(rows)]
     return " ".join(filter(None, [*sentences, sentence(*shared_facts(arms_of(rows), budget))]))
 
 
@@ -317,6 +316,12 @@ def _bars(free: Sequence[ContextSizePoint], is_one_seed: bool) -> str:
     is_outside = any(not point.low <= point.length <= point.high for point in with_bar)
     bars = f"bars: 95 % Student t interval of the seeds' own L50{some}"
     return f"{bars}, about the mean of their log2, so the point may lie outside" if is_outside else bars
+
+
+def not_drawn(sizes: pd.DataFrame) -> str:
+    """Name in a sentence the arms of memory.csv that log axes cannot show, panel by panel, and why."""
+    panels = [rows for _, rows in sizes.groupby(["task", "protocol"])]
+    return sentence(*(_not_drawn(rows, len(panels) > 1) for rows in panels))
 
 
 def _not_drawn(sizes: pd.DataFrame, is_one_of_many: bool) -> str:

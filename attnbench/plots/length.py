@@ -82,7 +82,7 @@ def draw_bits(ax: Axes, panel: Panel, notes: Mapping[Arm, str] | None = None) ->
     arms = panel.arms_with("bits_recovered")
     _draw_frame(ax, panel, "bits_recovered")
     handles = [_draw_arm(ax, rows, "bits_recovered", (notes or {}).get(rows.arm, "")) for rows in arms]
-    for bits in _merge(_by_length(rows.metrics, "bits_available") for rows in arms):
+    for bits in filter(None, _merge(_by_length(rows.metrics, "bits_available") for rows in arms)):
         # Over the arms, since one that recovers all bits lies on this line.
         (line,) = ax.plot(*_sorted(bits), color="black", linestyle="--", linewidth=1, zorder=3.5)
         line.set_label("bits available")
@@ -106,6 +106,7 @@ _FIGURES: Mapping[str, Mapping[str, Callable[[Axes, Panel], Axes]]] = {
     "bits_vs_length": {"bits_recovered": draw_bits},
     "bleu_vs_length": {"bleu": draw_bleu},
 }
+DRAWN_SCORES = tuple(score for draws in _FIGURES.values() for score in draws)
 
 
 def length_caption(panels: Sequence[Panel], scores: Sequence[str]) -> str:
@@ -123,9 +124,12 @@ def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     if points["seeds"].max() <= 1:
         lines = ["lines: one seed, so there is no interval"]
     else:
-        equal = " (none where all seeds are equal)" if points["low"].isna().any() else ""
+        without = points[points["low"].isna()]["seeds"]
+        reasons = ["there is one seed"] if (without == 1).any() else []
+        reasons += ["all seeds are equal"] if (without > 1).any() else []
+        some = f" (none where {' or '.join(reasons)})" if reasons else ""
         lines = [f"lines: mean of {number_words(points['seeds'])} seeds", "faint: each seed"]
-        lines.append(f"bars: 95 % Student t interval{equal}")
+        lines.append(f"bars: 95 % Student t interval{some}")
     has_hollow = any(rows.budget_lengths(score) for rows in arms for score in scores)
     is_beyond = any(panel.train_ends for panel in panels)
     return sentence(

@@ -47,7 +47,7 @@ class ArmRows:
 
 @dataclass(frozen=True)
 class Panel:
-    """The arms of one task under one protocol: what may share a panel."""
+    """The arms of one task under one protocol, their lengths in one unit: what may share a panel."""
 
     task: str
     protocol: str
@@ -88,16 +88,16 @@ def panel_title(arms: Sequence[Arm]) -> str:
 
 
 def split_panels(metrics: Metrics, curve: pd.DataFrame, breakdowns: pd.DataFrame) -> list[Panel]:
-    """Split the tables of a sweep into panels: different tasks and protocols never share one."""
+    """Split the tables of a sweep into panels: different tasks, protocols and units of length never share one."""
     tables = [_rows_by_arm(table) for table in (metrics.frame, curve, breakdowns)]
     arms = order_arms(tables[0])
     panels = []
-    for task, protocol in sorted({(arm.task, arm.protocol) for arm in arms}):
-        members = [arm for arm in arms if (arm.task, arm.protocol) == (task, protocol)]
+    place = {arm: (arm.task, arm.protocol, _unit(tables[0][arm])) for arm in arms}
+    for task, protocol, unit in sorted(set(place.values())):
+        members = [arm for arm in arms if place[arm] == (task, protocol, unit)]
         looks = arm_looks(members)
         rows = [ArmRows(arm, looks[arm], *(own[arm] for own in tables)) for arm in members]
-        units = dict.fromkeys(unit for own in rows for unit in own.metrics["length_unit"].dropna())
-        panels.append(Panel(task, protocol, ", ".join(units), rows))
+        panels.append(Panel(task, protocol, unit, rows))
     return panels
 
 
@@ -236,6 +236,10 @@ def _rows_by_arm(table: pd.DataFrame) -> defaultdict[Arm, pd.DataFrame]:
     for place, arm in enumerate(arms_of(table)):
         places.setdefault(arm, []).append(place)
     return defaultdict(lambda: table.iloc[:0], {arm: table.iloc[own] for arm, own in places.items()})
+
+
+def _unit(metrics: pd.DataFrame) -> str:
+    return ", ".join(dict.fromkeys(metrics["length_unit"].dropna()))
 
 
 def _capacity(arm: Arm, plateau: Any, lengths: Mapping[Arm, list[Any]]) -> Capacity:

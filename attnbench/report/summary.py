@@ -1,6 +1,6 @@
 """The table that a sweep prints: what each arm reached at each length, and where it breaks down."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from rich import box
 from rich.table import Table
@@ -11,8 +11,15 @@ from attnbench.plots.points import ArmRows, Panel, breakdown_cell
 # What fits beside the other columns on a terminal.
 _MOST_LENGTHS = 8
 _NONE = "–"
+CONTEXT = "context: numbers that cross from encoder to decoder, over the tested lengths"
 # Score: its name, and how its means are written.
-_SCORES = {"token_accuracy": ("free-running token accuracy", ".2f"), "bleu": ("BLEU", ".1f")}
+_SCORES = {
+    "token_accuracy": ("free-running token accuracy", ".2f"),
+    "bleu": ("BLEU", ".1f"),
+    "teacher_forced_accuracy": ("teacher-forced token accuracy", ".2f"),
+    "bits_recovered": ("bits recovered", ".1f"),
+}
+_SHOWN, _INSTEAD = ("token_accuracy", "bleu"), ("teacher_forced_accuracy", "bits_recovered")
 
 # What is said of an arm: the name of its column and its cell.
 Fact = tuple[str, Callable[[ArmRows], str]]
@@ -21,17 +28,25 @@ Fact = tuple[str, Callable[[ArmRows], str]]
 def summary_table(panels: Sequence[Panel]) -> Table:
     """Lay out mean free-running accuracy by length and L50: a row for each arm, and one for its BLEU if any.
 
-    Each task and protocol has a table of its own. What all its arms share, such as the number of seeds, is in
-    the title. Where there are more lengths than fit on a line, some are shown and the caption says so.
+    Where no arm has either, teacher-forced accuracy or bits stand there instead. Each task and protocol has a table
+    of its own. What all its arms share, such as the number of seeds, is in the title. Where there are more lengths
+    than fit on a line, some are shown and the caption says so.
     """
     grid = Table.grid()
     for panel in panels:
         lengths = _spread(sorted(panel.length_labels("length")), _MOST_LENGTHS)
         grid.add_row(Text(_title(panel), style="bold"))
-        grid.add_row(_panel_table(panel, lengths))
-        grid.add_row(Text(_caption(panel, lengths)))
+        if _scores(panel):
+            grid.add_row(_panel_table(panel, lengths))
+            grid.add_row(Text(_caption(panel, lengths)))
         grid.add_row()
     return grid
+
+
+def _scores(panel: Panel) -> list[str]:
+    """Return the scores of which the table shows means."""
+    shown, instead = ([score for score in each if panel.arms_with(score)] for each in (_SHOWN, _INSTEAD))
+    return shown or instead[:1]
 
 
 def _panel_table(panel: Panel, lengths: Sequence[int]) -> Table:
@@ -43,14 +58,16 @@ def _panel_table(panel: Panel, lengths: Sequence[int]) -> Table:
     for name, _ in facts:
         table.add_column(name, justify="left" if name == "L50" else "right", min_width=len(name))
     for rows in panel.arms:
-        _add_arm(table, rows, lengths, facts)
+        _add_arm(table, rows, _scores(panel), lengths, facts)
     return table
 
 
-def _add_arm(table: Table, rows: ArmRows, lengths: Sequence[int], facts: Sequence[Fact]) -> None:
-    """Add a row for each score that the arm has, the first with what else is known of the arm."""
+def _add_arm(
+    table: Table, rows: ArmRows, scores: Sequence[str], lengths: Sequence[int], facts: Sequence[Fact]
+) -> None:
+    """Add a row for each score that the arm has, or one without means; the first has what else is known of the arm."""
     name, known = rows.look.label, [fact(rows) for _, fact in facts]
-    for score in [score for score in _SCORES if not rows.points(score).empty]:
+    for score in [score for score in scores if not rows.points(score).empty] or scores[:1]:
         name = f"{name} BLEU".strip() if score == "bleu" else name
         cells = [name, *(_mean(rows, score, length) for length in lengths), *known]
         # Not as markup: a variant may hold brackets.
@@ -59,18 +76,19 @@ def _add_arm(table: Table, rows: ArmRows, lengths: Sequence[int], facts: Sequenc
 
 
 def _title(panel: Panel) -> str:
-    scores = [name for score, (name, _) in _SCORES.items() if panel.arms_with(score)]
+    scores = [_SCORES[score][0] for score in _scores(panel)]
     unit = f" ({panel.length_unit})" if panel.length_unit else ""
     seeds = {_seeds(rows) for rows in panel.arms}
     number = seeds.pop() if len(seeds) == 1 else ""
     over = {"": "", "1": ", one seed"}.get(number, f", {number} seeds")
-    return f"{panel.title}{over}\nMean {' and '.join(scores)} by input length{unit}"
+    what = f"Mean {' and '.join(scores)} by input length{unit}" if scores else "No row has a score."
+    return f"{panel.title}{over}\n{what}"
 
 
 def _caption(panel: Panel, shown: Sequence[int]) -> str:
     tested = panel.length_labels("length")
     some = f"{len(shown)} of {len(tested)} lengths are shown; curve.csv has them all.\n"
-    columns = "context: numbers that cross from encoder to decoder; budget: runs ended by it"
+    columns = f"{CONTEXT}; budget: runs ended by it"
     return (some if len(shown) < len(tested) else "") + columns
 
 
@@ -96,15 +114,21 @@ def _seeds(rows: ArmRows) -> str:
 
 def _context(rows: ArmRows) -> str:
     """Return how many numbers cross from encoder to decoder, at the shortest and at the longest length."""
-    sizes = rows.metrics["context_size"].dropna()
-    if sizes.empty:
+    return range_cell(rows.metrics["context_size"].dropna())
+
+
+def range_cell(numbers: Collection[int]) -> str:
+    """Return the least and the most of some numbers as `384–1984`, or the one number that they are."""
+    if len(numbers) == 0:
         return _NONE
-    return str(sizes.min()) if sizes.min() == sizes.max() else f"{sizes.min()}–{sizes.max()}"
+    return "–".join(str(number) for number in sorted({min(numbers), max(numbers)}))
 
 
 def _budget(rows: ArmRows) -> str:
-    """Return how many of the arm's runs were ended by their budget."""
-    runs = rows.metrics.drop_duplicates("run_id")
+    """Return how many of the arm's runs, of those whose end is known, were ended by their budget."""
+    runs = rows.metrics.drop_duplicates("run_id").dropna(subset=["stop_reason"])
+    if runs.empty:
+        return _NONE
     return f"{(runs['stop_reason'] == 'budget').sum()}/{len(runs)}"
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from attnbench.analysis.arms import Metrics
 from attnbench.analysis.breakdown import breakdown_table
 from attnbench.analysis.capacity import capacity_table, context_size_table
-from attnbench.analysis.curves import curve_table
+from attnbench.analysis.curves import curve_table, missing_scores
 from attnbench.analysis.training_cost import seed_training_costs, training_cost_table
 from attnbench.errors import UserError, unknown
 from attnbench.plots.points import split_panels
@@ -145,6 +145,24 @@ def check_baseline(metrics: Sequence[pd.DataFrame], baseline: str) -> None:
         raise unknown("baseline", baseline, models)
 
 
+def check_scores(metrics: Sequence[pd.DataFrame]) -> dict[str, tuple[int, int]]:
+    """Return of each score that rows lack how many lack it, and of how many that a run writes with it.
+
+    Raises:
+        UserError: nothing can be drawn; naming the scores of which there are none.
+    """
+    from attnbench.plots.length import DRAWN_SCORES
+
+    rows = join_sweeps(metrics)
+    if rows[list(DRAWN_SCORES)].isna().all(axis=None):
+        *others, last = DRAWN_SCORES
+        raise UserError(
+            f"Nothing can be drawn: no row has {', '.join(others)} or {last}. Hand over a metrics.csv whose scores are "
+            "filled in, as a sweep writes it."
+        )
+    return missing_scores(rows)
+
+
 def _files_of(tables: SweepTables) -> dict[str, pd.DataFrame]:
     """Return the tables to write by the names of their files; bits and larger budgets only where there are any."""
     where_any = {"capacity.csv": tables.capacity, "longer.csv": tables.larger_budget}
@@ -171,13 +189,18 @@ def _draw(tables: SweepTables, out: Path) -> list[Path]:
 
 
 def _context_size(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
-    from attnbench.plots.context_size import draw_context_size_figure
+    from attnbench.plots.context_size import context_size_points, draw_context_size_figure, not_drawn
 
     sizes = context_size_table(metrics, breakdown_table(metrics))
     if sizes.empty:
         raise UserError(
             "--figure memory: expected rows with token_accuracy and chance_accuracy, from which L50 is found; "
             "no row has both. Without --figure, what there is is drawn."
+        )
+    if not context_size_points(sizes):
+        raise UserError(
+            "--figure memory: expected an arm that learnt and has a context, since both axes are logarithms. "
+            f"{not_drawn(sizes)} Without --figure, what there is is drawn."
         )
     return sizes, draw_context_size_figure(sizes)
 
@@ -201,8 +224,8 @@ def _training_cost(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
     costs = training_cost_table(metrics)
     if costs["length"].isna().all():
         raise UserError(
-            "--figure price: expected runs of their own for each length (protocol per_length) with steps and "
-            "chance_accuracy; there are none. Without --figure, what there is is drawn."
+            "--figure price: expected runs of their own for each length (protocol per_length) with "
+            "train_max_length, steps and chance_accuracy; there are none. Without --figure, what there is is drawn."
         )
     return costs, draw_training_cost_figure(costs, seed_training_costs(metrics))
 

@@ -7,7 +7,7 @@ import numpy as np
 from rich.text import Text
 
 from attnbench.inspection.portrait import Numbers, Places, Portrait
-from attnbench.plots.attention_rows import DrawnArm, WrittenWord, shares_of, written_words
+from attnbench.plots.attention_rows import DrawnArm, WrittenWord, gold_rows, shares_of, written_words
 
 # What stands for a share below each bound; the square roots of the bounds are evenly spaced.
 _SHADES = ((0.04, "·"), (0.16, "░"), (0.36, "▒"), (0.64, "▓"), (float("inf"), "█"))
@@ -49,14 +49,14 @@ def shaded_lines(arm: DrawnArm, width: int) -> Iterator[Text]:
         yield Text(f"{arm.name} has neither weights over the source nor an embedding that we know of")
         return
     yield Text(_headline(arm), style="bold")
-    rows = written_words(portrait)
+    rows, sure = written_words(portrait), gold_rows(portrait.sure, portrait)
     grid = _lay_out(rows, len(portrait.source), width)
     for block in grid.blocks:
         if len(grid.blocks) > 1:
             yield Text(f"source words {block[0] + 1}–{block[-1] + 1} of {len(portrait.source)}", style="dim")
         yield from _heading(portrait, block, grid)
         for number, row in enumerate(rows):
-            line = _label(row, grid) + _shades(portrait, shares[number], number, block, grid.cell)
+            line = _label(row, grid) + _shades(sure, shares[number], number, block, grid.cell)
             yield line + _look(arm, shares, number) if block is grid.blocks[-1] else line
     yield Text(_legend(arm, grid.cell), style="dim")
 
@@ -88,10 +88,10 @@ def _label(row: WrittenWord, grid: _Grid) -> Text:
     return Text(row.label.rjust(grid.label_width), style=style) + Text(" ")
 
 
-def _shades(portrait: Portrait, shares: Numbers, row: int, block: range, cell: int) -> Text:
+def _shades(sure: Places | None, shares: Numbers, row: int, block: range, cell: int) -> Text:
     line = Text()
     for position in block:
-        is_gold = _is_at(portrait.sure, row, position)
+        is_gold = _is_at(sure, row, position)
         shade = _shade(float(shares[position]))
         marked = f"[{shade}]" if is_gold and cell == _WIDE else shade.center(cell)
         line.append(marked, style=_GOLD if is_gold else "")
@@ -110,15 +110,15 @@ def _look(arm: DrawnArm, shares: Numbers, row: int) -> Text:
         return Text()
     portrait, most = arm.portrait, int(shares[row].argmax())
     words = f" {portrait.source[most][:_HEADING_LETTERS]} ({most + 1}) {shares[row][most]:.0%}"
-    gold = portrait.sure if portrait.possible is None else portrait.possible
-    has_gold = gold is not None and row < len(gold) and gold[row].any()
+    gold = gold_rows(portrait.sure if portrait.possible is None else portrait.possible, portrait)
+    has_gold = gold is not None and gold[row].any()
     if arm.has_weights and has_gold and not _is_at(gold, row, most):
         words += _ELSEWHERE
     return Text(words, style="dim")
 
 
 def _is_at(places: Places | None, row: int, position: int) -> bool:
-    return places is not None and row < len(places) and bool(places[row, position])
+    return places is not None and bool(places[row, position])
 
 
 def _legend(arm: DrawnArm, cell: int) -> str:
@@ -129,7 +129,9 @@ def _legend(arm: DrawnArm, cell: int) -> str:
     if arm.has_weights and portrait.sure is not None:
         parts.append("elsewhere: not where the answer stands")
     if any(row.is_wrong for row in rows):
-        parts.append("b (a): wrote b, expected a")
+        parts.append("b (a): wrote b, expected a (– is nothing)")
+    if any(each.kind in ("cut_off", "filler") for each in portrait.aligned):
+        parts.append("…: the length was fixed, no room or no word was left")
     if any(row.is_given for row in rows):
         parts.append("[k]: told to it")
     return "; ".join(parts)

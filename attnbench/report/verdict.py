@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from attnbench.analysis.breakdown import Breakdown, lengths_around, without_budget
-from attnbench.analysis.statistics import FEW_SEEDS, may_cover_less
+from attnbench.analysis.statistics import FEW_SEEDS, USUAL_LEVEL, may_cover_less
 from attnbench.arm import Arm, shared_changes
 from attnbench.plots.points import (
     ArmRows,
@@ -27,8 +27,6 @@ from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting, Swe
 SEVERAL = 3
 # No verdict on fewer pairs, whatever their gap.
 LEAST_PAIRS = 3
-# The usual level of a test; we only say where so few pairs cannot reach it.
-_USUAL_LEVEL = 0.05
 _HALF = "half of the way from perfect to chance"
 
 Rows = Sequence[tuple[Arm, Any]]
@@ -107,9 +105,9 @@ def _not_shown(setting: Setting) -> str:
     if beyond:
         limits.append(f"whether {joined(beyond)} would fall beyond {setting.longest} {setting.unit}")
     rows = [row for _, row in _contrasts(setting) if row.pairs >= LEAST_PAIRS]
-    weak = sorted({int(row.pairs) for row in rows if row.p_floor > _USUAL_LEVEL})
+    weak = sorted({int(row.pairs) for row in rows if row.p_floor > USUAL_LEVEL})
     if weak:
-        limits.append(f"a p below {_USUAL_LEVEL}, which {joined(map(str, weak))} pairs cannot reach")
+        limits.append(f"a p below {USUAL_LEVEL}, which {joined(map(str, weak))} pairs cannot reach")
     if len(rows) > 1:
         limits.append(f"a correction for {len(rows)} comparisons, each of which stands by itself")
     if setting.panel.protocol == "extrapolation":
@@ -168,6 +166,9 @@ def _ended(setting: Setting, rows: ArmRows, found: Breakdown, tested: Sequence[i
     """Say how the runs at the tested lengths around a breakdown ended."""
     around = lengths_around(tested, found.length)
     runs = rows.metrics[rows.metrics["length"].isin(around)].drop_duplicates("run_id")
+    runs = runs.dropna(subset=["stop_reason"])
+    if runs.empty:
+        return "how its runs ended is not known"
     ended = int((runs["stop_reason"] == "budget").sum())
     return (
         f"at {joined(map(str, around))} {setting.unit} {ended} of {len(runs)} runs were ended by their budget"
@@ -238,6 +239,8 @@ def _comparison(setting: Setting) -> list[str]:
     baseline, rows = setting.baseline, _contrasts(setting)
     if baseline is None:
         return ["Nothing was compared: there is no baseline arm (fixed, unless --baseline names another)."]
+    if not setting.points:
+        return ["Nothing was compared: no row has the free-running accuracy."]
     name = model_style(baseline).name
     if not rows:
         return [f"Nothing was compared: no other arm shares this setting, seeds and a length with {name}."]

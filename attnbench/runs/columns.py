@@ -150,12 +150,17 @@ def read_text_table(path: Path) -> TextTable:
     return table
 
 
-def damaged(path: Path | str, line: int | None, column: str | None, what: str) -> DamagedFileError:
-    """Return the error that names the file, the line and the column of what is damaged."""
+RESTORE = "Restore the file, or delete it and make it again."
+
+
+def damaged(
+    path: Path | str, line: int | None, column: str | None, what: str, remedy: str = RESTORE
+) -> DamagedFileError:
+    """Return the error that names the file, the line and the column of what is damaged, and what to do."""
     place = [str(path)]
     place += [] if line is None else [f"line {line}"]
     place += [] if column is None else [f"column '{column}'"]
-    return DamagedFileError(f"{', '.join(place)}: {what}. Restore the file, or delete it and make it again.")
+    return DamagedFileError(f"{', '.join(place)}: {what}. {remedy}")
 
 
 def _read_text(path: Path) -> str:

@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from attnbench.errors import (
 )
 from attnbench.runs.checkpoint import load_checkpoint, save_checkpoint
 from attnbench.runs.columns import as_csv, read_rows, write_rows
+from attnbench.runs.data_files import find_data
 from attnbench.runs.environment import describe_environment, typed_command
 from attnbench.runs.files import read_whole, write_atomically, write_json
 from attnbench.runs.folder import RunFolder
+from attnbench.runs.kept_data import keep_data, read_kept_data
 from attnbench.runs.outcome import Outcome
 from attnbench.runs.rows import metrics_row
 from attnbench.runs.spec import RunSpec
@@ -103,9 +105,7 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     folder.error_file.unlink(missing_ok=True)
     # Sums depend on how they are split over threads: with one, a run gives the same numbers in every executor.
     torch.set_num_threads(1)
-    spec = RunSpec.from_values(folder.read_spec(), execution.trusted_folder)
-    if spec.data != spec.task.data_fingerprint():
-        raise UserError(f"the files that {spec.task.name} reads have changed since the run was planned")
+    spec = _with_data(RunSpec.from_values(folder.read_spec(), execution.trusted_folder), folder, execution)
     device = resolve_device(execution.device)
     check_precision(spec.training.precision, device)
     trainer = make_trainer(spec, device)
@@ -122,6 +122,8 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
         known = {}  # of another training, whose checkpoint is gone
     rows = _evaluate(spec, trainer, lengths, known, execution.should_stop)
     write_rows(folder.metrics_file, [rows[each] for each in sorted(rows)])
+    tested = [spec.task.evaluation_range(length, lengths) for length in lengths]
+    keep_data(folder, spec, {each: int(rows[each]["examples"]) if each in rows else 0 for each in tested})
     return Outcome(
         folder.run_id,
         "done",
@@ -131,6 +133,18 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
         resumed_from_step=resumed_from_step,
         batch_parts=trainer.training_split.parts,
     )
+
+
+def _with_data(spec: RunSpec, folder: RunFolder, execution: Execution) -> RunSpec:
+    """Return the spec with the files of its data found, and with what an earlier execution learnt from them."""
+    try:
+        kept = read_kept_data(folder)
+    except DamagedFileError as error:
+        execution.on_note(f"{error} It is written anew.")
+        kept = None
+    remedy = "The same command with the paths at which they lie, and with --retry-failed, carries on."
+    spec = find_data(spec, folder.path, remedy, kept.files if kept else None)
+    return replace(spec, task=spec.task.with_learnt(kept.learnt)) if kept else spec
 
 
 def make_trainer(spec: RunSpec, device: torch.device) -> Trainer:

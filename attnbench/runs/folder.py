@@ -1,23 +1,32 @@
 """One folder, one run: every file of it is named and read here, and nowhere else."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from attnbench.errors import DamagedFileError, storage_faults_named
+from attnbench.errors import DamagedFileError, UserError, storage_faults_named
 from attnbench.runs.checksums import take_checksum, with_checksum
-from attnbench.runs.claim import claimed, is_claimed
+from attnbench.runs.claim import ClaimedError, claimed, is_claimed
 from attnbench.runs.files import clear_halves, read_whole, write_atomically, write_json
 from attnbench.runs.last_read import LastRead
-from attnbench.runs.outcome import Outcome, end_of, first_changed, read_outcome, write_outcome
+from attnbench.runs.outcome import (
+    Outcome,
+    end_of,
+    first_changed,
+    read_outcome,
+    rewrite_outcome,
+    write_outcome,
+)
 from attnbench.runs.plain_yaml import from_yaml, to_yaml
 
-RunState = Literal["done", "failed", "running", "interrupted", "waiting"]
+RunState = Literal["done", "failed", "running", "interrupted", "waiting", "renamed"]
+_RUN_ID = re.compile(rb"run_id: *[\"']?([^\s\"']+)")
 
 
 class _FileOf:
@@ -36,7 +45,12 @@ class _FileOf:
 
 
 class RunFolder:
-    """The files of one run."""
+    """The files of one run.
+
+    Args:
+        path: of the folder, there or not.
+        run_id: of the run in it; by default the folder's name.
+    """
 
     spec_file = _FileOf("spec.yaml")
     evaluation_file = _FileOf("evaluation.json")
@@ -46,20 +60,45 @@ class RunFolder:
     checkpoint_file = _FileOf("checkpoint.pt")
     status_file = _FileOf("status.json")
     error_file = _FileOf("error.txt")
+    data_file = _FileOf("data.json")
     claim_file = _FileOf("claim")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, run_id: str | None = None) -> None:
         self.path = path
+        self.run_id = path.name if run_id is None else run_id
         self._status = LastRead(self.status_file, lambda: read_outcome(self.status_file, self.run_id))
+        self._named = LastRead(self.spec_file, self._parse_name)
         self._requested = LastRead(self.evaluation_file, self._parse_requested)
 
     @property
-    def run_id(self) -> str:
-        """The folder's name."""
-        return self.path.name
+    def true_name(self) -> str | None:
+        """The run_id in spec.yaml, where the folder is called otherwise: a person renamed or copied it; else None.
 
-    def prepare(self, spec_values: Mapping[str, Any], lengths: Sequence[int]) -> None:
-        """Write down what is to be trained and at which lengths it is to be evaluated, besides earlier ones."""
+        Raises:
+            StorageError: where the disk does not give it.
+        """
+        if self.read_outcome() is not None:
+            return None  # status.json has the name of the folder
+        return None if self._named.get() in (None, self.run_id) else self._named.get()
+
+    def _parse_name(self) -> str:
+        """Return the run_id that spec.yaml begins with; the folder's own where it is damaged."""
+        try:
+            found = _RUN_ID.match(read_whole(self.spec_file))
+        except (FileNotFoundError, IsADirectoryError):
+            return self.run_id
+        return found[1].decode(errors="replace") if found else self.run_id
+
+    def prepare(
+        self, spec_values: Mapping[str, Any], lengths: Sequence[int], paths: Mapping[str, str] | None = None
+    ) -> None:
+        """Write down what is to be trained and at which lengths it is to be evaluated, besides earlier ones.
+
+        Args:
+            spec_values: of the run.
+            lengths: to evaluate at.
+            paths: where the files of its task lie now, by the task's keys; a finished run is told so too.
+        """
         outcome = self.read_outcome()
         if outcome is None and not self.path.is_dir():
             with storage_faults_named(self.path):
@@ -69,7 +108,10 @@ class RunFolder:
         if wanted != requested:
             write_json(self.evaluation_file, with_checksum({"lengths": wanted}))
         is_there = self.spec_file.exists()
-        if is_there and self._state(outcome, wanted) in ("done", "running"):
+        state = self._state(outcome, wanted) if is_there else None
+        if state == "done" and paths and outcome is not None:
+            self._point_to(paths, spec_values, outcome)
+        if state in ("done", "running"):
             return
         text = _spec_text(spec_values)
         if not is_there:
@@ -90,6 +132,21 @@ class RunFolder:
         write_atomically(self.spec_file, text)
         if outcome is not None and outcome.state == "failed":
             self.write_outcome(outcome)
+
+    def _point_to(self, paths: Mapping[str, str], spec_values: Mapping[str, Any], outcome: Outcome) -> None:
+        """Let the spec of a finished run say where the files of its data lie now; nothing else of it changes."""
+        if self.holds_spec(spec_values):
+            values: Mapping[str, Any] = spec_values  # to parse it would tell the same, and take longer
+        else:
+            found = self.read_spec()
+            values = {**found, "task": {**found["task"], **paths}}
+        if self.holds_spec(values) and first_changed([self.spec_file], outcome) is None:
+            return
+        with suppress(ClaimedError), self.claim():
+            # Without status.json in between: whoever dies here leaves a run that is evaluated anew, not a damaged one.
+            self.status_file.unlink(missing_ok=True)
+            write_atomically(self.spec_file, _spec_text(values))
+            rewrite_outcome(self.status_file, outcome, self.spec_file)
 
     def read_spec(self) -> dict[str, Any]:
         """Return the values of spec.yaml.
@@ -160,7 +217,7 @@ class RunFolder:
     @property
     def _records(self) -> tuple[Path, ...]:
         """What the run wrote down on its way; its rows are right without it."""
-        return self.train_file, self.environment_file
+        return self.train_file, self.environment_file, self.data_file
 
     @property
     def has_ended(self) -> bool:
@@ -178,6 +235,8 @@ class RunFolder:
             return end
         if is_claimed(self.claim_file):
             return "running"
+        if self.true_name is not None:
+            return "renamed"
         return "interrupted" if self.checkpoint_file.exists() else "waiting"
 
     def find_damage(self) -> str | None:
@@ -196,9 +255,26 @@ class RunFolder:
         spared = () if self.checkpoint_file.exists() else (self.checkpoint_file,)
         compared = [path for path in self._products if path not in spared]
         damage = first_changed(compared, outcome, self.metrics_file)
+        if damage is not None and first_changed([self.spec_file], outcome) and self._describes_itself():
+            others = [path for path in compared if path != self.spec_file]
+            damage = first_changed(others, outcome, self.metrics_file)
         if damage is not None and self.read_outcome() != outcome:
             return self.find_damage()  # it was being evaluated at more lengths just then
         return damage
+
+    def _describes_itself(self) -> bool:
+        """Say whether a spec.yaml that is not as it was written still describes this very run, by its run_id.
+
+        The paths of files are no part of that: a person may have put others, and what is read from them is compared
+        with the hash of the data. A run that reads no files has no value that anybody would change.
+        """
+        from attnbench.runs.spec import RunSpec  # loads torch, which a whole run does not need here
+
+        try:
+            spec = RunSpec.from_values(self.read_spec())
+        except UserError:
+            return False
+        return spec.data is not None and spec.run_id == self.run_id
 
     def find_damaged_record(self) -> str | None:
         """Return what is wrong with what a finished run wrote down on its way, or None; its rows are right."""
@@ -224,6 +300,7 @@ class RunFolder:
             self.metrics_file,
             self.checkpoint_file,
             self.train_file,
+            self.data_file,
             self.spec_file,
         ):
             with storage_faults_named(path):

@@ -49,6 +49,16 @@ def write_outcome(path: Path, outcome: Outcome, left: Sequence[Path]) -> None:
     write_json(path, with_checksum(values))
 
 
+def rewrite_outcome(path: Path, outcome: Outcome, changed: Path) -> None:
+    """Write how a run ended once more, after one of its files was written anew; it does not vouch for others anew.
+
+    Raises:
+        StorageError: when the disk refuses it.
+    """
+    files = {**outcome.files, changed.name: fingerprint(changed)}
+    write_json(path, with_checksum({**asdict(outcome), "files": files}))
+
+
 def read_outcome(path: Path, run_id: str) -> Outcome | None:
     """Return how the run of that name ended; None where it has not.
 

@@ -5,17 +5,21 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attnbench.runs.columns import METRICS, METRICS_COLUMNS, Column, damaged, read_text_table
+from attnbench.runs.columns import METRICS, METRICS_COLUMNS, RESTORE, Column, damaged, read_text_table
 
 Value = str | int | float | None
 
 
 @dataclass
 class LocatedRows:
-    """Rows of text from one file or from many, and the file and line that each came from."""
+    """Rows of text from one file or from many, and the file and line that each came from.
+
+    `remedy` says what to do about a cell that is not what its column holds.
+    """
 
     rows: list[Mapping[str, str]] = field(default_factory=list)
     places: list[tuple[Path | str, int]] = field(default_factory=list)
+    remedy: str = RESTORE
 
     def add_file(self, path: Path) -> None:
         """Append the rows of a metrics.csv.
@@ -24,7 +28,7 @@ class LocatedRows:
             DamagedFileError: as `read_rows`, and where the file lacks a column of the contract.
         """
         table = read_text_table(path)
-        _refuse_missing_columns(path, table.names)
+        refuse_missing_columns(path, table.names)
         self.rows += table.rows
         self.places += [(path, line) for line in table.lines]
 
@@ -46,7 +50,7 @@ def parse_rows(located: LocatedRows) -> dict[str, list[Value]]:
     """
     columns = {column.name: _parse_column(column, located) for column in METRICS}
     others = dict.fromkeys(name for row in located.rows for name in row if name not in columns)
-    _refuse_duplicates(columns, located.places)
+    _refuse_duplicates(columns, located)
     return columns | {name: [row.get(name) or None for row in located.rows] for name in others}
 
 
@@ -77,7 +81,7 @@ def _parse_column(column: Column, located: LocatedRows) -> list[Value]:
         cells = [row[column.name] for row in located.rows]
     except KeyError:
         lacking = next(i for i, row in enumerate(located.rows) if column.name not in row)
-        _refuse_missing_columns(located.places[lacking][0], located.rows[lacking])
+        refuse_missing_columns(located.places[lacking][0], located.rows[lacking])
     values: dict[str, Value] = {}
     # Each distinct cell once: most columns repeat a few values over thousands of rows.
     for cell in dict.fromkeys(cells):
@@ -85,7 +89,7 @@ def _parse_column(column: Column, located: LocatedRows) -> list[Value]:
             values[cell] = parse_cell(column, cell)
         except ValueError as error:
             path, line = located.places[cells.index(cell)]
-            raise damaged(path, line, column.name, str(error)) from None
+            raise damaged(path, line, column.name, str(error), located.remedy) from None
     return [values[cell] for cell in cells]
 
 
@@ -108,22 +112,28 @@ def _expected(column: Column) -> str:
     return noun if math.isinf(column.least) else f"{noun} of {column.least:g} or more"
 
 
-def _refuse_missing_columns(path: Path | str, names: Collection[str]) -> None:
+def refuse_missing_columns(
+    path: Path | str, names: Collection[str], line: int = 1, remedy: str = RESTORE
+) -> None:
+    """Refuse a table whose names of columns, in the given line, are not all of the contract's.
+
+    Raises:
+        DamagedFileError: naming those that are missing.
+    """
     missing = [name for name in METRICS_COLUMNS if name not in names]
     if missing:
         noun = "column" if len(missing) == 1 else "columns"
-        raise damaged(path, 1, None, f"lacks the {noun} {', '.join(missing)}")
+        raise damaged(path, line, None, f"lacks the {noun} {', '.join(missing)}", remedy)
 
 
-def _refuse_duplicates(
-    columns: Mapping[str, Sequence[Value]], places: Sequence[tuple[Path | str, int]]
-) -> None:
+def _refuse_duplicates(columns: Mapping[str, Sequence[Value]], located: LocatedRows) -> None:
     """Refuse a run with two rows for one length; buckets that merely end at the same length are two."""
     seen: dict[tuple[Value, ...], int] = {}
     for i, key in enumerate(
         zip(*(columns[name] for name in ("run_id", "length", "length_min")), strict=True)
     ):
         if seen.setdefault(key, i) != i:
-            (path, line), (first_path, first_line) = places[i], places[seen[key]]
+            (path, line), (first_path, first_line) = located.places[i], located.places[seen[key]]
             first = f"line {first_line}" if first_path == path else f"{first_path}, line {first_line}"
-            raise damaged(path, line, "run_id", f"{key[0]} at length {key[1]} is there already ({first})")
+            what = f"{key[0]} at length {key[1]} is there already ({first})"
+            raise damaged(path, line, "run_id", what, located.remedy)

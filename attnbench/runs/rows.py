@@ -5,8 +5,7 @@ from typing import Any
 import attnbench
 from attnbench.runs.spec import RunSpec
 from attnbench.tasks.base import LengthRange
-from attnbench.training.evaluation import Scores
-from attnbench.training.text_scores import bleu_and_chrf
+from attnbench.training.evaluation import Scores, bleu_and_chrf
 from attnbench.training.trainer import Trainer
 
 

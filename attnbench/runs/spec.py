@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from attnbench.arm import NO_CHANGES, Arm, Variant
 from attnbench.errors import UserError
-from attnbench.models.arm import Arm as ModelConfig
+from attnbench.models.config import ModelConfig
 from attnbench.moved_names import recorded_name
 from attnbench.schema import TARGET_KEY, build, load_class
 from attnbench.tasks.base import LengthRange, Task
-from attnbench.training.config import TrainingConfig
+from attnbench.training.schedule import TrainingConfig
 
 Protocol = Literal["per_length", "mixed", "extrapolation"]
 
@@ -40,6 +40,12 @@ class RunSpec:
     seed: int
     data: str | None = None
     variant: Variant = NO_CHANGES
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Where the files of the task lie, by its keys; those that it does not use are left out."""
+        found = {key: getattr(self.task, key) for key in path_fields(self.task)}
+        return {key: path for key, path in sorted(found.items()) if path}
 
     @cached_property
     def identity(self) -> dict[str, Any]:

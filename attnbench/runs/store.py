@@ -72,6 +72,20 @@ class RunStore:
         """Return how far every run is, by run_id."""
         return {folder.run_id: folder.state for folder in self.folders()}
 
+    def renamed(self) -> dict[str, str]:
+        """Return which run lies in each folder that bears another name than its run: true names by folders' names."""
+        named = {folder.path.name: folder.true_name for folder in self.folders()}
+        return {name: true for name, true in named.items() if true is not None}
+
+    def about_renamed(self, name: str, true: str) -> str:
+        """Say which run lies in a renamed folder, and what to do."""
+        remedy = f"Call it {true} again, and they count."
+        if self.folder(true).path.exists():
+            remedy = "That run is there too: remove one of the two."
+        return (
+            f"{self.runs_path / name} is the run {true} under another name: its rows are left out. {remedy}"
+        )
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Do what reads files of this folder and writes them anew, while no other sweep does; waits for its turn."""
@@ -113,7 +127,7 @@ class RunStore:
             return None
 
     def collect(self, on_damage: Callable[[str], None] | None = None) -> list[dict[str, str]]:
-        """Return the rows of all finished runs.
+        """Return the rows of all finished runs, but for those whose folder was renamed: they may be copies.
 
         Args:
             on_damage: told of every finished run that is not what it wrote, and whose rows are left out.
@@ -123,6 +137,8 @@ class RunStore:
         """
         rows: list[dict[str, str]] = []
         for folder in self.folders():
+            if folder.true_name is not None:
+                continue
             damage = folder.find_damage()
             if damage is not None and on_damage is None:
                 raise DamagedFileError(f"{damage} `attnbench sweep` with the same words repeats that run.")

@@ -7,6 +7,7 @@ import pandas as pd
 
 from attnbench.runs.columns import METRICS, Column
 from attnbench.runs.files import write_atomically
+from attnbench.runs.handed_tables import read_handed_table
 from attnbench.runs.parsing import LocatedRows, Value, parse_rows
 
 _TYPES = {column.name: column for column in METRICS}
@@ -29,6 +30,16 @@ def collect_metrics(paths: Iterable[Path]) -> pd.DataFrame:
     for path in paths:
         located.add_file(path)
     return _frame(parse_rows(located))
+
+
+def read_handed_metrics(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Read a table that a person hands us; return it as `read_metrics` does, and sentences on how it was read.
+
+    Raises:
+        DamagedFileError: as `read_metrics`, and where what a spreadsheet wrote could mean two things.
+    """
+    handed = read_handed_table(path)
+    return _frame(parse_rows(handed.located)), handed.notes
 
 
 def join_metrics(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:

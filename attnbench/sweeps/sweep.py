@@ -1,7 +1,7 @@
 """Brings many runs to their end: prepares what is missing, hands it over, and stays until it is done."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,12 +47,21 @@ def prepare(
     """
     folders = []
     with store.held():
+        _tell_renamed(store, {run.spec.run_id for run in planned}, listener)
         for run in planned:
             folder = store.folder(run.spec.run_id)
             _repair(folder, run.spec, listener, trusted_folder)
-            folder.prepare(run.spec.to_values(), run.lengths)
+            folder.prepare(run.spec.to_values(), run.lengths, run.spec.paths)
             folders.append(folder)
     return folders
+
+
+def _tell_renamed(store: RunStore, planned: Set[str], listener: Listener) -> None:
+    """Name the planned runs that are there, but in a folder of another name: they are about to be made again."""
+    for folder in store.folders():
+        true = None if folder.run_id in planned else folder.true_name
+        if true is not None and true in planned and not store.folder(true).path.exists():
+            listener(Note(f"{store.about_renamed(folder.run_id, true)} Until then it is made again."))
 
 
 def _repair(folder: RunFolder, spec: RunSpec, listener: Listener, trusted_folder: Path | None) -> None:

@@ -1,9 +1,9 @@
 """What every task offers: batches, the exact information in them, and the words to show them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Generator, Tensor
@@ -12,6 +12,10 @@ from attnbench.batch import Batch
 from attnbench.errors import UserError
 from attnbench.randomness import generator_for
 from attnbench.vocabulary import EOS, SPECIAL_TOKENS, Vocabulary
+
+LONG = 64
+"""Longer sources hold some bits where one of this length does; to count those of millions of tokens takes hours."""
+_NO_BITS = 1e-9  # what rounding leaves of none
 
 Split = Literal["train", "validation", "test"]
 
@@ -36,10 +40,14 @@ class Task(ABC):
         name: the name of the yaml that composed it.
     """
 
-    length_unit: ClassVar[str]
     reads_files: ClassVar[bool] = False
 
     name: str
+
+    @property
+    @abstractmethod
+    def length_unit(self) -> str:
+        """What a length counts, such as "words"."""
 
     @property
     @abstractmethod
@@ -68,6 +76,23 @@ class Task(ABC):
             UserError: with the reason and what to change.
         """
 
+    def check_information(self, lengths: Collection[int]) -> None:
+        """Refuse lengths at which the answer is known without the source: there is nothing to know.
+
+        Raises:
+            UserError: naming such a length and what to change.
+        """
+        for length in sorted({min(lengths), max(lengths)}):
+            looked_at = min(length, LONG)
+            bits = self.information_bits(LengthRange(looked_at, looked_at))
+            if bits is not None and bits < _NO_BITS:
+                size = getattr(self, "vocabulary_size", None)
+                remedy = "Change its keys" if size is None else f"Raise task.vocabulary_size, now {size}"
+                raise UserError(
+                    f"{self.name} at length {length} ({self.length_unit}): the answer is known without the source, "
+                    f"0 bits, so there is nothing to know. {remedy}."
+                )
+
     def check_ready(self) -> None:
         """Refuse what cannot work before anything starts (missing files, for instance).
 
@@ -78,6 +103,22 @@ class Task(ABC):
     def data_fingerprint(self) -> str | None:
         """Return a hash of the content of the files that the task reads; None where it reads none."""
         return None
+
+    def learnt(self) -> dict[str, Any] | None:
+        """Return what the task learnt from its files, as plain values; None where nothing is worth keeping.
+
+        A run keeps it, so that it can be opened where these files are not.
+        """
+        return None
+
+    def with_learnt(self, learnt: Mapping[str, Any]) -> Self:
+        """Return the same task with what `learnt` returned, in place of learning it from the files.
+
+        Raises:
+            KeyError, ValueError: where the values are not those that `learnt` returned.
+        """
+        del learnt
+        return self
 
     @abstractmethod
     def training_batch(self, seed: int, step: int, batch_size: int, lengths: LengthRange) -> Batch:

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from attnbench.batch import Batch
 from attnbench.ranges import Count
 from attnbench.tasks.base import LengthRange, Split, SyntheticTask, refuse_length
-from attnbench.tasks.sequence import FIRST_SYMBOL, symbol_names
+from attnbench.tasks.symbols import FIRST_SYMBOL, symbol_names
 from attnbench.vocabulary import WordVocabulary
 
 

@@ -1,7 +1,7 @@
 """Scores of a model on held-out batches. Counts are added up; ratios are taken once, at the end."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
 
@@ -117,6 +117,7 @@ def evaluate(answerer: Answerer, task: Task, batches: Iterable[Batch], device: t
 def scored_nats(logits: Tensor, batch: Batch) -> Tensor:
     """Return the summed cross-entropy of the scored tokens, in nats; a scalar."""
     wanted = batch.target.masked_fill(~batch.scored, IGNORED)
+    # B·T V and B·T
     return torch.nn.functional.cross_entropy(
         logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
     )
@@ -143,12 +144,12 @@ def write_freely(answerer: Answerer, task: Task, batch: Batch) -> Generated:
 
 def _score_forced(output: Seq2SeqOutput, batch: Batch, scores: Scores) -> None:
     scores.nats += float(scored_nats(output.logits, batch))
-    is_right = (output.logits.argmax(dim=2) == batch.target) & batch.scored
+    is_right = (output.logits.argmax(dim=2) == batch.target) & batch.scored  # B T
     scores.correct_forced += int(is_right.sum())
     if output.attention is not None and batch.gold is not None:
         is_known = batch.gold.any(dim=2) & batch.scored
-        looked_at = output.attention.argmax(dim=2, keepdim=True)
-        is_aligned = batch.gold.gather(2, looked_at).squeeze(2) & is_known
+        looked_at = output.attention.argmax(dim=2, keepdim=True)  # B T 1
+        is_aligned = batch.gold.gather(2, looked_at).squeeze(2) & is_known  # B T
         scores.aligned += int(is_aligned.sum())
         scores.alignable += int(is_known.sum())
 
@@ -171,3 +172,16 @@ def _fit_width(tokens: Tensor, width: int) -> Tensor:
 
 def _until_mark(tokens: list[int]) -> list[int]:
     return tokens[: tokens.index(EOS)] if EOS in tokens else tokens
+
+
+def bleu_and_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, float]:
+    """Return corpus BLEU and chrF2, both 0–100, of one hypothesis and one reference per example.
+
+    Source: Post 2018 (sacrebleu), with its standard tokenisation "13a".
+    """
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
+    # `force` only silences the warning about text that is already tokenised: both sides are alike.
+    bleu = BLEU(force=True).corpus_score(hypotheses, [references])
+    return bleu.score, CHRF().corpus_score(hypotheses, [references]).score

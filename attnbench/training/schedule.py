@@ -1,9 +1,31 @@
-"""The learning rate, and when to stop: the same rules for every arm."""
+"""How a model is trained: the configuration, the learning rate and when to stop; the same for every arm."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from attnbench.training.config import TrainingConfig
+from attnbench.ranges import Count, Fraction, NonNegativeCount, Rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """The training group of the configuration; the defaults and units stand in conf/training/."""
+
+    steps: Count
+    batch_size: Count
+    learning_rate: Rate
+    warmup_steps: NonNegativeCount
+    final_decay: Fraction
+    evaluate_every: Count
+    patience: Count
+    minimum_improvement: Fraction
+    decay_factor: Fraction
+    gradient_clip: Rate
+    solved_accuracy: Fraction
+    precision: Literal["float32", "bfloat16"]
+    validation_examples: Count
+    test_examples: Count
+    evaluation_batch_size: Count
+
 
 StopReason = Literal["solved", "plateau", "budget"]
 

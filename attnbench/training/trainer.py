@@ -15,11 +15,9 @@ from attnbench.errors import InterruptedRunError, RunFailedError
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.randomness import derive_seed
 from attnbench.tasks.base import LengthRange, Task
-from attnbench.training.batch_split import BatchSplit
-from attnbench.training.config import TrainingConfig
-from attnbench.training.device import autocast, seeded_dropout
+from attnbench.training.device import BatchSplit, autocast, seeded_dropout
 from attnbench.training.evaluation import Scores, evaluate, scored_nats
-from attnbench.training.schedule import RateSchedule, StopReason
+from attnbench.training.schedule import RateSchedule, StopReason, TrainingConfig
 
 
 @dataclass(frozen=True)

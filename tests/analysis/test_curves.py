@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from attnbench.analysis.arms import Metrics
-from attnbench.analysis.curves import curve_table
+from attnbench.analysis.curves import curve_table, missing_scores
 from tests.growth import growth
 from tests.metrics_rows import curve_rows, metrics_of, metrics_row, metrics_table
 
@@ -127,3 +127,15 @@ def test_curves_cost_ten_times_as_much_for_ten_times_as_many_rows():
     assert (
         growth(lambda: curve_table(Metrics.of(metrics[:1000])), lambda: curve_table(Metrics.of(metrics))) < 30
     )
+
+
+def test_scores_that_rows_lack_and_a_run_writes_are_counted():
+    without = metrics_row(length=4, token_accuracy=None, bits_recovered=None)
+    text = metrics_row(length=4, task="text", bits_recovered=None, bits_available=None, bleu=20.0)
+    rows = [without, metrics_row(length=8), text, {**text, "bleu": None, "run_id": "other"}]
+    assert missing_scores(metrics_table(rows)) == {
+        "token_accuracy": (1, 4),
+        "bits_recovered": (1, 2),
+        "bleu": (1, 2),
+    }
+    assert missing_scores(metrics_table([metrics_row()])) == {}

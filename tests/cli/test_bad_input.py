@@ -46,7 +46,7 @@ BOTH = [
     ("task=copi", "Did you mean copy?"),
     ("model=fixd", "Did you mean fixed?"),
     ("modle=fixed", "Did you mean model?"),
-    ("modle.hidden_size=8", "Did you mean model.hidden_size?"),
+    ("modle.hidden_size=8", "Did you mean model.hidden_size=8?"),
     ("model.hiden_size=8", "Did you mean model.hidden_size?"),
     ("model.cell=gur", "model.cell: expected 'lstm' or 'gru', got \"gur\". Did you mean gru?"),
     ("model.hidden_size=abc", 'model.hidden_size: expected an integer, got "abc".'),
@@ -58,6 +58,14 @@ BOTH = [
     ("+unknown=1", "keys can be changed, not added or taken away"),
     ("~model", "keys can be changed, not added or taken away"),
     ("unknown", "'unknown' is not an override"),
+    ("steps=100", "Unknown key 'steps'. Did you mean training.steps=100?"),
+    ("reverse", "Did you mean task=reverse?"),
+    ("luong_dot", "Did you mean model=luong_dot?"),
+    ("model=attention", "The arms with attention: bahdanau, luong_concat"),
+    ("lengths=4,8", "not a key. Did you mean --lengths 4,8?"),
+    ("seeds=5", "not a key. Did you mean --seeds 5?"),
+    ("dry_run=true", "not a key. Did you mean --dry-run?"),
+    ("train_range=[4,8", "'[' is not closed"),
     ("device=cuda", "device=cuda: this machine has no such device. There is: cpu"),
     ("device=tpu", "this machine has no such device"),
     ("executor=slrm", "Unknown executor 'slrm'. Known: inline, processes, slurm. Did you mean slurm?"),
@@ -82,6 +90,14 @@ TRAIN = [
     ("test_lengths=[0]", "at least 1"),
     ("task=recall task.length=65", "there are 64. Use lengths up to 64, or task.keys=65."),
     ("task=story_qa task.length=65", "there are 64. Use lengths up to 64."),
+    ("task=copy task.vocabulary_size=1", "there is nothing to know. Raise task.vocabulary_size, now 1."),
+    ("task=copy task.vocabulary_size=1 task.length=9999999999", "there is nothing to know"),
+    ("task=copy task.vocabulary_size=1 train_range=[2,9]", "copy at length 2 (tokens): the answer is known"),
+    (
+        "task=story_qa task.question=before task.relations=1 task.vocabulary_size=1",
+        "there is nothing to know",
+    ),
+    ("task=translation task.vocabulary_size=1 train_range=[2,12]", "translation at length 2 (words)"),
     ("seed=1,2", "several are for `attnbench sweep`"),
     ("--name .", "expected the name of a folder"),
     ("--name ../elsewhere", "expected the name of a folder"),
@@ -105,6 +121,8 @@ SWEEP = [
     (["--lengths", "4,,8"], HOW),
     (["--lengths", "4,8,0"], HOW),
     (["--task", "recall", "--lengths", "8,65"], "or task.keys=65"),
+    (["--task", "recall", "task.vocabulary_size=1"], "recall at length 4 (pairs): the answer is known"),
+    (["task=copy,reverse", "task.vocabulary_size=1,16"], "there is nothing to know"),
     (["--task", "copi"], "Did you mean copy?"),
     (["--models", "fixed,fixd"], "Did you mean fixed?"),
     (["--models", ""], "Unknown model ''"),
@@ -146,6 +164,8 @@ TEXT = [
     ("task.source=latin.txt task.target=two.txt", "latin.txt, line 2, byte 3: expected UTF-8"),
     ("task.source=broken.jsonl", "broken.jsonl, line 2: "),
     ("task.source=fieldless.jsonl", "fieldless.jsonl, line 1: Unknown field 'target'"),
+    ("task.source=~/missing.tsv", "missing.tsv does not exist"),
+    ("task.source=~nobody~1.tsv", "~nobody~1.tsv does not exist"),
     ("task.source=three.tsv", "three.tsv, line 2: expected two columns"),
     ("task.source=good.tsv task.target=two.txt", "leave task.target"),
     ("task.source=good.tsv task.length=4", "Unknown key 'task.length'"),
@@ -163,6 +183,34 @@ def test_files_that_cannot_be_read(here, command, words, message):
 def test_one_model_per_length_on_files(here):
     err = refused(here, "sweep", "--task", "text_pairs", "task.source=good.tsv")
     assert "Use --protocol mixed" in err
+
+
+@pytest.mark.parametrize("command", [["train"], ["sweep", "--protocol", "mixed"]], ids=["train", "sweep"])
+def test_a_path_with_a_comma_is_told_to_be_quoted(here, command):
+    (here / "a,b.tsv").write_bytes(BAD_FILES["good.tsv"])
+    err = refused(here, *command, "task=text_pairs", "task.source=a,b.tsv")
+    assert "needs quotes that reach the program" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["sweep", "--steps", "100"], "Did you mean training.steps=100?"),
+        (["train", "--steps=100"], "Did you mean training.steps=100?"),
+        (["train", "--hidden-size", "32"], "Did you mean model.hidden_size=32?"),
+        (["preview", "--length", "5"], "Did you mean task.length=5?"),
+        (["train", "--model", "fixed"], "Did you mean model=fixed?"),
+        (["train", "--steps"], "Did you mean training.steps=…?"),
+        (["sweep", "--seed", "3"], "--seeds"),
+        (["train", "--lengths", "4,8"], "`attnbench sweep` has it."),
+        (["plot", "--steps", "3"], "No such option: --steps"),
+    ],
+)
+def test_an_unknown_option_is_told_the_key_that_was_meant(here, words, told):
+    finished = attnbench(*words)
+    assert (finished.status, finished.out) == (2, "")
+    assert told in " ".join(finished.err.replace("│", "").split())
+    assert "Traceback" not in finished.err
 
 
 @pytest.mark.parametrize("command", ["train", "sweep"])

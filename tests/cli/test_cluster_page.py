@@ -2,13 +2,13 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.commands import attnbench
 
-PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
+PAGE = ROOT / "docs" / "cluster.md"
 COMMAND = re.compile(r"^    \$ (.+)$", re.MULTILINE)
 # An indented line that is none of the program's.
 OTHERS = ("tar", "squeue", "head", "grep")

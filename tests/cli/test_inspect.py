@@ -1,13 +1,19 @@
 import json
 import pickle
 import shutil
+import subprocess
+import sys
+import time
 
 import pytest
 
+from attnbench.cli.inspect_progress import heard_at_once
 from attnbench.cli.inspect_scores import in_words
+from attnbench.errors import UserError
 from attnbench.inspection.error_anatomy import ExampleErrors
+from attnbench.inspection.word_edits import align
 from attnbench.runs.folder import RunFolder
-from attnbench.vocabulary import PAD
+from attnbench.vocabulary import EOS
 from tests.commands import TINY, attnbench, contents, rows_of, run_folders
 from tests.inspection.small_runs import small_spec, untrained
 
@@ -90,7 +96,7 @@ def test_by_default_three_examples_and_the_whole_test_set(here, luong):
         assert f"inspect/{name}" in finished.err
     assert "Next: `attnbench inspect" in finished.err
     assert finished.out.count("Test example ") == 3
-    for words in ("on gold", "most attended", "Looked wrong:", "words wrong"):
+    for words in ("on gold", "most attended", "looked wrong:", "left out", "exchanged at position"):
         assert words in " ".join(finished.out.split())
 
 
@@ -106,6 +112,8 @@ def test_the_tables_have_rows_for_every_length_and_kind(here, luong):
     ]
     assert [row["position"] for row in rows_of(folder / "errors.csv")] == ["", "1", "2", "3"]
     (overall,) = [row for row in rows_of(folder / "errors.csv") if not row["position"]]
+    edits = ("inserted", "left_out", "exchanged", "swapped", "cut_off")
+    assert all(row[kind].isdigit() for row in rows_of(folder / "errors.csv") for kind in edits)
     (trained_row,) = rows_of(folder.parent / "metrics.csv")
     assert float(overall["accuracy"]) == pytest.approx(float(trained_row["token_accuracy"]))
 
@@ -156,6 +164,64 @@ def test_wrong_examples_alone_are_drawn_on_request(here, luong):
     finished = attnbench("inspect", luong, "--wrong", "--examples", "2", "--no-scores", "--json")
     assert finished.status == 0
     assert [example["wrong"][luong] > 0 for example in finished.json["examples"]] == [True, True]
+
+
+def test_the_worst_come_first_three_of_them_and_the_page_comes_last(here, luong):
+    finished = attnbench("inspect", luong, "--wrong")
+    assert finished.status == 0
+    folder = here / "results/train/runs" / luong / "inspect"
+    worst = [row["index"] for row in rows_of(folder / "worst.csv")]
+    assert f"Examples of reverse, 3 tokens: {', '.join(worst[:3])}\n" in finished.err
+    assert finished.err.splitlines()[-1] == f"The page to click through: {(folder / 'page.html').as_uri()}"
+    assert "--no-scores leaves that out" in finished.err
+    assert finished.out.count("words it wrote") == 3
+    slips = [row["slips"] for row in rows_of(folder / "worst.csv")[:3]]
+    assert all(f"luong general: {each}" in finished.out for each in slips)
+
+
+def test_by_default_three_of_the_worst_are_printed(here, luong):
+    out = attnbench("inspect", luong).out
+    assert out.count("luong general, example ") == 3
+    assert len(rows_of(here / "results/train/runs" / luong / "inspect" / "worst.csv")) > 3
+
+
+def test_ones_own_long_text_says_at_once_what_is_done_and_where_gradients_end(here, fixed, monkeypatch):
+    monkeypatch.setattr("attnbench.inspection.gradients.MOST_WORK", 7 * 7 * 20 * 9)
+    finished = attnbench("inspect", fixed, "--text", "a b " * 10)
+    assert finished.err.startswith("fixed answers 20 words; then come the gradients")
+    assert "Gradients are drawn of the first 7 words of an answer alone" in finished.err
+
+
+def test_work_beside_the_main_thread_returns_and_raises():
+    assert heard_at_once(lambda: 3) == 3
+    with pytest.raises(UserError, match="wrong"):
+        heard_at_once(refuse)
+
+
+def refuse() -> None:
+    raise UserError("wrong")
+
+
+# One call of torch's that takes minutes: no handler of a signal runs in its thread before it returns.
+LONG_CALL = """
+import signal, torch
+from attnbench.__main__ import _leave
+from attnbench.cli.inspect_progress import heard_at_once
+signal.signal(signal.SIGTERM, _leave)
+numbers = torch.randn(4000, 4000)
+print("begun", flush=True)
+heard_at_once(lambda: torch.linalg.svd(numbers))
+"""
+
+
+def test_a_signal_ends_the_work_amid_a_long_call():
+    begun = subprocess.Popen([sys.executable, "-c", LONG_CALL], stdout=subprocess.PIPE, text=True)
+    assert begun.stdout is not None
+    with begun:
+        assert begun.stdout.readline() == "begun\n"
+        time.sleep(0.5)
+        begun.terminate()
+        assert begun.wait(timeout=4) == 143
 
 
 def test_json_is_one_document_of_scores_errors_and_files(here, luong):
@@ -227,20 +293,22 @@ def test_examples_come_from_the_longest_length_that_has_any(here):
     assert len(document["examples"]) == 3
 
 
-def test_in_the_worst_examples_a_dash_stands_where_nothing_was_written():
+def test_in_the_worst_examples_a_dash_stands_where_the_other_answer_has_a_word():
+    expected, written = (6, 5, 4, 5), (6, 7, 5, 4)
     errors = ExampleErrors(
         index=4,
         source=(4, 5, 6),
-        expected=(6, 5, 4),
-        written=(6, 4, PAD),
-        is_scored=(False, True, True),
-        looked_at=(0, 1, -1),
-        wrong=2,
-        scored=2,
+        expected=expected,
+        written=written,
+        is_chosen=(False, True, True, True),
+        aligned=align(expected, written, (True,), EOS),
+        looked_at=(0, 1, 2, 0),
+        wrong=3,
+        scored=3,
     )
     shown = in_words(untrained(small_spec()), 3, errors)
-    assert (shown.asked, shown.expected) == ("a b c", "[c] b a")
-    assert (shown.produced, shown.looked_at) == ("[c] a –", "b –")
+    assert (shown.asked, shown.expected) == ("a b c", "[c] – b a b")
+    assert (shown.produced, shown.looked_at) == ("[c] d b a –", "b c a –")
 
 
 def test_the_page_needs_nothing_from_outside(here, luong):
@@ -321,3 +389,9 @@ def test_progress_and_messages_stay_off_standard_output(here, luong):
     finished = attnbench("inspect", luong, "--json")
     assert json.loads(finished.out)
     assert "Inspecting luong general" in finished.err
+
+
+def test_the_tables_fit_into_eighty_columns(here, luong):
+    lines = attnbench("inspect", luong, "--examples", "1").out.splitlines()
+    (heading,) = [line for line in lines if line.split()[:2] == ["arm", "length"] and "words" in line]
+    assert heading.split()[-2:] == ["wrong", "right"]

@@ -2,12 +2,12 @@ import signal
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
 import attnbench as package
-from tests.commands import attnbench, in_a_process
+from tests import ROOT
+from tests.commands import TINY, attnbench, in_a_process
 
 COMMANDS = ("train", "sweep", "plot", "preview", "inspect", "status", "cancel", "list", "doctor")
 HEAVY = ("torch", "pandas", "matplotlib", "numpy", "hydra", "scipy")
@@ -62,6 +62,29 @@ def test_every_command_takes_both_folders(command, tmp_path):
     assert "No such option" not in attnbench(command, *words.get(command, []), *folders).err
 
 
+@pytest.mark.parametrize("words", [[], *([command] for command in COMMANDS)], ids=str)
+def test_the_short_word_for_help_is_the_same(words):
+    asked = attnbench(*words, "-h")
+    assert (asked.status, asked.err) == (0, "")
+    assert asked.out == attnbench(*words, "--help").out
+
+
+@pytest.mark.parametrize("word", ["--version", "-V"])
+def test_the_program_tells_its_version(word):
+    finished = attnbench(word)
+    assert (finished.status, finished.out, finished.err) == (0, f"attnbench {package.__version__}\n", "")
+
+
+def test_a_home_that_the_shell_left_alone_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    words = ("train", *TINY, "task.length=2", "--results=~/runs", "--name=a~b")
+    assert attnbench(*words).status == 0
+    assert [each.name for each in tmp_path.iterdir()] == ["runs"]
+    assert attnbench("plot", "a~b", "--results=~/runs", "--out=~/drawn").status == 0
+    assert (tmp_path / "drawn").is_dir()
+
+
 def test_without_a_word_the_help_is_shown():
     finished = attnbench()
     assert "sweep" in finished.out + finished.err
@@ -78,7 +101,7 @@ def test_a_usage_error_exits_2_with_a_few_lines(words):
 
 
 def test_the_version_is_the_projects():
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert package.__version__ == project["version"]
 
 

@@ -11,16 +11,16 @@ from tests.commands import TINY, TINY_SWEEP, attnbench, rows_of, run_folders
 
 MODEL = '''"""A context of my own."""
 from dataclasses import dataclass
-from attnbench.models.contexts.fixed import FixedArm
+from attnbench.models.contexts.bottleneck import FixedConfig
 
 @dataclass(frozen=True, kw_only=True)
-class MyArm(FixedArm):
+class MyArm(FixedConfig):
     """The fixed vector, under a name of mine."""
 '''
 TASK = '''"""A task of my own."""
 from dataclasses import dataclass
 import torch
-from attnbench.tasks.sequence import RearrangementTask
+from attnbench.tasks.symbols import RearrangementTask
 
 @dataclass(frozen=True, kw_only=True)
 class Rotate(RearrangementTask):
@@ -127,7 +127,7 @@ def test_workers_load_own_classes_too(own, results):
         ("_target_: os.system\n", "Refused to load 'os.system'"),
         ("_target_: nowhere.Arm\n", "Refused to load 'nowhere.Arm'"),
         ("_target_: my_models.Other\n", "there is no Other in my_models"),
-        ("_target_: my_tasks.Rotate\n", "'my_tasks.Rotate' is not a kind of Arm"),
+        ("_target_: my_tasks.Rotate\n", "'my_tasks.Rotate' is not a kind of ModelConfig"),
         ("hidden_size: 8\n", "model._target_ is missing"),
         ("a: [1\n", "cannot be composed"),
     ],
@@ -141,7 +141,7 @@ def test_an_own_yaml_that_cannot_be_used_exits_2(own, results, text, reason):
 
 
 def test_the_list_names_the_yaml_that_cannot_be_used(own):
-    (own / "task" / "half.yaml").write_text("# Half.\n_target_: attnbench.tasks.copy.Copy\nlength: 4\n")
+    (own / "task" / "half.yaml").write_text("# Half.\n_target_: attnbench.tasks.symbols.Copy\nlength: 4\n")
     finished = attnbench("list", "tasks", "--config-dir", own, "--json")
     assert (finished.status, finished.out) == (2, "")
     assert "The yaml of the task half cannot be used: task.eos is missing" in finished.err

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from attnbench.runs.columns import write_rows
-from tests.commands import attnbench, contents, rows_of, run_folders
+from tests.commands import TINY, attnbench, contents, rows_of, run_folders
 from tests.metrics_rows import curve_rows
 
 DRAWN = {
@@ -143,6 +143,14 @@ def test_a_sweep_in_which_nothing_is_finished_is_nothing_to_draw(swept):
     for run in run_folders(swept):
         (run / "status.json").unlink()
     assert f"attnbench status {swept}" in refused(swept)
+
+
+def test_a_sweep_whose_runs_all_failed_is_nothing_to_draw_and_that_is_said(results):
+    words = ("sweep", "--executor", "inline", "--lengths", "2", "--models", "fixed", "--seeds", "1", *TINY)
+    assert attnbench(*words, "training.learning_rate=1e38", "--results", results).status == 1
+    said = refused("quick-reverse", "--results", results)
+    assert "no run has a row to draw (1 failed)" in said
+    assert written(results / "quick-reverse") == {"claim", "runs", "sweep.yaml"}
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
@@ -335,8 +343,11 @@ def test_the_capacity_figure_is_written_with_its_table(sweep):
     ("figure", "values", "reason"),
     [
         ("capacity", {"bits_recovered": None}, "expected rows with bits_recovered and bits_available"),
+        ("memory", {"context_size": None}, "expected an arm that learnt and has a context"),
+        ("memory", {"token_accuracy": 0.0625}, "expected an arm that learnt and has a context"),
         ("price", {"protocol": "mixed"}, "expected runs of their own for each length"),
         ("price", {"steps": None}, "expected runs of their own for each length"),
+        ("price", {"train_max_length": None}, "expected runs of their own for each length"),
     ],
 )
 def test_a_sweep_that_a_figure_cannot_show_is_refused_with_the_reason(
@@ -347,3 +358,65 @@ def test_a_sweep_that_a_figure_cannot_show_is_refused_with_the_reason(
     assert done.status == 2
     assert f"--figure {figure}: {reason}" in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_memory_figure_without_an_arm_says_of_each_why(sweep):
+    rows = curve_rows({4: [1.0], 16: [0.0]}, model="blind", chance_accuracy=0.0, context_size=0)
+    rows += curve_rows({4: [0.0], 16: [0.0]}, chance_accuracy=0.0)
+    write_rows(sweep / "metrics.csv", rows)
+    done = attnbench("plot", sweep, "--figure", "memory")
+    assert done.status == 2
+    assert "blind: no context, which a log axis cannot show (L50 8)" in done.err
+    assert "fixed: not learnt" in done.err
+    assert names_in(sweep) == ["metrics.csv"]
+
+
+def table_of(folder, rows):
+    folder.mkdir()
+    write_rows(folder / "metrics.csv", rows)
+    return folder / "metrics.csv"
+
+
+def test_a_table_that_a_spreadsheet_saved_is_drawn_as_ours_and_that_is_said(swept, tmp_path):
+    text = (swept / "metrics.csv").read_text().replace(",", ";")
+    (tmp_path / "theirs").mkdir()
+    theirs = tmp_path / "theirs" / "metrics.csv"
+    theirs.write_bytes(b"sep=;\r\n" + text.replace("\n", "\r\n").encode())
+    for named in (theirs, theirs.parent):
+        finished = attnbench("plot", named)
+        assert finished.status == 0, finished.err
+        assert finished.err.splitlines()[0] == f"{theirs}: read with semicolons between cells."
+    assert attnbench("plot", swept).status == 0
+    assert (theirs.parent / "curve.csv").read_bytes() == (swept / "curve.csv").read_bytes()
+
+
+def test_a_table_joined_by_hand_is_drawn_and_what_was_skipped_is_counted(swept):
+    table = swept / "joined.csv"
+    header, *lines = (swept / "metrics.csv").read_text().splitlines()
+    table.write_text("\n".join([header, *lines[:2], header, *lines[2:], "," * header.count(","), ""]))
+    finished = attnbench("plot", table)
+    assert finished.status == 0
+    assert f"{table}: skipped 1 repeated header and 1 empty row." in finished.err
+
+
+def test_the_merged_table_of_a_sweep_is_ours_and_not_to_be_edited(swept):
+    header, *lines = (swept / "metrics.csv").read_text().splitlines()
+    (swept / "metrics.csv").write_text("\n".join([header, header, *lines, ""]))
+    assert "line 2, column 'length'" in refused(swept)
+
+
+def test_missing_scores_are_named_and_what_there_is_is_drawn(tmp_path):
+    rows = curve_rows({4: [0.9], 8: [None]})
+    finished = attnbench("plot", table_of(tmp_path / "some", rows))
+    assert finished.status == 0
+    assert "token_accuracy is empty in 1 of 2 rows: they are left out of its means." in finished.err
+    finished = attnbench("plot", table_of(tmp_path / "all", [row | {"token_accuracy": None} for row in rows]))
+    assert finished.status == 0
+    assert "token_accuracy is empty in 2 of 2 rows: it is left out." in finished.err
+    assert "Nothing was compared: no row has the free-running accuracy." in " ".join(finished.out.split())
+
+
+def test_a_table_without_scores_is_nothing_to_draw(tmp_path):
+    table = table_of(tmp_path / "none", curve_rows({4: [None]}, bits_recovered=None))
+    assert "no row has token_accuracy, teacher_forced_accuracy, bits_recovered or bleu" in refused(table)
+    assert written(table.parent) == {"metrics.csv"}

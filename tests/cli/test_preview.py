@@ -22,6 +22,13 @@ def test_samples_of_recall_show_what_is_given():
         assert all(key.startswith("[") for key in asked)
 
 
+def test_the_task_may_be_an_option():
+    by_key = attnbench("preview", "task=copy", "task.length=2")
+    assert attnbench("preview", "--task", "copy", "task.length=2") == by_key
+    assert by_key.status == 0
+    assert "twice" in attnbench("preview", "--task", "copy", "task=copy").err
+
+
 def test_samples_of_reverse_are_backwards():
     lines = attnbench("preview", "task=reverse", "task.length=5").out.splitlines()
     sources = [line.split()[1:] for line in lines if line.startswith("source")]

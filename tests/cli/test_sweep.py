@@ -183,6 +183,9 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(results):
         == 4
     )
     assert "4 runs, 4 to do: at most 16 steps" in finished.out
+    assert re.search(
+        r"At most about [0-9.]+ minutes on this machine, 1 run at a time: an estimate", finished.out
+    )
     assert "nothing written" in finished.err
     assert not results.exists()
 
@@ -191,8 +194,39 @@ def test_a_dry_run_over_a_folder_changes_nothing_in_it(swept):
     before = contents(swept)
     finished = again(swept, "--dry-run", "--lengths", "2,3,4")
     assert "6 runs, 2 to do" in finished.out
-    assert "minutes of one worker" in finished.out
+    assert re.search(r"By the finished runs here, at most about [0-9.]+ minutes", finished.out)
     assert contents(swept) == before
+
+
+def test_a_dry_run_as_json_has_the_minutes_and_the_least_p(results):
+    found = attnbench(*TINY_SWEEP, "--seeds", "3", "--results", results, "--dry-run", "--json").json
+    assert 0 < found["minutes"] * 60 == pytest.approx(found["seconds_on_one_worker"])
+    assert (found["workers"], found["least_p"]) == (1, 0.125)
+    assert not results.exists()
+
+
+def test_a_dry_run_on_a_cluster_measures_nothing_here(results, monkeypatch):
+    monkeypatch.setattr("attnbench.sweeps.measuring.estimate", None)
+    finished = attnbench(*TINY_SWEEP, "--executor", "slurm", "--results", results, "--dry-run")
+    assert "not measured here: the runs are made on a cluster" in finished.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("--seeds", "3"),
+            "3 seeds cannot reach p < 0.05 when two arms are compared: the least p is 1/2^3 = 0.125.",
+        ),
+        (("--seeds", "4"), "4 seeds cannot reach p < 0.05"),
+        (("--seeds", "5"), ""),
+        (("--seeds", "3", "--models", "fixed"), ""),
+    ],
+)
+def test_a_dry_run_says_where_seeds_are_too_few_for_a_test(results, words, told):
+    out = attnbench(*TINY_SWEEP, *words, "--results", results, "--dry-run").out
+    assert told in out
+    assert ("cannot reach" in out) == bool(told)
 
 
 def test_a_dry_run_names_what_is_damaged_failed_or_to_be_evaluated(swept):

@@ -7,14 +7,12 @@ import yaml
 
 from attnbench.config.composition import (
     GROUPS,
-    Assignment,
     Configuration,
     conf_folder,
     leaf_keys,
-    parse_overrides,
     set_key,
-    single,
 )
+from attnbench.config.overrides import Assignment, parse_overrides
 from attnbench.errors import UserError
 from attnbench.sweeps.executors.inline import Inline
 from attnbench.sweeps.executors.processes import Processes
@@ -23,80 +21,128 @@ CONFIGURATION = Configuration()
 
 
 @pytest.mark.parametrize(
-    ("word", "assignment"),
-    [
-        ("model=fixed", Assignment("model", ("fixed",))),
-        ("model.hidden_size=32,64", Assignment("model.hidden_size", (32, 64))),
-        ("training.learning_rate=1e-3", Assignment("training.learning_rate", (0.001,))),
-        ("training.steps=range(2,5)", Assignment("training.steps", (2, 3, 4))),
-        ("train_range=[4,32]", Assignment("train_range", ([4, 32],))),
-        ("task.eos=true", Assignment("task.eos", (True,))),
-        ("task.source=null", Assignment("task.source", (None,))),
-        ("task.source=/data/a b.txt", Assignment("task.source", ("/data/a b.txt",))),
-        ("task.source='a=b,ü~.txt'", Assignment("task.source", ("a=b,ü~.txt",))),
-        ('task.source="a,b"', Assignment("task.source", ("a,b",))),
-        ("train_range=['4',5]", Assignment("train_range", (["4", 5],))),
-    ],
-)
-def test_overrides_become_plain_values(word, assignment):
-    assert parse_overrides([word]) == [assignment]
-
-
-def test_of_several_overrides_for_one_key_the_last_counts():
-    assert parse_overrides(["seed=1", "device=cpu", "seed=2"]) == [
-        Assignment("seed", (2,)),
-        Assignment("device", ("cpu",)),
-    ]
-
-
-@pytest.mark.parametrize("word", ["+unknown=1", "++unknown=1", "~seed", "~model.hidden_size", "+model.x=1"])
-def test_keys_are_neither_added_nor_taken_away(word):
-    with pytest.raises(UserError, match="keys can be changed, not added or taken away"):
-        parse_overrides([word])
-
-
-@pytest.mark.parametrize(
-    "word",
-    [
-        "unknown",
-        "",
-        "model={",
-        "seed=1,",
-        "seed=,1",
-        "a=b=c",
-        "task.source=ü.txt",
-        "task.source=~/x.txt",
-        "model.hidden_size=interval(1,2)",
-        "model=glob(*)",
-        "training.steps=range(x)",
-    ],
-)
-def test_what_is_no_override_is_quoted_with_how_to_write_one(word):
-    expected = rf"^'{re.escape(word)}' is not an override .*Write key=value"
-    with pytest.raises(UserError, match=expected) as error:
-        parse_overrides([word])
-    assert len(str(error.value).splitlines()) == 1
-
-
-def test_a_key_cannot_be_moved():
-    with pytest.raises(UserError, match="cannot be moved"):
-        parse_overrides(["model@task=fixed"])
-
-
-@pytest.mark.parametrize(
     ("key", "nearest"),
     [
         ("model.hiden_size", "model.hidden_size"),
-        ("modle.hidden_size", "model.hidden_size"),
         ("modle", "model"),
-        ("trainig.steps", "training.steps"),
         ("sead", "seed"),
-        ("hidden_size", "model.hidden_size"),
     ],
 )
 def test_an_unknown_key_gets_the_nearest(key, nearest):
     with pytest.raises(UserError, match=f"Unknown key '{key}'. Known: .* Did you mean {nearest}?"):
         set_key(CONFIGURATION.compose({}), key, 1)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("hidden_size=32", "model.hidden_size=32"),
+        ("hidden-size=32,64", "model.hidden_size=32"),
+        ("model.hidden-size=32", "model.hidden_size=32"),
+        ("modle.hidden_size=32", "model.hidden_size=32"),
+        ("train.steps=100", "training.steps=100"),
+        ("steps=1e2", "training.steps=1e2"),
+        ("lr=1e-3", "training.learning_rate=1e-3"),
+        ("length=4", "task.length=4"),
+    ],
+)
+def test_a_key_without_its_group_is_told_whole_with_the_value_as_typed(word, meant):
+    [assignment, *_] = parse_overrides([word])[0].apart()
+    with pytest.raises(UserError, match=f"Did you mean {re.escape(meant)}\\?$"):
+        CONFIGURATION.assign(CONFIGURATION.compose({}), assignment)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["reverse"], "task=reverse"),
+        (["revrese"], "task=reverse"),
+        (["copy,reverse"], "task=copy,reverse"),
+        (["luong_dot"], "model=luong_dot"),
+        (["fixed,bahdanau"], "model=fixed,bahdanau"),
+        (["quick"], "attnbench sweep --preset quick"),
+        (["slurm"], "attnbench sweep --executor slurm"),
+        (["training.steps", "100"], "training.steps=100"),
+        (["steps", "=100"], "training.steps=100"),
+        (["task.length=", "4"], "task.length=4"),
+    ],
+)
+def test_a_word_without_an_equals_sign_is_told_how_to_be_typed(words, meant):
+    with pytest.raises(UserError, match=rf"not an override\. .* Did you mean {re.escape(meant)}\?"):
+        CONFIGURATION.read(words)
+
+
+def test_a_word_that_nobody_knows_is_told_the_form_alone():
+    with pytest.raises(UserError, match=r"^'xyzzy' is not an override\. Write key=value, or key=a,b\.$"):
+        CONFIGURATION.read(["xyzzy"])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("attention", "The arms with attention: bahdanau, luong_concat, luong_dot"),
+        ("luong", "There are several luong arms: luong_concat, luong_dot"),
+        ("lstm", "model.cell=lstm"),
+        ("GRU", "model.cell=gru"),
+        ("no-attention", "Did you mean fixed, one vector without attention?"),
+    ],
+)
+def test_a_kind_of_model_is_told_the_arms_of_that_kind(name, told):
+    with pytest.raises(UserError, match=f"Unknown model '{name}'.*{re.escape(told)}"):
+        CONFIGURATION.check_choice("model", name)
+
+
+def given(*words):
+    """Return a configuration with these words set."""
+    assignments = CONFIGURATION.read(words)
+    values = CONFIGURATION.compose({each.key: each.names[0] for each in assignments if each.key in GROUPS})
+    for each in assignments:
+        if each.key not in GROUPS:
+            CONFIGURATION.assign(values, each)
+    return values
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e3",
+        "true",
+        "007",
+        "1_000",
+        "nan",
+        " x.en ",
+        "a\\ b",
+        "a\\\\b",
+        "2024-11-01",
+        "~/x~1.en",
+        "it's.en",
+        "3",
+    ],
+)
+def test_a_key_for_text_takes_it_as_it_was_typed(text):
+    values = given("task=text_pairs", f"task.source={text}", "executor=slurm", f"executor.account={text}")
+    assert values["task"]["source"] == text
+    assert values["executor"]["account"] == text
+
+
+def test_of_a_key_for_text_null_takes_the_value_away_and_in_quotes_is_text():
+    assert given("task=text_pairs", "task.source=null")["task"]["source"] is None
+    assert given("task=text_pairs", "task.source='null'")["task"]["source"] == "null"
+    # This one has to have a value.
+    assert given("task=text_pairs", "task.source_field=null")["task"]["source_field"] == "null"
+
+
+def test_other_keys_take_what_hydra_reads():
+    values = given("training.learning_rate=1e-3", "training.steps= 1_000 ", "model.cell= gru ")
+    assert values["training"]["learning_rate"] == 0.001
+    assert values["training"]["steps"] == 1000
+
+
+def test_a_value_may_refer_to_another_key_typed_before_or_after():
+    values = given("model.embedding_size=${model.hidden_size}", "model.hidden_size=32")
+    assert values["model"]["embedding_size"] == 32
+    with pytest.raises(UserError, match=r"model\.embedding_size: .*nothing"):
+        given("model.embedding_size=${nothing}")
 
 
 @pytest.mark.parametrize(
@@ -112,12 +158,6 @@ def test_a_key_is_set_and_the_next_composition_does_not_know_of_it():
     set_key(values, "model.hidden_size", 8)
     assert values["model"]["hidden_size"] == 8
     assert CONFIGURATION.compose({})["model"]["hidden_size"] != 8
-
-
-def test_several_values_are_refused_where_one_is_wanted():
-    assert single(Assignment("seed", (1,))) == 1
-    with pytest.raises(UserError, match="seed takes one value here"):
-        single(Assignment("seed", (1, 2)))
 
 
 @pytest.mark.parametrize(
@@ -200,6 +240,22 @@ def test_own_yaml_is_found_beside_ours(own):
         == CONFIGURATION.compose({"model": "fixed"})["model"]
     )
     assert configuration.described("model")["mine"] == CONFIGURATION.described("model")["fixed"]
+
+
+@pytest.mark.parametrize("name", ["größe", "it's mine", "1e3", "a (b) ~ c"])
+def test_own_yaml_may_have_any_name(own, name):
+    shutil.copy(conf_folder() / "model" / "fixed.yaml", own / "model" / f"{name}.yaml")
+    configuration = Configuration(own)
+    [assignment] = configuration.read([f"model={name}"])
+    assert configuration.compose({"model": assignment.names[0]})["model"]["read"] == "before"
+
+
+def test_the_overrides_of_a_preset_are_read_as_those_that_are_typed(own):
+    (own / "sweep" / "mine.yaml").write_text('overrides: ["task.source=~/x y~1.en", reverse]\n')
+    values = Configuration(own).compose({"sweep": "mine"})["sweep"]["overrides"]
+    assert Configuration(own).read(values[:1]) == [Assignment("task.source", ("~/x y~1.en",))]
+    with pytest.raises(UserError, match="Did you mean task=reverse"):
+        Configuration(own).read(values)
 
 
 def test_own_yaml_called_like_one_of_ours_is_refused(own):

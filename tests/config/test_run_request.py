@@ -92,6 +92,39 @@ def test_a_home_folder_is_found(source, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "a b.tsv",
+        "2016-dev+test~1.tsv",
+        "~x.tsv",
+        "it's (1) #&.tsv",
+        "ü=%.tsv",
+        " x.tsv",
+        "a\\b.tsv",
+        "[a].tsv",
+    ],
+)
+def test_a_file_is_found_by_the_name_that_was_typed(source, monkeypatch, name):
+    monkeypatch.chdir(source.parent)
+    source.rename(name)
+    wanted = request("task=text_pairs", f"task.source={name}", "task.units=word")
+    assert wanted.spec.task.source == str(source.parent / name)
+
+
+def test_a_home_folder_is_found_without_quotes(source, monkeypatch):
+    monkeypatch.setenv("HOME", str(source.parent))
+    assert request("task=text_pairs", "task.source=~/pairs.tsv", "task.units=word").spec.task.source == str(
+        source
+    )
+
+
+def test_the_task_may_be_named_beside_the_overrides():
+    assert request_run(CONFIGURATION, [], "copy").spec == request("task=copy").spec
+    with pytest.raises(UserError, match="--task and task= say the same thing twice"):
+        request_run(CONFIGURATION, ["task=copy"], "reverse")
+
+
+@pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (["task=copi"], "Unknown task 'copi'"),

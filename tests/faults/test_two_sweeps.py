@@ -21,7 +21,7 @@ SWEEPS = 8
 COUNTED = '''"""A task that writes down whenever a training has come to its tenth step, which nothing else looks at."""
 from dataclasses import dataclass
 from pathlib import Path
-from attnbench.tasks.reverse import Reverse
+from attnbench.tasks.symbols import Reverse
 
 @dataclass(frozen=True, kw_only=True)
 class Counted(Reverse):

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.batch import Batch
-from attnbench.models.bridge import ZeroBridge
 from attnbench.models.contexts.base import Context
 from attnbench.models.decoder import Decoder
-from attnbench.models.memory import EncoderOutput, Memory
+from attnbench.models.encoder import EncoderOutput, Memory, ZeroBridge
 from attnbench.models.recurrence import Recurrence, RecurrentStack
 from attnbench.models.seq2seq import RecurrentSeq2Seq
 from attnbench.vocabulary import UNKNOWN

@@ -9,9 +9,8 @@ from attnbench.inspection.causal import CausalCounts, count_causes
 from attnbench.inspection.editing import Erasure, NoEdit, Reordering, can_be_edited, editable
 from attnbench.inspection.looking import Answers
 from attnbench.models.seq2seq import RecurrentSeq2Seq, RecurrentState, Seq2SeqModel
-from attnbench.models.transformer.attention import Attention, KeysAndValues
-from attnbench.models.transformer.layers import LayerMemory
-from attnbench.models.transformer.model import Transformer, TransformerState
+from attnbench.models.transformer import Transformer, TransformerState
+from attnbench.models.transformer_layers import Attention, KeysAndValues, LayerMemory
 from attnbench.randomness import generator_for
 from tests.inspection.hand_built import VOCABULARY_SIZE, asked, pointing_model
 from tests.models.arms import arm, arm_names, build, every_arm, uneven_batch

@@ -11,7 +11,7 @@ from tests.models.arms import arm
 from tests.tasks.synthetic import synthetic_task
 from tests.training.fitting import CPU
 
-SEQUENCE_KINDS = ("swapped", "repeated", "skipped")
+EDITS = ("inserted", "left_out", "exchanged", "swapped", "cut_off", "repeated")
 
 
 def counted(batch: Batch, written: list[list[int]], looked_at: list[list[int]] | None = None) -> ErrorCounts:
@@ -25,34 +25,58 @@ def counted(batch: Batch, written: list[list[int]], looked_at: list[list[int]] |
 
 
 def in_sequence(expected: list[int], written: list[int]) -> dict[str, list[int]]:
-    """Return the output positions of each kind of error."""
+    """Return the output positions of each kind of error that there is, once for each."""
     counts = counted(asked([[4]], [expected]), [written])
-    return {
-        kind: [place for place in range(counts.positions) if counts.count(kind, place)]
-        for kind in SEQUENCE_KINDS
+    found = {
+        kind: [place for place in range(counts.positions) for _ in range(counts.count(kind, place) or 0)]
+        for kind in EDITS
     }
+    return {kind: places for kind, places in found.items() if places}
 
 
 @pytest.mark.parametrize(
-    ("written", "swapped", "repeated", "skipped"),
+    ("written", "expected"),
     [
-        ([4, 5, 6, 7], [], [], []),
-        ([5, 4, 6, 7], [0, 1], [], []),
-        ([4, 4, 6, 7], [], [1], []),
-        ([4, 6, 7, 9], [], [], [1, 2]),
-        ([4, 6, 6, 7], [], [], [1]),
-        ([4, 9, 9, 7], [], [2], []),
-        ([9, 5, 6, 7], [], [], []),
-        ([4, 5, 7, 6], [2, 3], [], []),
+        ([4, 5, 6, 7], {}),
+        ([9, 5, 6, 7], {"exchanged": [0]}),
+        ([5, 4, 6, 7], {"swapped": [0, 1]}),
+        ([4, 5, 7, 6], {"swapped": [2, 3]}),
+        ([4, 4, 6, 7], {"exchanged": [1], "repeated": [1]}),
+        ([4, 9, 9, 7], {"exchanged": [1, 2], "repeated": [2]}),
+        ([4, 4, 5, 6], {"inserted": [1], "cut_off": [3], "repeated": [1]}),
+        ([4, 6, 7, 9], {"left_out": [1]}),
     ],
 )
-def test_what_is_swapped_repeated_or_skipped(written, swapped, repeated, skipped):
-    found = in_sequence([4, 5, 6, 7], written)
-    assert found == {"swapped": swapped, "repeated": repeated, "skipped": skipped}
+def test_errors_are_counted_where_the_expected_word_stands(written, expected):
+    assert in_sequence([4, 5, 6, 7], written) == expected
+
+
+def test_one_slip_is_one_error_and_token_accuracy_stays_what_it_is():
+    expected = [4, 5, 6, 7, 8, 9] * 5 + [EOS]
+    written = [4, *expected]
+    gold = [[[int(place == at) for at in range(30)] for place in range(30)] + [[0] * 30]]
+    batch = asked([expected[:-1]], [expected], sure=gold)
+    # It looks at the first word twice, and then always where its own word stands.
+    counts = counted(batch, [written], looked_at=[[0, *range(30), 0]])
+    assert (counts.count("right"), counts.count("words")) == (1, 31)
+    assert counts.count("inserted", 1) == counts.count("inserted") == 1
+    assert [counts.count(kind) for kind in ("exchanged", "left_out", "looked_wrong", "looked_right")] == [
+        0
+    ] * 4
+    assert counts.worst[0].edits == 1
+
+
+def test_gold_moves_along_with_the_word_it_belongs_to():
+    gold = [[[int(place == at) for at in range(5)] for place in range(5)]]
+    batch = asked([[4, 5, 6, 7, 8]], [[4, 5, 6, 7, 8]], sure=gold)
+    # The first word is too many; 9 stands for 6, whose place is 2.
+    assert counted(batch, [[9, 4, 5, 9, 7]], looked_at=[[4, 0, 1, 2, 3]]).count("looked_right", 2) == 1
+    counts = counted(batch, [[9, 4, 5, 9, 7]], looked_at=[[4, 0, 1, 3, 3]])
+    assert (counts.count("looked_wrong", 2), counts.count("looked_wrong")) == (1, 1)
 
 
 def test_a_word_that_is_right_is_no_repetition():
-    assert in_sequence([4, 4, 5], [4, 4, 5])["repeated"] == []
+    assert in_sequence([4, 4, 5], [4, 4, 5]) == {}
 
 
 def test_answers_that_stand_apart_make_no_sequence():
@@ -60,8 +84,10 @@ def test_answers_that_stand_apart_make_no_sequence():
     apart = Batch(
         batch.source, batch.source_lengths, batch.target, torch.tensor([[False, True, False, True]])
     )
-    counts = counted(apart, [[4, 7, 6, 5]])
-    assert [counts.count(kind) for kind in SEQUENCE_KINDS] == [None, None, None]
+    tokens = torch.tensor([[4, 7, 6, 5]])
+    counts = ErrorCounts()
+    counts.add(Answers(apart, tokens, apart.scored, None), 0)
+    assert [counts.count(kind) for kind in EDITS] == [None, None, 2, None, None, None]
     assert (counts.count("words"), counts.count("right"), counts.positions) == (2, 0, 2)
 
 
@@ -97,7 +123,7 @@ def test_what_was_never_written_is_wrong_and_was_looked_at_nowhere():
     batch = asked([[4, 5]], [[4, 5]], sure=[[[1, 0], [0, 1]]])
     counts = counted(batch, [[4]], looked_at=[[0]])
     assert (counts.count("right"), counts.count("looked_wrong")) == (1, 0)
-    assert counts.worst[0].looked_at == (0, -1)
+    assert (counts.count("left_out", 1), counts.worst[0].looked_at) == (1, (0,))
 
 
 def test_batches_of_other_lengths_add_up():
@@ -119,6 +145,28 @@ def test_the_worst_come_first_and_right_ones_never():
     assert [each.index for each in counts.worst] == [1, 3, 2, 4, 5, 6, 7, 8, 9, 10]
     assert len(counts.worst) == WORST
     assert (counts.worst[0].expected, counts.worst[0].written, counts.worst[0].wrong) == ((4, 5), (9, 9), 2)
+
+
+@pytest.mark.parametrize("written", [[], [EOS]])
+def test_an_empty_answer_leaves_every_word_out_and_looks_nowhere(written):
+    batch = asked([[4, 5]], [[4, 5, EOS]], sure=[[[1, 0], [0, 1], [0, 0]]])
+    tokens = torch.tensor([written], dtype=torch.int64)
+    counts = ErrorCounts()
+    counts.add(Answers(batch, tokens, tokens > 0, torch.full((1, len(written), 2), 0.5)), 0)
+    left_out = [counts.count("left_out", place) for place in range(3)]
+    assert left_out == [1, 1, int(not written)]
+    assert [counts.count(kind) for kind in ("exchanged", "looked_wrong", "looked_right")] == [0, 0, 0]
+
+
+def test_one_slip_is_less_bad_than_two_wrong_words():
+    expected = [4, 5, 6, 7, 8]
+    batch = asked([expected] * 3, [expected] * 3)
+    counts = counted(batch, [[4, 4, 5, 6, 7], [9, 9, 6, 7, 8], [9, 5, 6, 7, 8]])
+    assert [(each.index, each.edits, each.wrong) for each in counts.worst] == [
+        (1, 2, 2),
+        (0, 1, 4),
+        (2, 1, 1),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from attnbench.errors import UserError
-from attnbench.inspection.held_out import evaluated_lengths, first_wrong, held_out
+from attnbench.inspection.held_out import evaluated_lengths, held_out
 from attnbench.inspection.loading import load_run
 from attnbench.inspection.looking import answer_freely
 from attnbench.runs.columns import read_rows
@@ -57,18 +57,6 @@ def test_the_examples_are_those_that_metrics_csv_was_counted_on(run):
         assert right / words == pytest.approx(float(row["token_accuracy"]))
 
 
-def test_the_first_wrong_ones_are_wrong_and_in_order(run):
-    examples = held_out(run, 3)
-    every = first_wrong(run, examples, EXAMPLES)
-    assert 1 < len(every) <= EXAMPLES
-    indexes = [each.index for each in every]
-    assert indexes == sorted(set(indexes))
-    assert [each.index for each in first_wrong(run, examples, 1)] == indexes[:1]
-    for each in every:
-        tokens = answer_freely(run.model, run.spec.task, each.batch).tokens
-        assert not tokens.equal(each.batch.target)
-
-
 def test_fewer_examples_are_examples_of_the_same_length(run):
     batches = [batch for _, batch in held_out(run, 2).fewer(3).batches()]
     assert [batch.source.shape for batch in batches] == [(3, 2)]
@@ -83,3 +71,20 @@ def test_files_are_taken_by_buckets(tmp_path):
     assert all(set(batch.source_lengths.tolist()) <= {3, 4} for _, batch in examples.batches())
     with pytest.raises(UserError, match="has 0 examples, so choose another length"):
         held_out(run, 40).pick([0])
+
+
+def test_the_first_examples_of_a_run_on_files_are_there_without_the_files(tmp_path):
+    source = tmp_path / "pairs.tsv"
+    source.write_text("".join(f"a{i} b\tc{i} d\n" for i in range(90)))
+    path = executed(tmp_path / "runs", text_spec(source), 1, 2).path
+    before = [batch.source for _, batch in held_out(load_run(path), 2).batches()]
+    source.unlink()
+    examples, none = held_out(load_run(path), 2), held_out(load_run(path), 1)
+    assert [each.index for each in examples.first(2)] == [0, 1]
+    assert torch.cat([each.batch.source for each in examples.pick([2, 0])]).equal(before[0][[2, 0]])
+    assert (examples.is_empty, none.is_empty) == (False, True)
+    with pytest.raises(UserError, match="No example 0: the test at 1 words has 0 examples"):
+        none.first(1)
+    for ask in (lambda: examples.first(4), lambda: examples.pick([3]), lambda: next(examples.batches())):
+        with pytest.raises(UserError, match="are not found"):
+            ask()

@@ -129,10 +129,58 @@ def test_files_that_have_changed_since_the_training_are_noticed(tmp_path):
     source = tmp_path / "pairs.tsv"
     source.write_text("".join(f"a{i} b\tc{i} d\n" for i in range(90)))
     path = executed(tmp_path / "runs", text_spec(source)).path
-    assert load_run(path).spec.task.reads_files
+    assert load_run(path).task_with_files == load_run(path).spec.task
     source.write_text("".join(f"a{i} b\tc{i} e\n" for i in range(90)))
-    with pytest.raises(UserError, match="have changed since it was trained"):
-        load_run(path)
+    with pytest.raises(UserError, match=rf"task\.source: {source} has another content than at the training"):
+        _ = load_run(path).task_with_files
+
+
+@pytest.fixture
+def read_from_files(tmp_path):
+    """A finished run whose file is gone."""
+    source = tmp_path / "pairs.tsv"
+    source.write_text("".join(f"a{i} b\tc{i} d\n" for i in range(90)))
+    folder = executed(tmp_path / "runs", text_spec(source))
+    source.rename(tmp_path / "gone.tsv")
+    return folder
+
+
+def test_a_run_is_opened_without_the_files_that_it_was_trained_on(read_from_files):
+    run = load_run(read_from_files.path)
+    assert run.spec.task.source_vocabulary.encode("b zzz") == [4, 3]
+    with pytest.raises(UserError, match=r"(?s)task\.source: not at .*pairs\.tsv, .*--no-scores"):
+        _ = run.task_with_files
+
+
+def test_a_place_that_a_person_names_is_read(read_from_files, tmp_path):
+    run = load_run(read_from_files.path, given={"source": str(tmp_path / "gone.tsv")})
+    assert run.task_with_files.data_fingerprint() == run.spec.data
+    with pytest.raises(UserError, match=r"task\.source: not at .*none\.tsv"):
+        load_run(read_from_files.path, given={"source": str(tmp_path / "none.tsv")})
+
+
+def test_a_run_of_an_earlier_version_needs_its_files_and_finds_them_too(read_from_files, tmp_path):
+    read_from_files.data_file.unlink()
+    with pytest.raises(UserError, match=r"task\.source: not at .*pairs\.tsv") as refused:
+        load_run(read_from_files.path)
+    assert "--no-scores" not in str(refused.value)
+    (tmp_path / "gone.tsv").rename(tmp_path / "runs" / "pairs.tsv")
+    run = load_run(read_from_files.path)
+    assert run.spec.task.source_vocabulary.encode("b zzz") == [4, 3]
+    assert run.task_with_files.data_fingerprint() == run.spec.data
+
+
+@pytest.mark.parametrize("text", ["", "{}"])
+def test_damaged_words_of_a_run_are_named(read_from_files, text):
+    read_from_files.data_file.write_text(text)
+    with pytest.raises(DamagedFileError, match=r"data\.json is damaged.* again writes it anew"):
+        load_run(read_from_files.path)
+
+
+def test_a_run_that_was_copied_under_another_name_is_opened(folder, tmp_path):
+    copy = folder.path.rename(tmp_path / "mine")
+    run = load_run(copy)
+    assert (run.folder.path, run.spec.run_id) == (copy, tiny_spec("model=luong_general").run_id)
 
 
 def test_runs_of_one_task_can_be_laid_side_by_side_and_others_are_refused(tmp_path, trained):

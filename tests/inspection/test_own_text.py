@@ -102,3 +102,11 @@ def test_a_person_may_write_pieces_of_words_where_the_task_does(tmp_path):
     own = own_text(untrained(text_spec(source, *subwords)), "a1 zebra")
     assert own.unknown == ()
     assert own.batch.source.shape[1] > 2
+
+
+def test_a_text_has_the_words_of_the_corpus(tmp_path):
+    source = tmp_path / "pairs.tsv"
+    source.write_text("".join(f"dit\u00a0: a{i}\tc{i} d\n" for i in range(90)), encoding="utf-8")
+    own = own_text(untrained(text_spec(source)), "dit\u00a0: zebra\u00a0!")
+    assert own.batch.source.shape == (1, 2)
+    assert own.unknown == ("zebra\u00a0!",)

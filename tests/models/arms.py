@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from attnbench.batch import Batch
 from attnbench.config.composition import Configuration
-from attnbench.models.arm import Arm
+from attnbench.models.config import ModelConfig
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.runs.spec import build_named
 from attnbench.vocabulary import PAD
@@ -40,11 +40,11 @@ def arm_names() -> list[str]:
     return CONFIGURATION.choices("model")
 
 
-def arm(name: str, **wanted: object) -> Arm:
+def arm(name: str, **wanted: object) -> ModelConfig:
     """Return the arm of that yaml, small, with the wanted values for those keys that it has."""
     values = CONFIGURATION.compose({"model": name})["model"]
     values |= {key: value for key, value in (SMALL | wanted).items() if key in values}
-    return build_named({**values, "name": name}, Arm, "model", None)
+    return build_named({**values, "name": name}, ModelConfig, "model", None)
 
 
 def every_arm() -> list[Any]:
@@ -54,7 +54,7 @@ def every_arm() -> list[Any]:
 
 def arms_wired(wiring: dict[str, Any], with_options: bool = True) -> list[Any]:
     """Return every arm in this wiring, as far as it has its keys, as parameters that carry the arm's name."""
-    found: dict[Arm, str] = {}
+    found: dict[ModelConfig, str] = {}
     for name in arm_names():
         for option in _other_options(type(arm(name))) if with_options else ({},):
             changes = {key: value for key, value in (wiring | option).items() if hasattr(arm(name), key)}
@@ -77,7 +77,7 @@ def _other_options(cls: type) -> Iterator[dict[str, Any]]:
             yield from ({name: value} for value in ((False, True) if hint is bool else literals))
 
 
-def build(configured: Arm, seed: int = 0) -> Seq2SeqModel:
+def build(configured: ModelConfig, seed: int = 0) -> Seq2SeqModel:
     """Return the model in float64, with weights large enough that every part of it is felt."""
     model = configured.build(SOURCE_SIZE, TARGET_SIZE, seed).double().eval()
     generator = torch.Generator().manual_seed(seed)

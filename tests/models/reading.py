@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.models.contexts.base import Context
-from attnbench.models.memory import EncoderOutput
+from attnbench.models.encoder import EncoderOutput
 
 HIDDEN, TARGET_LEN = 6, 9
 LENGTHS = (5, 1, 3)

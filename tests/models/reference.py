@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attnbench.models.recurrent_arm import RecurrentArm
+from attnbench.models.config import RecurrentConfig
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.vocabulary import BOS
 from tests.models.arithmetic import Array, sigmoid
@@ -52,7 +52,7 @@ class GRU(Cell):
 class Reference:
     """Encoder, bridge, context, decoder and readout with the weights of a model of ours."""
 
-    def __init__(self, arm: RecurrentArm, model: Seq2SeqModel) -> None:
+    def __init__(self, arm: RecurrentConfig, model: Seq2SeqModel) -> None:
         self.arm = arm
         self.weights: dict[str, Array] = {
             name: parameter.detach().numpy() for name, parameter in model.named_parameters()
@@ -66,47 +66,54 @@ class Reference:
         weights = (self.weights[f"{name}.layer.{kind}"] for kind in kinds)
         return LSTM(*weights) if self.arm.cell == "lstm" else GRU(*weights)
 
-    def run(self, name: str, inputs: list[Array]) -> list[Array]:
-        """Return the states over the inputs, from a state of zeros."""
+    def run(self, name: str, inputs: list[Array]) -> tuple[list[Array], Array]:
+        """Return the states over the inputs, from a state of zeros, and the last cell."""
         cell = self.cell(name)
         size = cell.state_weights.shape[1]
         h, c, states = np.zeros(size), np.zeros(size), []
         for x in inputs:
             h, c = cell.step(x, h, c)
             states.append(h)
-        return states
+        return states, c
 
-    def encode(self, source: list[int]) -> tuple[list[Array], Array]:
-        """Return the state of every token, and the final state, of the top layer."""
+    def encode(self, source: list[int]) -> tuple[list[Array], list[tuple[Array, Array]]]:
+        """Return the state of every token in the top layer, and the final hidden state and cell of every layer."""
         if self.arm.reverse_source:
             states, final = self.encode_as_read(source[::-1])
             return states[::-1], final
         return self.encode_as_read(source)
 
-    def encode_as_read(self, source: list[int]) -> tuple[list[Array], Array]:
+    def encode_as_read(self, source: list[int]) -> tuple[list[Array], list[tuple[Array, Array]]]:
         inputs = [self.weights["encoder.embedding.weight"][token] for token in source]
-        final = np.zeros(0)
+        finals = []
         for layer in range(self.arm.layers):
-            forward = self.run(f"encoder.layers.{layer}.0", inputs)
+            forward, cell = self.run(f"encoder.layers.{layer}.0", inputs)
             if self.arm.bidirectional:
-                backward = self.run(f"encoder.layers.{layer}.1", inputs[::-1])
+                backward, other_cell = self.run(f"encoder.layers.{layer}.1", inputs[::-1])
                 inputs = [np.concatenate(pair) for pair in zip(forward, backward[::-1], strict=True)]
-                final = np.concatenate([forward[-1], backward[-1]])
+                final = np.concatenate([forward[-1], backward[-1]]), np.concatenate([cell, other_cell])
             else:
-                inputs, final = forward, forward[-1]
-        return inputs, final
+                inputs, final = forward, (forward[-1], cell)
+            finals.append(final)
+        return inputs, finals
 
-    def first_state(self, final: Array, layer: int) -> Array:
+    def first_state(self, finals: list[tuple[Array, Array]], layer: int) -> tuple[Array, Array]:
+        """Return the hidden state and the cell from which a layer of the decoder starts."""
+        zeros = np.zeros(self.arm.hidden_size)
         if self.arm.name == "blind":
-            return np.zeros(self.arm.hidden_size)
-        return np.tanh(self.linear(f"bridge.projections.{layer}", final))
+            return zeros, zeros
+        crosses = self.arm.carry == "state"
+        hidden, cell = finals[layer if crosses else -1]
+        return np.tanh(self.linear(f"bridge.projections.{layer}", hidden)), cell if crosses else zeros
 
     def answer(self, source: list[int], target: list[int]) -> tuple[Array, list[list[float] | None]]:
         """Return the logits (target_len, vocab) and weights at each target position, given the right tokens."""
-        states, final = self.encode(source)
+        states, finals = self.encode(source)
+        final = finals[-1][0]
         cells = [self.cell(f"decoder.recurrence.layers.{layer}") for layer in range(self.arm.layers)]
-        h = [self.first_state(final, layer) for layer in range(self.arm.layers)]
-        c = [np.zeros(self.arm.hidden_size) for _ in cells]
+        h, c = map(
+            list, zip(*(self.first_state(finals, layer) for layer in range(self.arm.layers)), strict=True)
+        )
         readout = np.zeros(self.arm.hidden_size)
         logits, all_weights = [], []
         for step, token in enumerate([BOS, *target[:-1]]):

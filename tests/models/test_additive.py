@@ -1,12 +1,19 @@
 """Additive scores in portions, and their gradients gathered over steps, against the formula written out."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
-from attnbench.models.contexts import additive
-from attnbench.models.contexts.additive import additive_scores
-from attnbench.models.contexts.additive_steps import SteppedMemory, read_steps, stepped_memory
+from attnbench.models.contexts import additive_kernel
+from attnbench.models.contexts.additive_kernel import (
+    SteppedMemory,
+    additive_scores,
+    read_steps,
+    stepped_memory,
+)
+from tests.models.arms import WIRINGS, arm, build, in_words, uneven_batch
 from tests.models.reading import random
 
 QUERIES, KEYS, VALUES, PROJECTION, SCORE = ((5, 3, 4), (5, 6, 4), (5, 6, 4), (4, 4), (4,))
@@ -17,7 +24,7 @@ MASK = torch.arange(6) < torch.tensor([[6], [1], [3], [6], [2]])
     params=[1, 7 * 24, 2**18], ids=["row by row", "two rows at once", "all at once"], autouse=True
 )
 def _portion(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(additive.AT_ONCE, "cpu", request.param)
+    monkeypatch.setitem(additive_kernel.AT_ONCE, "cpu", request.param)
 
 
 def inputs() -> list[Tensor]:
@@ -122,3 +129,16 @@ def test_autocast_leaves_single_precision_as_it_is() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found, _ = read_steps(states, memory_of(source))
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("wiring", WIRINGS, ids=in_words)
+def test_the_fast_kernel_makes_the_model_of_the_plain_formula(wiring: dict[str, Any]) -> None:
+    wanted = {key: value for key, value in wiring.items() if key != "input_feeding"}
+    batch = uneven_batch()
+    found = []
+    for is_fused in (False, True):
+        model = build(arm("bahdanau", **wanted, fused=is_fused))
+        output = model(batch)
+        loss = (output.logits * random(*output.logits.shape, seed=9)).sum()
+        found.append((output.logits, output.attention, torch.autograd.grad(loss, list(model.parameters()))))
+    torch.testing.assert_close(found[1], found[0])

@@ -8,11 +8,9 @@ from torch import Tensor, nn
 
 from attnbench.models.contexts.bahdanau import Bahdanau
 from attnbench.models.contexts.base import Context, Reading
-from attnbench.models.contexts.fixed import Fixed
+from attnbench.models.contexts.bottleneck import Fixed, Nothing, Uniform
 from attnbench.models.contexts.luong import LuongDot, LuongGeneral
-from attnbench.models.contexts.nothing import Nothing
-from attnbench.models.contexts.uniform import Uniform
-from attnbench.models.memory import EncoderOutput
+from attnbench.models.encoder import EncoderOutput
 
 LN3 = math.log(3)
 ENCODED = EncoderOutput(

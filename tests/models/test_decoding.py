@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from attnbench.batch import NOT_GIVEN, Batch
-from attnbench.models.arm import Arm
+from attnbench.models.config import ModelConfig
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.vocabulary import EOS, PAD
 from tests.models.arms import build, every_arm, row_alone, uneven_batch
@@ -55,7 +55,7 @@ def assert_generates_what_is_written_anew(model: Seq2SeqModel, batch: Batch, end
 
 
 @every
-def test_what_is_remembered_between_steps_is_what_beginning_anew_would_find(arm: Arm) -> None:
+def test_what_is_remembered_between_steps_is_what_beginning_anew_would_find(arm: ModelConfig) -> None:
     batch = uneven_batch(target_lengths=(5, 5, 5))
     assert (batch.given != NOT_GIVEN).any()
     assert_generates_what_is_written_anew(build(arm), batch, ends_with_mark=False)
@@ -71,14 +71,14 @@ def with_a_mark(model: Seq2SeqModel, batch: Batch) -> Seq2SeqModel:
 
 
 @every
-def test_the_same_holds_up_to_a_mark(arm: Arm) -> None:
+def test_the_same_holds_up_to_a_mark(arm: ModelConfig) -> None:
     batch = uneven_batch(source_lengths=(5, 1, 3, 2), target_lengths=(1, 1, 1, 1))
     assert_generates_what_is_written_anew(with_a_mark(build(arm), batch), batch, ends_with_mark=True)
 
 
 @every
 @torch.no_grad()
-def test_a_state_can_be_taken_up_twice(arm: Arm) -> None:
+def test_a_state_can_be_taken_up_twice(arm: ModelConfig) -> None:
     model, batch = build(arm), uneven_batch()
     first, second, other = batch.target.split(2, dim=1)
     _, _, state = model.advance(first, model.start(batch.source, batch.source_lengths))

@@ -7,10 +7,9 @@ from torch.autograd.gradcheck import GradcheckError, gradcheck
 from torch.func import functional_call
 
 from attnbench.batch import Batch
-from attnbench.models.arm import Arm
+from attnbench.models.config import ModelConfig, RecurrentConfig
 from attnbench.models.contexts.base import Context
-from attnbench.models.memory import EncoderOutput, Memory
-from attnbench.models.recurrent_arm import RecurrentArm
+from attnbench.models.encoder import EncoderOutput, Memory
 from attnbench.models.seq2seq import RecurrentSeq2Seq, Seq2SeqModel
 from tests.models.arms import WIRINGS, arms_wired, build, every_arm, uneven_batch
 from tests.models.reading import random
@@ -20,7 +19,7 @@ HIDDEN = 4
 RECURRENT = [
     each
     for each in arms_wired(WIRINGS[0] | {"hidden_size": HIDDEN})
-    if isinstance(each.values[0], RecurrentArm) and not each.values[0].feeds_input
+    if isinstance(each.values[0], RecurrentConfig) and not each.values[0].feeds_input
 ]
 READING = [each for each in RECURRENT if each.values[0].build_context().size]
 
@@ -55,7 +54,7 @@ def assert_reading_is_differentiated(context: Context, wants_weights: bool) -> N
 @pytest.mark.parametrize("wants_weights", [True, False], ids=["weighed", "read"])
 @pytest.mark.parametrize("arm", READING)
 def test_a_context_is_differentiated_by_states_query_and_weights(
-    arm: RecurrentArm, wants_weights: bool
+    arm: RecurrentConfig, wants_weights: bool
 ) -> None:
     model = build(arm)
     assert isinstance(model, RecurrentSeq2Seq)
@@ -69,7 +68,7 @@ def loss_nats(model: Seq2SeqModel, values: dict[str, Tensor], batch: Batch) -> T
 
 
 @pytest.mark.parametrize("arm", every_arm())
-def test_the_loss_is_differentiated_by_every_weight(arm: Arm) -> None:
+def test_the_loss_is_differentiated_by_every_weight(arm: ModelConfig) -> None:
     model, batch = build(arm), uneven_batch()
     parameters = dict(model.named_parameters())
 

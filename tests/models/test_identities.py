@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from attnbench.models.contexts.bottleneck import Uniform
 from attnbench.models.contexts.linear import FeatureMap, Linear
 from attnbench.models.contexts.luong import LuongDot, LuongGeneral
 from attnbench.models.contexts.multihead import MultiHead
 from attnbench.models.contexts.slots import Slots
-from attnbench.models.contexts.uniform import Uniform
-from attnbench.models.memory import EncoderOutput
+from attnbench.models.encoder import EncoderOutput
 from tests.models.reading import (
     HIDDEN,
     LENGTHS,

@@ -1,33 +1,34 @@
 """What of the source reaches the decoder, arm by arm."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from attnbench.batch import Batch
+from attnbench.models.config import RecurrentConfig
 from attnbench.models.contexts.base import weigh
 from attnbench.models.contexts.luong import LuongDot
-from attnbench.models.memory import EncoderOutput, Memory
-from attnbench.models.recurrent_arm import RecurrentArm
+from attnbench.models.encoder import EncoderOutput, Memory
 from attnbench.models.seq2seq import RecurrentSeq2Seq
 from tests.models.arms import SOURCE_SIZE, WIRINGS, arm, build, every_arm, in_words, uneven_batch
 
-ARMS = [each for each in every_arm() if isinstance(each.values[0], RecurrentArm)]
+ARMS = [each for each in every_arm() if isinstance(each.values[0], RecurrentConfig)]
 
 
 def arms_named(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("arm", [each for each in ARMS if each.values[0].name in names])
 
 
-def recurrent(configured: RecurrentArm) -> RecurrentSeq2Seq:
+def recurrent(configured: RecurrentConfig) -> RecurrentSeq2Seq:
     model = build(configured)
     assert isinstance(model, RecurrentSeq2Seq)
     return model
 
 
-def hand_over(model: RecurrentSeq2Seq, batch: Batch, **changed: Tensor) -> Tensor:
+def hand_over(model: RecurrentSeq2Seq, batch: Batch, **changed: Any) -> Tensor:
     """Return the logits when parts of the encoder's output are replaced before the decoder gets them."""
     handle = model.encoder.register_forward_hook(lambda _module, _inputs, output: replace(output, **changed))
     try:
@@ -46,29 +47,37 @@ def noise_like(tensor: Tensor) -> Tensor:
     return torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
 
 
+def noisy_last_states(encoded: EncoderOutput) -> dict[str, Any]:
+    layers = tuple(tuple(noise_like(part) for part in layer) for layer in encoded.layers)
+    return {"final": noise_like(encoded.final), "layers": layers}
+
+
 @arms_named("fixed", "fixed_init")
-class TestOneVector:
-    def test_the_states_do_not_reach_the_decoder(self, arm: RecurrentArm) -> None:
+class TestTheLastState:
+    def test_the_states_do_not_reach_the_decoder(self, arm: RecurrentConfig) -> None:
         model, batch = recurrent(arm), uneven_batch()
         noise = noise_like(encode(model, batch).states)
         assert torch.equal(hand_over(model, batch, states=noise), model(batch).logits)
 
-    def test_the_final_state_does(self, arm: RecurrentArm) -> None:
+    def test_the_final_state_does(self, arm: RecurrentConfig) -> None:
         model, batch = recurrent(arm), uneven_batch()
-        noise = noise_like(encode(model, batch).final)
-        differs = hand_over(model, batch, final=noise) != model(batch).logits
+        noise = noisy_last_states(encode(model, batch))
+        differs = hand_over(model, batch, **noise) != model(batch).logits
         assert differs.flatten(1).any(dim=1).all()
 
-    def test_gradient_flows_through_the_final_state_alone(self, arm: RecurrentArm) -> None:
+    def test_gradient_flows_through_the_last_state_alone(self, arm: RecurrentConfig) -> None:
         model, batch = recurrent(arm), uneven_batch()
         encoded = encode(model, batch)
         states, final = encoded.states.clone().requires_grad_(), encoded.final.clone().requires_grad_()
-        hand_over(model, batch, states=states, final=final).square().sum().backward()
+        layers = tuple(tuple(part.clone().requires_grad_() for part in layer) for layer in encoded.layers)
+        hand_over(model, batch, states=states, final=final, layers=layers).square().sum().backward()
         assert states.grad is None or not states.grad.any()
-        assert final.grad is not None
-        assert (final.grad != 0).all()
+        carried = [part for layer in layers for part in layer]
+        crossing, others = (carried, []) if arm.carry == "state" else ([final], carried)
+        assert all(part.grad is not None and (part.grad != 0).all() for part in crossing)
+        assert all(part.grad is None or not part.grad.any() for part in others)
 
-    def test_every_source_token_can_reach_the_final_state(self, arm: RecurrentArm) -> None:
+    def test_every_source_token_can_reach_the_final_state(self, arm: RecurrentConfig) -> None:
         model, batch = recurrent(arm), uneven_batch(source_lengths=(5, 5))
         expected = encode(model, batch).final
         for position in range(5):
@@ -79,11 +88,11 @@ class TestOneVector:
 
 
 @arms_named("blind")
-def test_nothing_at_all_reaches_a_blind_decoder(arm: RecurrentArm) -> None:
+def test_nothing_at_all_reaches_a_blind_decoder(arm: RecurrentConfig) -> None:
     model, batch = recurrent(arm), uneven_batch()
     expected = model(batch).logits
     encoded = encode(model, batch)
-    noisy = hand_over(model, batch, states=noise_like(encoded.states), final=noise_like(encoded.final))
+    noisy = hand_over(model, batch, states=noise_like(encoded.states), **noisy_last_states(encoded))
     assert torch.equal(noisy, expected)
     other = uneven_batch(source_lengths=(2, 7, 1), seed=5)
     elsewhere = replace(batch, source=other.source, source_lengths=other.source_lengths)
@@ -103,7 +112,7 @@ def test_nothing_at_all_reaches_a_blind_decoder(arm: RecurrentArm) -> None:
     "slots",
     "linear",
 )
-def test_every_real_state_reaches_an_attending_decoder(arm: RecurrentArm) -> None:
+def test_every_real_state_reaches_an_attending_decoder(arm: RecurrentConfig) -> None:
     model, batch = recurrent(arm), uneven_batch(target_lengths=(5, 6, 1))
     encoded = encode(model, batch)
     states = encoded.states.clone().requires_grad_()
@@ -162,6 +171,30 @@ def test_attention_with_all_weight_on_the_last_state_is_fixed(wiring: dict[str, 
 )
 def test_the_context_size_counts_every_number_that_crosses(name: str, sizes: list[int]) -> None:
     assert [arm(name).context_size(tokens) for tokens in (1, 2, 9)] == sizes
+
+
+@pytest.mark.parametrize(
+    ("name", "wiring", "beside"),
+    [
+        ("fixed_init", {}, 8),  # the cell
+        ("fixed", {"layers": 2}, 24),  # two cells, and the hidden state of the layer below
+        ("fixed", {"cell": "gru"}, 0),
+        ("fixed", {"cell": "gru", "layers": 2}, 8),
+        ("luong_general", {}, 8),
+        ("bahdanau", {"layers": 2}, 24),
+        ("uniform", {}, 8),
+        ("slots", {}, 8),
+        ("linear", {}, 8),
+        ("multihead", {}, 8),
+        ("luong_location", {}, 8),
+        ("blind", {"layers": 2}, 0),
+    ],
+)
+def test_what_is_carried_beside_the_top_hidden_state_is_counted(
+    name: str, wiring: dict[str, Any], beside: int
+) -> None:
+    without, carrying = (arm(name, **wiring, carry=carry) for carry in ("hidden", "state"))
+    assert [carrying.context_size(tokens) - without.context_size(tokens) for tokens in (1, 9)] == [beside] * 2
 
 
 def test_heads_share_what_linear_attention_keeps() -> None:

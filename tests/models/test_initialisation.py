@@ -5,22 +5,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attnbench.models.arm import Arm
+from attnbench.models.config import ModelConfig, RecurrentConfig
 from attnbench.models.initialisation import initialise
 from attnbench.models.recurrence import Recurrence
-from attnbench.models.recurrent_arm import RecurrentArm
 from attnbench.vocabulary import PAD
 from tests.models.arms import SOURCE_SIZE, TARGET_SIZE, WIRINGS, arm, arms_wired, every_arm, in_words
 
 INPUT_WEIGHTS = "decoder.recurrence.layers.0.layer.weight_ih_l0"
 
 
-def first_weights(configured: RecurrentArm, seed: int = 0) -> dict[str, Tensor]:
+def first_weights(configured: RecurrentConfig, seed: int = 0) -> dict[str, Tensor]:
     model = configured.build(SOURCE_SIZE, TARGET_SIZE, seed)
     return {name: parameter.detach() for name, parameter in model.named_parameters()}
 
 
-def input_blocks(configured: RecurrentArm) -> dict[str, Tensor]:
+def input_blocks(configured: RecurrentConfig) -> dict[str, Tensor]:
     """Return the parts of the decoder's input weights by the name of what they read."""
     layer = configured.build(SOURCE_SIZE, TARGET_SIZE, 0).decoder.recurrence.layers[0]
     assert isinstance(layer, Recurrence)
@@ -28,9 +27,9 @@ def input_blocks(configured: RecurrentArm) -> dict[str, Tensor]:
     return dict(zip(layer.input_blocks, parts, strict=True))
 
 
-def arms_of(wiring: dict[str, Any]) -> list[RecurrentArm]:
+def arms_of(wiring: dict[str, Any]) -> list[RecurrentConfig]:
     arms = [each.values[0] for each in arms_wired(wiring)]
-    return [each for each in arms if isinstance(each, RecurrentArm)]
+    return [each for each in arms if isinstance(each, RecurrentConfig)]
 
 
 wirings = pytest.mark.parametrize("wiring", [WIRINGS[0], WIRINGS[3]], ids=in_words)
@@ -62,7 +61,7 @@ def test_the_block_of_the_embedding_is_shared_where_that_of_the_context_is_added
             assert left[name].shape != right[name].shape or torch.equal(left[name], right[name])
 
 
-def drawn_weights(configured: Arm, seed: int = 0) -> dict[str, Tensor]:
+def drawn_weights(configured: ModelConfig, seed: int = 0) -> dict[str, Tensor]:
     """Return the weights but for those of normalisations, which begin as the identity."""
     model = configured.build(SOURCE_SIZE, TARGET_SIZE, seed)
     norms = [part for part in model.modules() if isinstance(part, nn.LayerNorm)]
@@ -71,7 +70,7 @@ def drawn_weights(configured: Arm, seed: int = 0) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("configured", every_arm())
-def test_seeds_differ_and_seed_0_is_one_of_them(configured: Arm) -> None:
+def test_seeds_differ_and_seed_0_is_one_of_them(configured: ModelConfig) -> None:
     zero, again, one = (drawn_weights(configured, seed) for seed in (0, 0, 1))
     for name, weights in zero.items():
         assert torch.equal(weights, again[name])
@@ -79,7 +78,7 @@ def test_seeds_differ_and_seed_0_is_one_of_them(configured: Arm) -> None:
 
 
 @pytest.mark.parametrize("configured", every_arm())
-def test_no_two_weights_of_a_model_start_as_copies(configured: Arm) -> None:
+def test_no_two_weights_of_a_model_start_as_copies(configured: ModelConfig) -> None:
     ends = [str(weights.flatten()[-5:].tolist()) for weights in drawn_weights(configured).values()]
     assert len(set(ends)) == len(ends)
 

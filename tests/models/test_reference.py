@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from attnbench.models.config import RecurrentConfig
 from attnbench.models.encoder import RecurrentEncoder
-from attnbench.models.recurrent_arm import RecurrentArm
 from attnbench.models.seq2seq import RecurrentSeq2Seq
 from tests.models.arithmetic import relative_error
 from tests.models.arms import WIRINGS, arm_names, arms_wired, build, row_alone, uneven_batch
@@ -29,7 +29,7 @@ def test_no_equations_are_written_out_for_nothing() -> None:
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_logits_and_weights_are_those_of_the_equations(arm: RecurrentArm) -> None:
+def test_logits_and_weights_are_those_of_the_equations(arm: RecurrentConfig) -> None:
     model, batch = build(arm), uneven_batch()
     reference = Reference(arm, model)
     with torch.no_grad():
@@ -47,14 +47,18 @@ def test_logits_and_weights_are_those_of_the_equations(arm: RecurrentArm) -> Non
 
 
 @pytest.mark.parametrize("arm", [each for each in ARMS if each.values[0].name == "fixed_init"])
-def test_encoder_states_and_final_state_are_those_of_the_equations(arm: RecurrentArm) -> None:
+def test_encoder_states_and_final_state_are_those_of_the_equations(arm: RecurrentConfig) -> None:
     model, batch = build(arm), uneven_batch(source_lengths=(5, 1, 3, 2))
     assert isinstance(model, RecurrentSeq2Seq)
     assert isinstance(model.encoder, RecurrentEncoder)
     with torch.no_grad():
         encoded = model.encoder(batch.source, batch.source_lengths)
     for row, length in enumerate(batch.source_lengths.tolist()):
-        states, final = Reference(arm, model).encode(batch.source[row, :length].tolist())
+        states, finals = Reference(arm, model).encode(batch.source[row, :length].tolist())
         assert relative_error(encoded.states[row, :length].numpy(), np.array(states)) < 1e-9
-        assert relative_error(encoded.final[row].numpy(), final) < 1e-9
+        assert relative_error(encoded.final[row].numpy(), finals[-1][0]) < 1e-9
+        for (hidden, *cell), (expected, expected_cell) in zip(encoded.layers, finals, strict=True):
+            assert relative_error(hidden[row].numpy(), expected) < 1e-9
+            if arm.carry == "state" and arm.cell == "lstm":
+                assert relative_error(cell[0][row].numpy(), expected_cell) < 1e-9
         assert encoded.mask[row].tolist() == [position < length for position in range(5)]

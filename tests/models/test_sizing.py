@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.models.arm import Arm
+from attnbench.models.config import ModelConfig
 from attnbench.models.sizing import VocabularySizes, count_parameters, match_parameters
 from tests.models.arms import arm, arm_names
 
 SIZES = VocabularySizes(20, 17)
 
 
-def arms_of(hidden_size: int, *names: str) -> dict[str, Arm]:
+def arms_of(hidden_size: int, *names: str) -> dict[str, ModelConfig]:
     return {name: arm(name, hidden_size=hidden_size, embedding_size=hidden_size) for name in names}
 
 

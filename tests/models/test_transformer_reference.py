@@ -5,15 +5,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from attnbench.models.transformer.arm import TransformerArm
-from attnbench.models.transformer.model import AttentionMaps, Transformer
+from attnbench.models.transformer import AttentionMaps, Transformer, TransformerConfig
 from tests.models.arithmetic import relative_error
 from tests.models.arms import WIRINGS, arm, arms_wired, build, in_words, row_alone, uneven_batch
 from tests.models.transformer_reference import TRANSFORMERS, Map, Maps, TransformerReference
 
 TURNED = {"layers": 3, "heads": 2, "positions": "rotary", "reverse_source": True}
 WIRED = [
-    each for wiring in WIRINGS for each in arms_wired(wiring) if isinstance(each.values[0], TransformerArm)
+    each for wiring in WIRINGS for each in arms_wired(wiring) if isinstance(each.values[0], TransformerConfig)
 ]
 ARMS = [
     *WIRED,
@@ -27,14 +26,14 @@ def test_both_transformers_are_there_with_both_kinds_of_positions() -> None:
     assert found == {(name, positions) for name in TRANSFORMERS for positions in ("sinusoidal", "rotary")}
 
 
-def transformer(arm: TransformerArm) -> Transformer:
+def transformer(arm: TransformerConfig) -> Transformer:
     model = build(arm)
     assert isinstance(model, Transformer)
     return model
 
 
 @every
-def test_logits_are_those_of_the_equations(arm: TransformerArm) -> None:
+def test_logits_are_those_of_the_equations(arm: TransformerConfig) -> None:
     model, batch = transformer(arm), uneven_batch()
     with torch.no_grad():
         fast, watched = model(batch, wants_weights=False).logits, model(batch).logits
@@ -47,7 +46,7 @@ def test_logits_are_those_of_the_equations(arm: TransformerArm) -> None:
 
 
 @every
-def test_every_head_of_every_layer_weighs_as_the_equations_say(arm: TransformerArm) -> None:
+def test_every_head_of_every_layer_weighs_as_the_equations_say(arm: TransformerConfig) -> None:
     model, batch = transformer(arm), uneven_batch()
     with torch.no_grad():
         found, output = model.attention_maps(batch), model(batch)

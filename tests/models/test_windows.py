@@ -6,10 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from attnbench.models.contexts.local import LuongLocal, LuongLocalMonotonic, LuongLocalPredictive
-from attnbench.models.contexts.location import LuongLocation
-from attnbench.models.contexts.luong import SCORES, LuongDot, Score
-from attnbench.models.contexts.uniform import Uniform
+from attnbench.models.contexts.bottleneck import Uniform
+from attnbench.models.contexts.luong import (
+    SCORES,
+    LuongDot,
+    LuongLocal,
+    LuongLocalMonotonic,
+    LuongLocalPredictive,
+    LuongLocation,
+    Score,
+)
 from tests.models.reading import HIDDEN, TARGET_LEN, assert_same, drawn, encoded, read, set_weight
 
 scores = pytest.mark.parametrize("score", SCORES)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from attnbench.models.seq2seq import Seq2SeqModel
-from attnbench.models.transformer.arm import TransformerArm
+from attnbench.models.transformer import TransformerConfig
 from attnbench.vocabulary import BOS
 from tests.models.arithmetic import Array, part_of, softmax, weighted_sum
 
@@ -45,7 +45,7 @@ def turned(x: Array, position: int) -> Array:
 class TransformerReference:
     """Encoder and decoder with the weights of a model of ours."""
 
-    def __init__(self, arm: TransformerArm, model: Seq2SeqModel) -> None:
+    def __init__(self, arm: TransformerConfig, model: Seq2SeqModel) -> None:
         self.arm = arm
         self.is_rotary = arm.positions == "rotary"
         self.weights: dict[str, Array] = {

@@ -11,10 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from attnbench.inspection.portraying import portray
 from attnbench.plots.attention_page import attention_page
+from tests.inspection.small_runs import small_spec, untrained
+from tests.models.arms import arm_names
 from tests.plots.portraits import long_portrait, numbers, portrait, random_shares
 
+WITHOUT_ATTENTION = {"blind", "fixed", "fixed_init", "slots", "linear", "transformer_fixed"}
 HOSTILE = (
     "<!--<script </script></script x><script>broken = 1</script>"
     '<img src=x onerror="broken = 1"> & {{script}} " \u2028 \\'
@@ -45,9 +50,13 @@ class Elements(HTMLParser):
         return [(attributes, text) for name, attributes, text in self.found if name == tag]
 
 
-def example_of(page: str, arm: int = 0, example: int = 0) -> dict[str, Any]:
+def values_of(page: str) -> dict[str, Any]:
     (text,) = [text for attributes, text in Elements(page).of("script") if attributes.get("id") == "values"]
-    return json.loads(text)["arms"][arm]["examples"][example]
+    return json.loads(text)
+
+
+def example_of(page: str, arm: int = 0, example: int = 0) -> dict[str, Any]:
+    return values_of(page)["arms"][arm]["examples"][example]
 
 
 def page_of(**changes: Any) -> str:
@@ -65,7 +74,7 @@ def test_words_are_the_persons_own():
     assert example["expected"] == ["c", "b", "a"]
 
 
-def test_wrong_is_what_differs_from_the_expected_word_at_its_place():
+def test_wrong_is_what_differs_from_the_word_it_belongs_to():
     assert example_of(page_of())["wrong"] == [False, True, False]
 
 
@@ -81,7 +90,60 @@ def test_nothing_is_wrong_where_nothing_is_expected():
     assert example_of(page_of(expected=(), sure=None))["wrong"] == [False, False, False]
 
 
-def test_gold_positions_are_listed_by_expected_word():
+def test_behind_a_word_too_many_words_are_right_and_gold_moves_along():
+    example = example_of(page_of(written=("c", "c", "b"), expected=("c", "b", "a")))
+    assert example["wrong"] == [False, True, False]
+    assert example["instead"] == [None, "nothing", None]
+    assert example["sure"] == [[2], [], [1]]
+    assert example["missing"] == [{"before": 3, "word": "a", "wrong": False}]
+    assert example["slips"] == "1 word too many at position 2, the rest right (no room for the last word)"
+
+
+def test_words_left_out_are_named_with_their_place():
+    short = {"written": ("c", "a"), "is_given": (False, False), "weights": None, "gradients": None}
+    example = example_of(page_of(**short))
+    assert (example["wrong"], example["sure"]) == ([False, False], [[2], [0]])
+    assert example["missing"] == [{"before": 1, "word": "b", "wrong": True}]
+
+
+def test_swapped_words_keep_their_own_gold():
+    example = example_of(page_of(written=("b", "c", "a")))
+    assert (example["wrong"], example["sure"]) == ([True, True, False], [[1], [2], [0]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "chosen"),
+    [
+        ({}, "attention"),
+        ({"weights": None}, "gradient"),
+        ({"weights": None, "encoder": random_shares(1, 1, 3, 3)}, "gradient"),
+        ({"weights": None, "gradients": None}, None),
+    ],
+)
+def test_the_page_begins_with_a_map_that_there_is(changes: dict[str, Any], chosen: str | None):
+    values = values_of(page_of(**changes))
+    assert values["kind"] == chosen
+    assert values["kinds"]["attention"] == ("weights" not in changes)
+    assert [kind for kind, is_there in values["kinds"].items() if is_there][:1] == [chosen] * bool(chosen)
+
+
+def test_of_two_arms_one_with_attention_is_enough_to_begin_with_it():
+    values = values_of(attention_page("reverse", [("a", [portrait(weights=None)]), ("b", [portrait()])]))
+    assert (values["kind"], values["kinds"]["attention"]) == ("attention", True)
+
+
+@pytest.mark.parametrize("model", arm_names())
+def test_every_arm_begins_with_attention_or_without_it_with_gradients(model: str):
+    run = untrained(small_spec(f"model={model}"))
+    shown = portray(run, run.spec.task.sample("test", 3, 1, torch.Generator().manual_seed(0)))
+    values = values_of(attention_page("reverse", [(model, [shown])]))
+    assert values["kind"] == ("gradient" if model in WITHOUT_ATTENTION else "attention")
+    assert values["kinds"]["attention"] == (model not in WITHOUT_ATTENTION)
+    example = values["arms"][0]["examples"][0]
+    assert example[values["kind"]] is not None
+
+
+def test_gold_positions_are_listed_by_written_word():
     example = example_of(page_of(possible=np.ones((3, 3), dtype=bool)))
     assert example["sure"] == [[2], [1], [0]]
     assert example["possible"] == [[0, 1, 2]] * 3

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from attnbench.inspection.portraying import portray
 from attnbench.plots.attention_page import attention_page
+from tests.inspection.small_runs import small_spec, untrained
+from tests.models.arms import arm_names
 from tests.plots.portraits import long_portrait, numbers, portrait, random_shares
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -187,7 +191,21 @@ def test_words_that_were_not_written_are_wrong_too(opened: Opened):
     page = opened(("luong general", [portrait(expected=("c", "a", "a", "b"), sure=None)]))
     assert page.texts("dd .wrong") == ["–"]
     assert page.texts("option") == ["1 of 1: test example 7, 1 wrong"]
-    assert "too many or too few" in page.one("#wrong-key").text
+    assert page.one("#wrong-key").text.endswith("–: one left out")
+
+
+def test_behind_a_word_too_many_words_are_right_and_outlines_move_along(opened: Opened):
+    slipped = portrait(written=("c", "c", "b"), expected=("c", "b", "a"))
+    page = opened(("luong general", [slipped]))
+    assert page.texts("button.wrong") == ["c"]
+    assert page.one("button.wrong").get_attribute("aria-label") == "c, wrong, expected nothing"
+    assert page.texts("dd.slips") == [
+        "1 word too many at position 2, the rest right (no room for the last word)"
+    ]
+    assert page.texts("dd .word")[-1] == "…"
+    page.one("[data-row='2']").click()
+    styles = [word.value_of_css_property("outline-style") for word in page.all(".source .word")]
+    assert styles == ["none", "solid", "none"]
 
 
 def test_the_gold_position_of_the_chosen_word_is_outlined(opened: Opened):
@@ -206,8 +224,52 @@ def test_an_arm_without_attention_says_so_and_shows_its_gradient(opened: Opened)
     assert page.one(".told").text.endswith("1 strongest of 3 source words, and half within the last 1.")
 
 
+def pressed(page: Page) -> list[str]:
+    return page.texts("#kinds [aria-pressed='true']")
+
+
+def test_an_arm_without_attention_has_that_switch_off_and_its_legend_speaks_of_gradients(opened: Opened):
+    page = opened(("fixed", [portrait(weights=None)]))
+    assert pressed(page) == ["Gradient"]
+    assert not page.one("[data-kind='attention']").is_enabled()
+    meaning = page.one("#meaning").text
+    assert meaning.startswith("There is no attention over source words here.")
+    assert "share of the gradient" in meaning
+    assert "share of its attention" not in meaning
+
+
+def test_beside_an_arm_with_attention_the_legend_names_the_one_without(opened: Opened):
+    page = opened(("luong general", [portrait()]), ("fixed", [portrait(weights=None)]))
+    assert pressed(page) == ["Attention"]
+    assert page.one("#meaning").text.endswith(
+        "Not of fixed, which has no attention: there it is the gradient."
+    )
+
+
+@pytest.mark.parametrize("model", arm_names())
+def test_the_page_of_every_arm_speaks_of_the_map_that_it_shows(opened: Opened, model: str):
+    run = untrained(small_spec(f"model={model}"))
+    shown = portray(run, run.spec.task.sample("test", 3, 1, torch.Generator().manual_seed(0)))
+    page = opened((model, [shown]))
+    has_attention = shown.weights is not None
+    assert pressed(page) == ["Attention" if has_attention else "Gradient"]
+    assert page.one("[data-kind='attention']").is_enabled() == has_attention
+    assert ("share of its attention" in page.one("#meaning").text) == has_attention
+    heading = "Source words looked at" if has_attention else "Gradient by source word"
+    assert page.texts("h3")[0].startswith(heading)
+
+
+def test_where_not_all_words_have_their_gradient_the_page_says_so(opened: Opened):
+    page = opened(("fixed", [portrait(weights=None, with_gradient=2)]))
+    assert "The first 2 words alone have their gradient" in page.one(".note").text
+
+
 def test_an_arm_with_neither_shows_its_answer_alone(opened: Opened):
     page = opened(("own", [portrait(weights=None, gradients=None)]))
+    assert (pressed(page), page.one("#meaning").text) == (
+        [],
+        "There is no attention over source words here. Nor are there gradients: no map is shown.",
+    )
     assert page.texts(".note") == [
         "This arm has no attention over source words. Nor has it gradients to show."
     ]

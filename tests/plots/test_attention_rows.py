@@ -3,6 +3,7 @@ import pytest
 
 from attnbench.plots.attention_rows import (
     DrawnArm,
+    gold_rows,
     gold_stretches,
     possible_alone,
     shares_of,
@@ -38,6 +39,42 @@ def test_words_that_were_not_written_have_a_row_without_numbers():
     assert shares.shape == (3, 3)
     assert np.isnan(shares[1:]).all()
     assert not np.isnan(shares[0]).any()
+
+
+def test_behind_a_word_too_many_gold_moves_along_and_words_stay_right():
+    slipped = portrait(
+        source=("a", "b", "c", "d"),
+        written=("d", "d", "c", "b"),
+        is_given=(False,) * 4,
+        expected=("d", "c", "b", "a"),
+        weights=np.eye(4, dtype=np.float32),
+        sure=np.eye(4, dtype=bool)[::-1].copy(),
+    )
+    words = written_words(slipped)
+    assert [word.label for word in words] == ["d", "d (–)", "c", "b", "… (a)"]
+    assert [word.is_wrong for word in words] == [False, True, False, False, False]
+    gold = gold_rows(slipped.sure, slipped)
+    assert [np.flatnonzero(row).tolist() for row in gold] == [[3], [], [2], [1], [0]]
+    assert np.isnan(shares_of(slipped, "weights")).any(axis=1).tolist() == [False] * 4 + [True]
+
+
+def test_of_an_answer_without_a_word_all_expected_ones_have_a_row():
+    nothing = np.zeros((0, 3), dtype=np.float32)
+    empty = portrait(written=(), is_given=(), weights=nothing, gradients=nothing)
+    assert [word.label for word in written_words(empty)] == ["– (c)", "– (b)", "– (a)"]
+    assert np.isnan(shares_of(empty, "weights")).all()
+
+
+def test_a_word_that_was_left_out_stands_at_its_place():
+    short = portrait(written=("c", "a"), is_given=(False,) * 2, weights=np.eye(3)[:2])
+    assert [word.label for word in written_words(short)] == ["c", "– (b)", "a"]
+    assert [np.flatnonzero(row).tolist() for row in gold_rows(short.sure, short)] == [[2], [1], [0]]
+    assert np.isnan(shares_of(short, "weights")).any(axis=1).tolist() == [False, True, False]
+
+
+def test_swapped_words_and_words_that_fill_up_say_so():
+    assert labels(written=("b", "c", "a")) == ["b (swapped)", "c (swapped)", "a"]
+    assert labels(written=("c", "a", "x")) == ["c", "– (b)", "a", "x (…)"]
 
 
 def test_words_beyond_the_expected_ones_are_wrong():

@@ -95,6 +95,13 @@ def test_an_arm_without_a_context_is_named_below():
     assert not any("-0.0" in text for text in legend(figure.axes[0]))
 
 
+def test_sizes_of_arms_without_a_context_make_no_panel():
+    zero = {length: [0.1, 0.0, -0.1] for length in (4, 8, 16, 32)}
+    figure = draw(*(arm(zero, "blind", size, context_size=0) for size in (32, 64)))
+    assert len(figure.axes) == 1
+    assert "no number crosses" not in caption(figure)
+
+
 def test_bars_of_few_seeds_do_not_stretch_the_panel():
     (ax,) = draw(arm({4: [0, 16], 8: [0, 32]})).axes
     bottom, top = ax.get_ylim()

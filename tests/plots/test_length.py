@@ -294,6 +294,19 @@ def test_unequal_numbers_of_seeds_and_missing_intervals_are_stated():
     assert "(none where all seeds are equal)" in caption
 
 
+def test_a_length_with_one_seed_among_several_is_why_it_has_no_interval():
+    caption = length_caption(panels_of(curve_rows({4: [1.0, 0.8], 8: [0.9]})), ACCURACIES)
+    assert "(none where there is one seed)" in caption
+    caption = length_caption(panels_of(curve_rows({4: [1.0, 1.0], 8: [0.9]})), ACCURACIES)
+    assert "(none where there is one seed or all seeds are equal)" in caption
+
+
+def test_bits_have_a_ceiling_only_where_those_available_are_known():
+    for available, is_there in ((24.0, True), (None, False)):
+        figure = draw_length_figures(panels_of(two_arms(bits_available=available)))["bits_vs_length"]
+        assert ("bits available" in legend(figure.axes[0])) == is_there
+
+
 def test_one_seed_has_no_interval():
     assert "one seed, so there is no interval" in length_caption(panels_of(text_rows()), ["bleu"])
 

@@ -18,6 +18,13 @@ def test_tasks_and_protocols_have_panels_of_their_own():
     ]
 
 
+def test_lengths_in_different_units_never_share_an_axis():
+    rows = two_arms() + two_arms(length_unit="characters", variant="task.length_unit=characters")
+    panels = panels_of(rows)
+    assert [panel.length_unit for panel in panels] == ["characters", "symbols"]
+    assert [len(panel.arms) for panel in panels] == [2, 2]
+
+
 @pytest.mark.parametrize(
     ("protocol", "title"),
     [

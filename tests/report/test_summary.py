@@ -95,3 +95,27 @@ def test_brackets_in_a_variant_are_no_markup():
 
 def test_no_rows_give_an_empty_table():
     assert lines_of([]) == [] or set(lines_of([])) == {""}
+
+
+def test_without_free_running_accuracy_or_bleu_another_score_stands_instead():
+    lines = lines_of(two_arms(token_accuracy=None))
+    assert lines[1] == "Mean teacher-forced token accuracy by input length (symbols)"
+    assert line_with(lines, "fixed")[:2] == ["fixed", "0.99"]
+    lines = lines_of(two_arms(token_accuracy=None, teacher_forced_accuracy=None))
+    assert lines[1] == "Mean bits recovered by input length (symbols)"
+    assert line_with(lines, "fixed")[:2] == ["fixed", "20.0"]
+
+
+def test_an_arm_without_the_score_has_a_row_and_a_panel_without_any_says_so():
+    lines = lines_of([*two_arms(), *curve_rows({4: [None]}, model="bahdanau")])
+    assert line_with(lines, "bahdanau")[:3] == ["bahdanau", "–", "–"]
+    lines = lines_of(curve_rows({4: [None]}, bits_recovered=None))
+    assert [line for line in lines if line] == [
+        "reverse: one model per length, one seed",
+        "No row has a score.",
+    ]
+
+
+def test_of_runs_whose_end_is_not_known_none_is_said_to_have_been_ended_by_its_budget():
+    lines = lines_of(curve_rows({4: [0.9]}, stop_reason=None))
+    assert line_with(lines, "fixed")[-1] == "–"

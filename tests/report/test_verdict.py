@@ -206,3 +206,11 @@ def test_settings_have_paragraphs_of_their_own():
     rows = two_arms() + two_arms(task="copy") + two_arms(**LONG)
     paragraphs = verdict_of(rows).strip().split("\n\n")
     assert [text.partition(":")[0] for text in paragraphs] == ["copy", "reverse", "reverse"]
+
+
+def test_what_is_missing_is_not_told_as_if_it_were_there():
+    without = verdict_of(two_arms(token_accuracy=None))
+    assert "Nothing was compared: no row has the free-running accuracy." in without
+    text = verdict_of(two_arms(stop_reason=None))
+    assert "how its runs ended is not known; this holds at this budget" in text
+    assert "ended by their budget" not in text

@@ -8,9 +8,9 @@ from torch import nn
 
 from attnbench.errors import UserError
 from attnbench.models import initialisation
-from attnbench.models.contexts.luong import LuongDotArm
+from attnbench.models.contexts.luong import LuongDotConfig
 from attnbench.runs.checks import check_comparison
-from attnbench.tasks.copy import Copy
+from attnbench.tasks.symbols import Copy
 from tests.runs.tiny_runs import tiny_spec
 
 MODELS = ("blind", "fixed", "bahdanau", "luong_general", "slots")
@@ -42,7 +42,7 @@ class OwnRandomState(Copy):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnStart(LuongDotArm):
+class OwnStart(LuongDotConfig):
     def build(self, source_vocabulary_size, target_vocabulary_size, seed):
         model = super().build(source_vocabulary_size, target_vocabulary_size, seed)
         nn.init.ones_(model.decoder.output.weight)

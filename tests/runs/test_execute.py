@@ -307,7 +307,7 @@ def test_files_that_changed_since_the_run_was_planned_fail_it(tmp_path):
     folder = prepared(tmp_path / "runs", spec, 5)
     with data.open("a") as file:
         file.write("w w\tv\n")
-    assert "have changed since the run was planned" in (finish(folder).error or "")
+    assert f"{data} has another content than at the training" in (finish(folder).error or "")
 
 
 def test_buckets_without_examples_give_no_row_and_others_are_not_lost(tmp_path):

@@ -10,6 +10,8 @@ from attnbench.errors import DamagedFileError
 from attnbench.runs.checksums import take_checksum, with_checksum
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.outcome import Outcome
+from tests.runs.tiny_runs import executed, text_spec, tiny_spec
+from tests.tasks.text.text_examples import numbered_pairs, write_tsv
 
 SPEC = {"run_id": "a", "task": {"source": "here.tsv"}, "seed": 0}
 
@@ -257,6 +259,89 @@ def test_a_finished_run_keeps_its_spec_until_it_is_evaluated_at_more_lengths(fol
     folder.prepare(MOVED, [8])
     assert folder.read_spec() == MOVED
     assert (folder.state, folder.find_damage()) == ("interrupted", None)
+
+
+def test_a_finished_run_learns_where_its_files_have_moved_and_stays_finished(folder):
+    folder.prepare(MOVED, [4], {"source": "there.tsv"})
+    assert anew(folder).read_spec() == MOVED
+    assert (anew(folder).state, anew(folder).find_damage()) == ("done", None)
+
+
+def test_a_finished_run_keeps_all_of_its_spec_but_the_paths(folder):
+    folder.prepare({**MOVED, "seed": 1, "later": "key"}, [4], {"source": "there.tsv"})
+    assert anew(folder).read_spec() == MOVED
+
+
+def test_a_finished_run_whose_files_lie_where_they_lay_is_not_written(folder):
+    before = folder.spec_file.stat().st_mtime_ns, folder.status_file.stat().st_mtime_ns
+    folder.prepare(SPEC, [4], {"source": "here.tsv"})
+    assert (folder.spec_file.stat().st_mtime_ns, folder.status_file.stat().st_mtime_ns) == before
+
+
+def test_a_finished_run_is_not_vouched_for_anew_when_its_files_have_moved(folder):
+    state = folder.checkpoint_file.stat()
+    flip_bit(folder.checkpoint_file)
+    os.utime(folder.checkpoint_file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    folder.prepare(MOVED, [4], {"source": "there.tsv"})
+    os.utime(folder.checkpoint_file)
+    assert "checkpoint.pt is damaged" in (anew(folder).find_damage() or "")
+
+
+def test_who_dies_as_a_finished_run_learns_where_its_files_have_moved_leaves_nothing_damaged(
+    folder, monkeypatch
+):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("attnbench.runs.folder.rewrite_outcome", die)
+    with pytest.raises(KeyboardInterrupt):
+        folder.prepare(MOVED, [4], {"source": "there.tsv"})
+    assert anew(folder).read_spec() == MOVED
+    assert (anew(folder).state, anew(folder).find_damage()) == ("interrupted", None)
+
+
+def test_a_path_that_a_person_has_put_into_a_finished_run_is_no_damage(tmp_path):
+    source = write_tsv(tmp_path / "pairs.tsv", numbered_pairs(90))
+    spec = text_spec(source)
+    folder = executed(tmp_path / "runs", spec, 9)
+    text = folder.spec_file.read_text()
+    folder.spec_file.write_text(text.replace(source, "/elsewhere/pairs.tsv"))
+    assert anew(folder).find_damage() is None
+    folder.prepare(spec.to_values(), [9], spec.paths)
+    assert anew(folder).spec_file.read_text() == text
+    assert (anew(folder).state, anew(folder).find_damage()) == ("done", None)
+    folder.spec_file.write_text(text.replace("seed: 0", "seed: 1"))
+    assert "spec.yaml is damaged" in (anew(folder).find_damage() or "")
+
+
+def test_the_spec_of_another_run_or_one_that_reads_no_files_is_damage(tmp_path):
+    source = write_tsv(tmp_path / "pairs.tsv", numbered_pairs(90))
+    one, other = (executed(tmp_path / "runs", text_spec(source, f"seed={seed}"), 9) for seed in (0, 1))
+    one.spec_file.write_bytes(other.spec_file.read_bytes())
+    synthetic = executed(tmp_path / "runs", tiny_spec())
+    synthetic.spec_file.write_text(synthetic.spec_file.read_text() + "# a note\n")
+    for folder in (one, synthetic):
+        assert "spec.yaml is damaged" in (anew(folder).find_damage() or "")
+
+
+def test_a_renamed_run_has_its_true_name_in_its_spec(folder, tmp_path):
+    assert folder.true_name is None
+    renamed = RunFolder(folder.path.rename(tmp_path / "b"))
+    assert (renamed.true_name, renamed.state) == ("a", "renamed")
+    opened = RunFolder(renamed.path, "a")
+    assert (opened.true_name, opened.state, opened.find_damage()) == (None, "done", None)
+
+
+def test_an_unfinished_run_is_seen_to_be_renamed_too(folder, tmp_path):
+    folder.status_file.unlink()
+    assert RunFolder(folder.path.rename(tmp_path / "b")).state == "renamed"
+
+
+@pytest.mark.parametrize("text", ["", "{", "seed: 0\n", "run_id:\n"])
+def test_a_damaged_spec_gives_no_true_name(folder, text):
+    folder.status_file.unlink()
+    folder.spec_file.write_text(text)
+    assert (folder.true_name, folder.state) == (None, "interrupted")
 
 
 def test_a_failed_run_stays_failed_when_its_files_have_moved(folder):

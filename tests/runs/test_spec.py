@@ -6,11 +6,11 @@ import pytest
 import yaml
 
 from attnbench.errors import UserError
-from attnbench.models.contexts.fixed import FixedArm
+from attnbench.models.contexts.bottleneck import FixedConfig
 from attnbench.runs.spec import RunSpec
 from attnbench.tasks.base import LengthRange
-from attnbench.tasks.reverse import Reverse
-from attnbench.training.config import TrainingConfig
+from attnbench.tasks.symbols import Reverse
+from attnbench.training.schedule import TrainingConfig
 from tests.runs.tiny_runs import text_spec, tiny_spec
 
 SPEC = tiny_spec()
@@ -43,7 +43,7 @@ def test_the_run_id_of_given_values_never_changes():
     """Another one here would make every person's finished runs strangers to their own sweep."""
     spec = RunSpec(
         task=Reverse(name="reverse", vocabulary_size=16, eos=False),
-        model=FixedArm(
+        model=FixedConfig(
             name="fixed",
             hidden_size=64,
             embedding_size=64,

@@ -1,4 +1,5 @@
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -52,6 +53,24 @@ def test_rows_come_from_finished_runs_alone(store):
     rows = store.collect()
     assert [(row["run_id"], row["length"]) for row in rows] == [("a", "4"), ("b", "8")]
     assert list(rows[0]) == list(METRICS_COLUMNS)
+
+
+def test_a_renamed_run_is_named_with_its_true_name_and_left_out(store):
+    store.folder("b").path.rename(store.runs_path / "mine")
+    assert store.states() == {"a": "done", "c": "failed", "d": "waiting", "mine": "renamed"}
+    assert store.renamed() == {"mine": "b"}
+    assert [row["run_id"] for row in store.collect()] == ["a"]
+    assert store.about_renamed("mine", "b") == (
+        f"{store.runs_path}/mine is the run b under another name: its rows are left out. "
+        "Call it b again, and they count."
+    )
+
+
+def test_a_copy_of_a_run_does_not_count_twice(store):
+    shutil.copytree(store.folder("b").path, store.runs_path / "backup")
+    assert store.renamed() == {"backup": "b"}
+    assert [row["run_id"] for row in store.collect()] == ["a", "b"]
+    assert "That run is there too: remove one of the two." in store.about_renamed("backup", "b")
 
 
 def test_a_run_whose_more_lengths_are_not_done_yet_keeps_its_rows(store):

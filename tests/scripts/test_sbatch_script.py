@@ -2,11 +2,12 @@
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "attnbench.sbatch"
+from tests import ROOT
+
+SCRIPT = ROOT / "scripts" / "attnbench.sbatch"
 JOB = {"SLURM_JOB_ID": "20", "SLURM_CPUS_PER_TASK": "4"}
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.commands import ENDLESS, TINY, TINY_SWEEP, attnbench, modification_times, rows_of, without_times
 from tests.slurm.jobs import release, runs_of, slurm, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "attnbench.sbatch"
+SCRIPT = ROOT / "scripts" / "attnbench.sbatch"
 SMALL_JOB = ("--cpus-per-task=2", "--mem=1G", "--parsable")
 WORDS = ("--lengths", "2,3", "--seeds", "1", *TINY)
 # It learns nothing and never stops by itself.

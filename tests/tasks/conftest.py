@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tasks.text_examples import numbered_pairs, write_tsv
+from tests.tasks.text.text_examples import numbered_pairs, write_tsv
 
 
 @pytest.fixture

@@ -241,6 +241,14 @@ class TestLengths:
                 ):
                     task.check_length(length)
 
+    def test_a_length_at_which_there_is_nothing_to_know_is_refused(self, task: SyntheticTask) -> None:
+        # The longest is not counted bit by bit: that would take hours.
+        task.check_information([nearest_length(task, 4), 10**9])
+        single = {key: 1 for key in ("vocabulary_size", "relations") if hasattr(task, key)}
+        shortest = nearest_length(task, 1)
+        with pytest.raises(UserError, match=rf"{task.name} at length {shortest} .*nothing to know"):
+            replace(task, **single).check_information([10**9, shortest])
+
     def test_a_range_is_not_evaluated_as_one(self, task: SyntheticTask) -> None:
         with pytest.raises(ValueError, match="single lengths"):
             next(task.evaluation_batches("test", 0, LengthRange(2, 3), 4, 2))

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 
 from attnbench.config.composition import Configuration
-from attnbench.models.arm import Arm
+from attnbench.models.config import ModelConfig
 from attnbench.schema import build
 from attnbench.tasks.base import LengthRange, SyntheticTask
-from attnbench.training.config import TrainingConfig
+from attnbench.training.schedule import TrainingConfig
 from attnbench.training.trainer import Trainer
 from tests.models.arms import arm
 from tests.tasks.synthetic import synthetic_task
@@ -33,7 +33,7 @@ def training(**changed: object) -> TrainingConfig:
 
 
 def make_trainer(
-    configured: Arm | None = None,
+    configured: ModelConfig | None = None,
     task: SyntheticTask | None = None,
     lengths: LengthRange | None = None,
     seed: int = 0,

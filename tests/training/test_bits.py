@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attnbench.models.contexts.fixed import FixedArm
-from attnbench.models.memory import EncoderOutput
+from attnbench.models.contexts.bottleneck import FixedConfig
+from attnbench.models.encoder import EncoderOutput
 from attnbench.models.seq2seq import RecurrentSeq2Seq
 from attnbench.tasks.base import LengthRange
 from attnbench.training.trainer import Trainer
@@ -25,7 +25,7 @@ AVAILABLE = 16.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantisedArm(FixedArm):
+class QuantisedArm(FixedConfig):
     """`fixed`, but of the final state only the signs of the first units cross, one bit each.
 
     Attributes:
@@ -38,10 +38,10 @@ class QuantisedArm(FixedArm):
 
     def assemble(self, source_vocabulary_size: int, target_vocabulary_size: int) -> RecurrentSeq2Seq:
         model = super().assemble(source_vocabulary_size, target_vocabulary_size)
-        whole: list[Tensor] = []
+        whole: list[EncoderOutput] = []
 
         def quantise(_module: nn.Module, _inputs: object, output: EncoderOutput) -> EncoderOutput:
-            whole[:] = [output.final]
+            whole[:] = [output]
             return replace(output, final=signs(output.final, self.bits)) if self.bits else output
 
         model.encoder.register_forward_hook(quantise)

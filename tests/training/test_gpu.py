@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attnbench.errors import InterruptedRunError
-from attnbench.models.arm import Arm
+from attnbench.models.config import ModelConfig
 from attnbench.tasks.base import LengthRange
 from tests.models.arms import arm, arm_names, every_arm
 from tests.tasks.synthetic import synthetic_task
@@ -23,7 +23,7 @@ LENGTHS = LengthRange(2, 5)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("configured", every_arm())
 def test_every_arm_trains_two_steps_and_is_evaluated(
-    configured: Arm, precision: Literal["float32", "bfloat16"]
+    configured: ModelConfig, precision: Literal["float32", "bfloat16"]
 ) -> None:
     device = torch.device("cuda")
     trainer = make_trainer(configured, lengths=LENGTHS, device=device, steps=2, precision=precision)

@@ -2,18 +2,22 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
-from attnbench.models.contexts.additive_steps import SteppedMemory, read_steps, stepped_memory
-from attnbench.models.contexts.base import Context
-from attnbench.models.memory import EncoderOutput, Memory
-from attnbench.models.recurrent_arm import RecurrentArm
+from attnbench.models.config import RecurrentConfig
+from attnbench.models.contexts.additive_kernel import SteppedMemory, read_steps, stepped_memory
+from attnbench.models.contexts.base import Context, weigh
+from attnbench.models.encoder import EncoderOutput, Memory
 
 
 class Bahdanau(Context):
     """c_i = Σ_j α_ij h_j with α_ij = softmax_j(v · tanh(W s_{i-1} + U h_j)).
 
     The query is the state of the step before, so the context can take part in making the next state.
+
+    Attributes:
+        is_fused: whether the fast kernel computes the same; its numbers differ in the last digits alone.
 
     Source: Bahdanau et al. 2015, section 3.1 and appendix A.1.2.
     """
@@ -22,33 +26,46 @@ class Bahdanau(Context):
     reads_after = False
     follows_state = True
 
-    def __init__(self, hidden_size: int) -> None:
+    def __init__(self, hidden_size: int, is_fused: bool = True) -> None:
         super().__init__()
         self.size = hidden_size
         self.query_projection = nn.Linear(hidden_size, hidden_size, bias=False)
         self.key_projection = nn.Linear(hidden_size, hidden_size, bias=False)
         self.score = nn.Linear(hidden_size, 1, bias=False)
+        self.is_fused = is_fused
 
     def prepare(self, encoded: EncoderOutput) -> Memory:
-        keys = self.key_projection(encoded.states)
-        return stepped_memory(
-            keys, encoded.states, encoded.mask, self.query_projection.weight, self.score.weight[0]
-        )
+        keys = self.key_projection(encoded.states)  # U h_j: B S H
+        if not self.is_fused:
+            return Memory(values=encoded.states, mask=encoded.mask, keys=keys)
+        W, v = self.query_projection.weight, self.score.weight[0]
+        return stepped_memory(keys, encoded.states, encoded.mask, W, v)
 
     def read(
         self, query: Tensor, memory: Memory, first_position: int = 0, wants_weights: bool = True
     ) -> tuple[Tensor, Tensor]:
-        assert isinstance(memory, SteppedMemory)
-        return read_steps(query, memory)
+        if isinstance(memory, SteppedMemory):
+            return read_steps(query, memory)
+        assert memory.keys is not None
+        W, v = self.query_projection, self.score
+        s, Uh = query.unsqueeze(2), memory.keys.unsqueeze(1)  # B T 1 H, B 1 S H
+        scores = v(torch.tanh(W(s) + Uh)).squeeze(3)  # B T S
+        return weigh(scores, memory)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BahdanauArm(RecurrentArm):
-    """Attention by a small network that scores each pair of decoder and encoder state."""
+class BahdanauConfig(RecurrentConfig):
+    """Attention by a small network that scores each pair of decoder and encoder state.
+
+    Attributes:
+        fused: whether the fast kernel is used, or the formula as the paper has it.
+    """
+
+    fused: bool = True
 
     def build_context(self) -> Bahdanau:
-        return Bahdanau(self.hidden_size)
+        return Bahdanau(self.hidden_size, self.fused)
 
     def context_size(self, source_tokens: int) -> int:
         """Count every encoder state; the first state of the decoder is among their numbers."""
-        return source_tokens * self.hidden_size
+        return source_tokens * self.hidden_size + self.carried_beside_top

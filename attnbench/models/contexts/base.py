@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from attnbench.models.memory import EncoderOutput, Memory
+from attnbench.models.encoder import EncoderOutput, Memory
 
 Reading = Literal["before", "after", "both"]
 
@@ -70,6 +70,7 @@ def weigh(scores: Tensor, memory: Memory, window: Tensor | None = None) -> tuple
     Returns:
         context (batch, target_len, hidden) and weights (batch, target_len, source_len).
     """
+    # B 1 S or B T S
     open_positions = memory.mask.unsqueeze(1) if window is None else memory.mask.unsqueeze(1) & window
     weights = torch.softmax(scores.masked_fill(~open_positions, float("-inf")), dim=-1)
     return torch.bmm(weights.to(memory.values.dtype), memory.values), weights

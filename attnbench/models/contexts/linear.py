@@ -6,10 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from attnbench.models.config import RecurrentConfig
 from attnbench.models.contexts.base import Context
 from attnbench.models.contexts.multihead import check_heads, join_heads, split_heads
-from attnbench.models.memory import EncoderOutput, Memory
-from attnbench.models.recurrent_arm import RecurrentArm
+from attnbench.models.encoder import EncoderOutput, Memory
 from attnbench.ranges import Count
 
 FeatureMap = Literal["elu", "relu"]
@@ -42,11 +42,11 @@ class Linear(Context):
 
     def prepare(self, encoded: EncoderOutput) -> Memory:
         """Write the matrices: values are S, (batch · heads, part, part), and keys z, (batch · heads, part, 1)."""
-        features = self._features(split_heads(self.key_projection(encoded.states), self.heads))
+        features = self._features(split_heads(self.key_projection(encoded.states), self.heads))  # B N S D
         features = features * encoded.mask[:, None, :, None]
-        values = split_heads(self.value_projection(encoded.states), self.heads)
-        matrices = features.transpose(2, 3) @ values.to(features.dtype)
-        normalisers = features.sum(dim=2).unsqueeze(3)
+        values = split_heads(self.value_projection(encoded.states), self.heads)  # B N S D
+        matrices = features.transpose(2, 3) @ values.to(features.dtype)  # B N D D
+        normalisers = features.sum(dim=2).unsqueeze(3)  # B N D 1
         return Memory(values=matrices.flatten(0, 1), mask=encoded.mask[:, :0], keys=normalisers.flatten(0, 1))
 
     def read(
@@ -54,10 +54,11 @@ class Linear(Context):
     ) -> tuple[Tensor, None]:
         """Return the context; there are no weights, since the source positions have been added up."""
         assert memory.keys is not None
+        # B·N T D
         features = self._features(split_heads(self.query_projection(query), self.heads)).flatten(0, 1)
-        read = torch.bmm(features, memory.values.to(features.dtype))
+        read = torch.bmm(features, memory.values.to(features.dtype))  # B·N T D
         normaliser = torch.bmm(features, memory.keys.to(features.dtype)).clamp_min(SMALLEST_NORMALISER)
-        heads = (read / normaliser).unflatten(0, (-1, self.heads))
+        heads = (read / normaliser).unflatten(0, (-1, self.heads))  # B N T D
         return self.joint_projection(join_heads(heads)), None
 
     def _features(self, states: Tensor) -> Tensor:
@@ -67,7 +68,7 @@ class Linear(Context):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearArm(RecurrentArm):
+class LinearConfig(RecurrentConfig):
     """A matrix per head instead of the encoder states.
 
     Attributes:
@@ -88,4 +89,4 @@ class LinearArm(RecurrentArm):
     def context_size(self, source_tokens: int) -> int:
         """Count matrices, normalisers and the first state."""
         part = self.hidden_size // self.heads
-        return self.heads * (part * part + part) + self.hidden_size
+        return self.heads * (part * part + part) + self.hidden_size + self.carried_beside_top

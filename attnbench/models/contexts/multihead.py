@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.errors import UserError
+from attnbench.models.config import RecurrentConfig
 from attnbench.models.contexts.base import Context
-from attnbench.models.memory import EncoderOutput, Memory
-from attnbench.models.recurrent_arm import RecurrentArm
+from attnbench.models.encoder import EncoderOutput, Memory
 from attnbench.ranges import Count
 
 
@@ -65,29 +65,29 @@ class MultiHead(Context):
     ) -> tuple[Tensor, Tensor | None]:
         """Return the joined context, and the mean of the heads' weights where they are wanted."""
         if wants_weights:
-            weights = self.head_weights(query, memory)
-            heads = weights.to(memory.values.dtype) @ split_heads(memory.values, self.heads)
+            weights = self.head_weights(query, memory)  # B N T S
+            heads = weights.to(memory.values.dtype) @ split_heads(memory.values, self.heads)  # B N T D
             return self.joint_projection(join_heads(heads)), weights.mean(dim=1)
         queries, keys, values = self._split(query, memory)
-        mask = memory.mask[:, None, None, :]
+        mask = memory.mask[:, None, None, :]  # B 1 1 S
         heads = nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
         return self.joint_projection(join_heads(heads)), None
 
     def head_weights(self, query: Tensor, memory: Memory) -> Tensor:
         """Return every head's weights, (batch, heads, target_len, source_len)."""
         queries, keys, _ = self._split(query, memory)
-        scores = queries @ keys.transpose(2, 3) / queries.shape[3] ** 0.5
+        scores = queries @ keys.transpose(2, 3) / queries.shape[3] ** 0.5  # B N T S
         return torch.softmax(scores.masked_fill(~memory.mask[:, None, None, :], float("-inf")), dim=-1)
 
     def _split(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
         assert memory.keys is not None
         parts = (self.query_projection(query), memory.keys, memory.values)
-        queries, keys, values = (split_heads(part, self.heads) for part in parts)
+        queries, keys, values = (split_heads(part, self.heads) for part in parts)  # B N T D, B N S D twice
         return queries, keys, values
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultiHeadArm(RecurrentArm):
+class MultiHeadConfig(RecurrentConfig):
     """Attention over all encoder states by several heads.
 
     Attributes:
@@ -105,4 +105,4 @@ class MultiHeadArm(RecurrentArm):
 
     def context_size(self, source_tokens: int) -> int:
         """Count every encoder state; keys and values are made of these."""
-        return source_tokens * self.hidden_size
+        return source_tokens * self.hidden_size + self.carried_beside_top

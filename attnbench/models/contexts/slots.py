@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from attnbench.models.config import RecurrentConfig
 from attnbench.models.contexts.base import Context, weigh
-from attnbench.models.memory import EncoderOutput, Memory
-from attnbench.models.recurrent_arm import RecurrentArm
+from attnbench.models.encoder import EncoderOutput, Memory
 from attnbench.ranges import Count
 
 
@@ -32,8 +32,9 @@ class Slots(Context):
 
     def prepare(self, encoded: EncoderOutput) -> Memory:
         """Distil the states; the memory's length is the number of slots, all of them open."""
+        # B M S, M slots
         scores = self.slot_queries(torch.tanh(self.state_projection(encoded.states))).transpose(1, 2)
-        distilled, _ = weigh(scores, Memory(values=encoded.states, mask=encoded.mask))
+        distilled, _ = weigh(scores, Memory(values=encoded.states, mask=encoded.mask))  # B M H
         is_open = torch.ones_like(distilled[:, :, 0], dtype=torch.bool)
         return Memory(values=distilled, mask=is_open, keys=self.key_projection(distilled))
 
@@ -42,12 +43,12 @@ class Slots(Context):
     ) -> tuple[Tensor, None]:
         """Return the context; its weights are over slots and say nothing of source positions."""
         assert memory.keys is not None
-        context, _ = weigh(torch.bmm(query, memory.keys.transpose(1, 2)), memory)
+        context, _ = weigh(torch.bmm(query, memory.keys.transpose(1, 2)), memory)  # B T H
         return context, None
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlotsArm(RecurrentArm):
+class SlotsConfig(RecurrentConfig):
     """Attention over K vectors.
 
     Attributes:
@@ -61,4 +62,4 @@ class SlotsArm(RecurrentArm):
 
     def context_size(self, source_tokens: int) -> int:
         """Count the slots and the first state."""
-        return (self.slots + 1) * self.hidden_size
+        return (self.slots + 1) * self.hidden_size + self.carried_beside_top

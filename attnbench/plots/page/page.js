@@ -1,7 +1,7 @@
 // The page as a whole: what is chosen, and drawing it anew when that changes.
 
-const { arms } = JSON.parse(document.getElementById("values").textContent);
-let state = { example: 0, kind: "attention", row: null, reading: 0, tiles: arms.map(() => ({})) };
+const { arms, kinds, kind: firstKind } = JSON.parse(document.getElementById("values").textContent);
+let state = { example: 0, kind: firstKind, row: null, reading: 0, tiles: arms.map(() => ({})) };
 
 function announce(text) {
   document.getElementById("announcement").textContent = text;
@@ -26,7 +26,7 @@ function firstAnswer(number) {
 
 function draw() {
   hideTooltip();
-  document.getElementById("meaning").textContent = KINDS[state.kind].meaning;
+  document.getElementById("meaning").textContent = meaningOf(state.kind);
   document.getElementById("example").value = String(state.example);
   document.getElementById("previous").disabled = state.example === 0;
   document.getElementById("next").disabled = state.example === arms[0].examples.length - 1;
@@ -70,12 +70,12 @@ function setUpExamples() {
   document.getElementById("next").addEventListener("click", () => chooseExample(state.example + 1));
 }
 
+/** The kinds that there are, and attention always: switched off, and saying why, where no arm has it. */
 function setUpKinds() {
-  const all = arms.flatMap((arm) => arm.examples);
-  const isThere = (kind) => kind === "attention" || all.some((example) => example[kind] !== null);
-  const kinds = Object.keys(KINDS).filter(isThere);
-  for (const kind of kinds) {
+  for (const kind of Object.keys(KINDS).filter((kind) => kind === "attention" || kinds[kind])) {
     const button = element("button", { type: "button", text: KINDS[kind].name, "data-kind": kind });
+    button.disabled = !kinds[kind];
+    if (button.disabled) button.title = NO_ATTENTION;
     button.addEventListener("click", () => choose({ kind }));
     document.getElementById("kinds").append(button);
   }
@@ -88,7 +88,8 @@ function setUpLegend() {
     sure: all.some((example) => example.sure !== null),
     possible: all.some((example) => example.possible !== null),
     wrong: all.some((example) => wrongWords(example) > 0),
-    shifted: all.some((example) => example.expected.length && example.expected.length !== example.written.length),
+    missing: all.some((example) => example.missing.some(({ wrong }) => wrong)),
+    cut: all.some((example) => example.missing.some(({ wrong }) => !wrong)),
     given: all.some((example) => example.given.includes(true)),
   };
   for (const [key, isNeeded] of Object.entries(keys)) document.getElementById(`${key}-key`).hidden = !isNeeded;

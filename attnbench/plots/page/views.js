@@ -18,6 +18,19 @@ const KINDS = {
   },
 };
 
+const NO_ATTENTION = "There is no attention over source words here.";
+
+/** What the legend says of a kind of map: of attention, also what stands in for it under an arm without. */
+function meaningOf(kind) {
+  if (kind === null) return `${NO_ATTENTION} Nor are there gradients: no map is shown.`;
+  const without = arms.filter((arm) => arm.examples.every((example) => example.attention === null));
+  if (kind === "encoder" || !without.length) return KINDS[kind].meaning;
+  if (without.length === arms.length) return `${NO_ATTENTION} ${KINDS.gradient.meaning}`;
+  const names = without.map((arm) => arm.name).join(", ");
+  return kind === "gradient" ? KINDS.gradient.meaning
+    : `${KINDS.attention.meaning} Not of ${names}, which has no attention: there it is the gradient.`;
+}
+
 const seen = new WeakMap();
 
 /** The view of an example, unpacked once. */
@@ -28,8 +41,10 @@ function viewOf(example, kind) {
 
 /** What an arm has to show of a kind; what it has not, and what stands in its place, is said by `missing`. */
 function unpackedView(example, kind) {
-  const shown = kind === "attention" && example.attention === null ? "gradient" : kind;
-  const missing = missingWords(example, kind, shown);
+  const shown = kind !== "encoder" && example.attention === null ? "gradient" : kind;
+  const reach = shown === "gradient" && example.gradient !== null ? example.withGradient : null;
+  const missing = missingWords(example, kind, shown) +
+    (reach === null ? "" : ` The first ${reach} words alone have their gradient: those of all would take too long.`);
   const ownRows = shown === "encoder";
   const words = ownRows ? example.source : example.written;
   const chosen = words.map((_, row) => row).filter((row) => ownRows || !example.given[row]);
@@ -53,7 +68,7 @@ function missingWords(example, kind, shown) {
   if (kind === "encoder" && example.encoder === null) return "The encoder of this arm has no self-attention.";
   const nothing = example[shown] === null ? " Nor has it gradients to show." : " Shown instead is each answer's " +
     "gradient by source position.";
-  if (kind === "attention" && example.attention === null) return "This arm has no attention over source words." + nothing;
+  if (kind !== "encoder" && example.attention === null) return "This arm has no attention over source words." + nothing;
   return example[shown] === null ? "There are no gradients of this arm." : "";
 }
 

@@ -22,23 +22,22 @@ function answerLines(example, view, row, onRow) {
     ? line("Expected", "words", ...example.expected.map((word, place) => expectedWord(example, word, place)))
     : [];
   const clickable = view.map !== null && view.kind !== "encoder";
-  const written = example.written.map((word, place) => writtenWord(example, word, place, clickable, row, onRow));
-  const unwritten = unwrittenWords(example).map(missingWord);
-  const lines = line("Written", "words", ...written, ...unwritten);
-  return element("dl", { className: "answer" }, ...asked, ...expected, ...lines);
+  const written = example.written.flatMap((word, place) =>
+    [...missingAt(example, place), writtenWord(example, word, place, clickable, row, onRow)]);
+  const lines = line("Written", "words", ...written, ...missingAt(example, example.written.length));
+  const slips = example.slips ? line("Aligned", "slips", example.slips) : [];
+  return element("dl", { className: "answer" }, ...asked, ...expected, ...lines, ...slips);
 }
 
-/** What was expected behind the last word that the model wrote. */
-function unwrittenWords(example) {
-  return example.expected.slice(example.written.length);
-}
-
-function missingWord(word) {
-  return element("span", { className: "word wrong", text: "–", title: `nothing written, expected ${word}` });
+/** What was expected ahead of the written word at this place and is not there: left out, or without room. */
+function missingAt(example, place) {
+  return example.missing.filter(({ before }) => before === place).map(({ word, wrong }) => wrong
+    ? element("span", { className: "word wrong", text: "–", title: `nothing written, expected ${word}` })
+    : element("span", { className: "word", text: "…", title: `no room was left for ${word}` }));
 }
 
 function wrongWords(example) {
-  return example.wrong.filter(Boolean).length + unwrittenWords(example).length;
+  return [...example.wrong, ...example.missing.map(({ wrong }) => wrong)].filter(Boolean).length;
 }
 
 function expectedWord(example, word, place) {
@@ -49,7 +48,7 @@ function writtenWord(example, word, place, clickable, row, onRow) {
   if (example.given[place]) return element("span", { className: "word given", text: word });
   const isWrong = example.wrong[place];
   const className = isWrong ? "word wrong" : "word";
-  const told = isWrong ? `${word}, wrong, expected ${example.expected[place] ?? "nothing more"}` : word;
+  const told = isWrong ? `${word}, wrong, expected ${example.instead[place]}` : word;
   if (!clickable) return element("span", { className, text: word });
   return rowButton(word, className, told, place, row, onRow);
 }

@@ -71,6 +71,10 @@ class Executor(ABC):
             folder: of the sweep, there or not.
         """
 
+    def worker_count(self, device: str) -> int:
+        """Return how many runs it makes side by side on this machine."""
+        return 1
+
     @abstractmethod
     def submit(self, run_folders: Sequence[Path], order: WorkOrder) -> Submission:
         """Hand over prepared run folders."""

@@ -186,11 +186,14 @@ class Processes(Executor):
     workers: Count | None
     workers_per_gpu: Count
 
+    def worker_count(self, device: str) -> int:
+        gpus = _count_gpus(device)
+        return self.workers or (self.workers_per_gpu * len(gpus) if gpus else suitable_workers())
+
     def submit(self, run_folders: Sequence[Path], order: WorkOrder) -> ProcessSubmission:
         gpus = _count_gpus(order.device)
         environments: list[dict[str, str]] = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus] or [{}]
-        count = self.workers or (self.workers_per_gpu * len(gpus) if gpus else suitable_workers())
-        return ProcessSubmission(deque(run_folders), order, count, environments)
+        return ProcessSubmission(deque(run_folders), order, self.worker_count(order.device), environments)
 
 
 def _count_gpus(device: str) -> list[str]:

@@ -1,0 +1,310 @@
+"""A fast kernel for additive scores v · tanh(q_i + k_j); `Bahdanau.read` has the same in the paper's formula.
+
+The scores cost what it takes to move a number for every pair and unit through memory. So the work is done in portions
+that a processor's cache holds, and the tanh of the pairs is not kept, but computed again for the gradient.
+
+tanh' is 1 − tanh², so the gradient of k_j is v (Σ_i ds_ij − Σ_i ds_ij tanh²(q_i + k_j)), and that of q_i likewise: the
+squares are all that has to be summed over pairs.
+
+`additive_scores` takes a whole target at once. `read_steps` takes one word after the other, where what is read joins
+the next state. Such a step costs what the count of its operations costs, so the gradients of source and weights, to
+which every step adds, are gathered in one place instead of a new tensor per step.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from attnbench.models.encoder import Memory
+
+# Numbers worked on at once: what the cache holds, and for a GPU, to which a launch costs more than its work, many.
+# Measured by `scripts/bench step`.
+AT_ONCE = {"cpu": 2**18, "cuda": 2**27}
+
+
+def additive_scores(queries: Tensor, keys: Tensor, weights: Tensor) -> Tensor:
+    """Return v · tanh(q_i + k_j) for every pair; (batch, target_len, source_len).
+
+    Args:
+        queries: (batch, target_len, hidden).
+        keys: (batch, source_len, hidden).
+        weights: v, (hidden,).
+    """
+    scores: Tensor = _Scores.apply(queries, keys.to(queries.dtype), weights.to(queries.dtype))
+    return scores
+
+
+class _Scores(torch.autograd.Function):
+    """The scores of a whole target at once; a gradient of the gradient is not offered."""
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(queries, keys, weights)
+        return torch.cat(
+            [_match(queries[rows], keys[rows]) @ weights for rows in _slices_of_rows(queries, keys)]
+        )
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        queries, keys, weights = ctx.saved_tensors
+        over_source, over_target = torch.empty_like(queries), torch.empty_like(keys)
+        of_weights = torch.zeros_like(weights)
+        for rows in _slices_of_rows(queries, keys):
+            match = _match(queries[rows], keys[rows])
+            of_weights += weighted_sum(gradient[rows], match)
+            squares = match.mul_(match).mul_(gradient[rows].unsqueeze(3))
+            over_source[rows], over_target[rows] = squares.sum(dim=2), _over_target(squares)
+        of_queries = gradient.sum(dim=2).unsqueeze(2).sub(over_source).mul_(weights)
+        of_keys = torch.sub(_over_target(gradient).unsqueeze(2), over_target, out=over_target).mul_(weights)
+        return of_queries, of_keys, of_weights
+
+
+def _match(queries: Tensor, keys: Tensor) -> Tensor:
+    """Return tanh(q_i + k_j); (batch, target_len, source_len, hidden)."""
+    return (queries.unsqueeze(2) + keys.unsqueeze(1)).tanh_()
+
+
+def _over_target(numbers: Tensor) -> Tensor:
+    """Sum over the target; over a single word that is nothing but a view."""
+    return numbers.squeeze(1) if numbers.shape[1] == 1 else numbers.sum(dim=1)
+
+
+def weighted_sum(of_scores: Tensor, match: Tensor) -> Tensor:
+    """Return the gradient of v, (hidden,)."""
+    return (of_scores.reshape(1, -1) @ match.reshape(-1, match.shape[3])).squeeze(0)
+
+
+def _slices_of_rows(queries: Tensor, keys: Tensor) -> Iterator[slice]:
+    """Yield the rows of a batch in portions whose pairs fit."""
+    rows = rows_at_once(keys.device, queries.shape[1] * keys[0].numel())
+    yield from (slice(start, start + rows) for start in range(0, len(queries), rows))
+
+
+def rows_at_once(device: torch.device, numbers_per_row: int) -> int:
+    """Return how many rows of so many numbers fit; at least one."""
+    return max(1, AT_ONCE.get(device.type, AT_ONCE["cuda"]) // max(1, numbers_per_row))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SteppedMemory(Memory):
+    """A memory that many steps read one after the other.
+
+    Attributes:
+        projection: W, (hidden, hidden), which makes a query of a state.
+        score: v, (hidden,).
+        token: a scalar that every step takes along, so that the gradients of source and weights are asked for when all
+            steps have left theirs.
+        steps: what they leave.
+        portions: of the keys.
+    """
+
+    projection: Tensor
+    score: Tensor
+    token: Tensor
+    steps: "_Steps"
+    portions: "tuple[_Portion, ...]"
+
+    def matches(self, query: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Yield the rows of a portion and tanh(q + k_j) for them, (rows, 1, source_len, hidden), in its room."""
+        queries = query.unsqueeze(2)
+        for portion in self.portions:
+            match = torch.add(queries[portion.rows], portion.keys, out=portion.room)
+            yield portion.rows, match.tanh_()
+
+
+@dataclass(frozen=True)
+class _Portion:
+    """Rows of a batch whose pairs fit.
+
+    Attributes:
+        keys: (rows, 1, source_len, hidden).
+        room: for the tanh of the pairs, like the keys; all portions and steps write into the same, which stays in the
+            cache.
+    """
+
+    rows: slice
+    keys: Tensor
+    room: Tensor
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """What steps leave for the gradients of source and weights; a step reads one word, so its target_len is 1.
+
+    Attributes:
+        weights: those of each step, (batch, 1, source_len).
+        of_contexts: the gradient of each step's context, (batch, 1, hidden).
+        of_scores: the gradient of each step's scores, ds, (batch, 1, source_len).
+        states: that each step's query was made of, (batch, 1, hidden).
+        of_queries: the gradient of each step's query, (batch, 1, hidden).
+        matches: Σ_j ds_j tanh(q + k_j) of each portion of each step, (hidden,).
+        squares: Σ ds_j tanh²(q + k_j) over the steps so far, (batch, source_len, hidden); none at first.
+    """
+
+    weights: list[Tensor] = field(default_factory=list)
+    of_contexts: list[Tensor] = field(default_factory=list)
+    of_scores: list[Tensor] = field(default_factory=list)
+    states: list[Tensor] = field(default_factory=list)
+    of_queries: list[Tensor] = field(default_factory=list)
+    matches: list[Tensor] = field(default_factory=list)
+    squares: list[Tensor] = field(default_factory=list)
+
+
+def stepped_memory(
+    keys: Tensor, values: Tensor, mask: Tensor, projection: Tensor, score: Tensor
+) -> SteppedMemory:
+    """Return the memory for `read_steps`.
+
+    Args:
+        keys: (batch, source_len, hidden).
+        values: (batch, source_len, hidden).
+        mask: True at real tokens, (batch, source_len).
+        projection: W, (hidden, hidden), which makes a query of a state.
+        score: v, (hidden,).
+    """
+    source = [_at_least_single(each) for each in (keys, values, projection, score)]
+    steps = _Steps()
+    token: Tensor = _Source.apply(*source, steps)
+    keys, values, projection, score = (each.detach() for each in source)
+    return SteppedMemory(
+        values=values,
+        mask=mask,
+        keys=keys,
+        projection=projection,
+        score=score,
+        token=token,
+        steps=steps,
+        portions=tuple(_portions(keys.unsqueeze(1))),
+    )
+
+
+def read_steps(states: Tensor, memory: SteppedMemory) -> tuple[Tensor, Tensor]:
+    """Weigh the source by additive scores, for one state after the other.
+
+    Args:
+        states: (batch, target_len, hidden).
+        memory: what `stepped_memory` returned.
+
+    Returns:
+        context (batch, target_len, hidden) and weights (batch, target_len, source_len).
+    """
+    if states.shape[1] > 1:
+        contexts, weights = zip(*(read_steps(state, memory) for state in states.split(1, dim=1)), strict=True)
+        return torch.cat(contexts, dim=1), torch.cat(weights, dim=1)
+    with _without_autocast(states.device.type):
+        read: tuple[Tensor, Tensor] = _ReadStep.apply(_at_least_single(states), memory.token, memory)
+    return read
+
+
+class _Source(torch.autograd.Function):
+    """Hands out the token, and gives source and weights their gradients when every step has run backward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, keys: Tensor, values: Tensor, projection: Tensor, score: Tensor, steps: _Steps
+    ) -> Tensor:
+        ctx.save_for_backward(score)
+        ctx.steps = steps
+        return keys.new_zeros(())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, _: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+        steps: _Steps = ctx.steps
+        (score,) = ctx.saved_tensors
+        of_keys = (_take(steps.of_scores).sum(dim=1).unsqueeze(2) - steps.squares.pop()) * score
+        of_values = torch.bmm(_take(steps.weights).transpose(1, 2), _take(steps.of_contexts))
+        of_queries, states = (_take(left).flatten(0, 1) for left in (steps.of_queries, steps.states))
+        of_score = torch.stack(steps.matches).sum(dim=0)
+        steps.matches.clear()
+        return of_keys, of_values, of_queries.t() @ states, of_score, None
+
+
+class _ReadStep(torch.autograd.Function):
+    """Query, scores, softmax and average of one step; the tanh of the pairs is computed again for the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, state: Tensor, token: Tensor, memory: SteppedMemory) -> tuple[Tensor, Tensor]:
+        query = state @ memory.projection.t()
+        scores = query.new_empty(len(query), 1, memory.mask.shape[1])
+        for rows, match in memory.matches(query):
+            torch.matmul(match, memory.score, out=scores[rows])
+        weights = torch.softmax(scores.masked_fill_(~memory.mask.unsqueeze(1), float("-inf")), dim=-1)
+        ctx.save_for_backward(state, query, weights)
+        ctx.memory = memory
+        ctx.set_materialize_grads(False)
+        return torch.bmm(weights, memory.values), weights
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_context: Tensor | None, of_weights: Tensor | None) -> tuple[Tensor, None, None]:
+        state, query, weights = ctx.saved_tensors
+        memory: SteppedMemory = ctx.memory
+        if of_context is None:
+            of_context = torch.zeros_like(query)
+        of_scores = _through_softmax(
+            weights, of_weights, torch.bmm(of_context, memory.values.transpose(1, 2))
+        )
+        of_query = _through_matches(query, of_scores, memory)
+        steps = memory.steps
+        steps.weights.append(weights)
+        steps.of_contexts.append(of_context)
+        steps.of_scores.append(of_scores)
+        steps.states.append(state)
+        steps.of_queries.append(of_query)
+        # The token has no gradient; that it could have one calls `_Source.backward`.
+        return of_query @ memory.projection, None, None
+
+
+def _take(left: list[Tensor]) -> Tensor:
+    """Return what steps left in this list, in one along the target, and empty it."""
+    gathered = torch.cat(left, dim=1)
+    left.clear()
+    return gathered
+
+
+def _portions(keys: Tensor) -> Iterator[_Portion]:
+    """Yield the portions of a batch with keys (batch, 1, source_len, hidden)."""
+    room = torch.empty_like(keys[: rows_at_once(keys.device, keys[0].numel())])
+    for start in range(0, len(keys), len(room)):
+        rows = slice(start, start + len(room))
+        yield _Portion(rows, keys[rows], room[: len(keys[rows])])
+
+
+def _through_softmax(weights: Tensor, of_weights: Tensor | None, through_context: Tensor) -> Tensor:
+    """Return the gradient of the scores from both gradients of the weights, the second of which is used up."""
+    if of_weights is not None:
+        through_context += of_weights
+    shares = through_context.mul_(weights)
+    return torch.addcmul(shares, weights, shares.sum(dim=2, keepdim=True), value=-1)
+
+
+def _through_matches(query: Tensor, of_scores: Tensor, memory: SteppedMemory) -> Tensor:
+    """Return the gradient of the query, (batch, 1, hidden), and leave what keys and v need."""
+    steps = memory.steps
+    if not steps.squares:
+        steps.squares.append(torch.zeros_like(memory.values))
+    squares = torch.empty_like(query)
+    for rows, match in memory.matches(query):
+        steps.matches.append(weighted_sum(of_scores[rows], match))
+        square = match.mul_(match).squeeze(1)
+        torch.bmm(of_scores[rows], square, out=squares[rows])
+        steps.squares[0][rows].addcmul_(square, of_scores[rows].transpose(1, 2))
+    return of_scores.sum(dim=2, keepdim=True).sub(squares).mul_(memory.score)
+
+
+def _without_autocast(device_type: str) -> AbstractContextManager[object]:
+    # To enter the context costs more than to ask whether it is needed.
+    if torch.is_autocast_enabled(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()
+
+
+def _at_least_single(numbers: Tensor) -> Tensor:
+    return numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers

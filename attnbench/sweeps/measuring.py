@@ -1,0 +1,164 @@
+"""How long runs would take on this machine, from a moment of training; nothing is written."""
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
+import torch
+
+from attnbench.arm import NO_CHANGES
+from attnbench.errors import InterruptedRunError, RunFailedError
+from attnbench.runs.execute import make_trainer
+from attnbench.runs.spec import RunSpec
+from attnbench.sweeps.planned import PlannedRun
+from attnbench.training.trainer import Trainer
+
+# Timed per cell: the first step of a model fetches memory, and of few others the middle one is no accident.
+_FEWEST_STEPS = 3
+_ENDLESS = 10**9
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What one cell takes.
+
+    Attributes:
+        length: mean source length that it is trained on.
+        step_seconds: of one training step.
+        example_seconds: of one example that is validated or tested.
+    """
+
+    length: float
+    step_seconds: float
+    example_seconds: float
+
+    def towards(self, other: "Speed", length: float) -> "Speed":
+        """Return the speed at a length, on the line through this cell and another one."""
+        span = other.length - self.length
+        share = (length - self.length) / span if span else 0.0
+        return Speed(
+            length,
+            max(0.0, self.step_seconds + share * (other.step_seconds - self.step_seconds)),
+            max(0.0, self.example_seconds + share * (other.example_seconds - self.example_seconds)),
+        )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long runs take if each of them uses its whole budget.
+
+    Attributes:
+        work_seconds: of all runs, one after the other.
+        longest_seconds: of the longest run.
+        measured_seconds: how long was measured.
+    """
+
+    work_seconds: float
+    longest_seconds: float
+    measured_seconds: float
+
+    def seconds(self, workers: int) -> float:
+        """Return the time with so many workers side by side."""
+        return max(self.work_seconds / workers, self.longest_seconds)
+
+
+def estimate(
+    runs: Sequence[PlannedRun], device: torch.device, total_seconds: float = 1.0, most_seconds: float = 10.0
+) -> Estimate | None:
+    """Train the shortest and the longest cell of every arm for a few steps, and reckon the time of all runs from them.
+
+    Args:
+        runs: that are to be made.
+        device: that they are to be made on.
+        total_seconds: to be spent on steps, about; every cell takes a few at least.
+        most_seconds: of computing, after which no further cell is begun.
+
+    Returns:
+        None where so many arms cannot be measured in this time, or an arm fails at its first steps.
+    """
+    # The first optimizer of a process imports for a second, or for many on a busy machine; workers do so once.
+    torch.optim.Adam([torch.zeros(1)])
+    started, computed = time.perf_counter(), time.process_time()
+    cells: dict[RunSpec, list[PlannedRun]] = {}
+    for run in runs:
+        cells.setdefault(_arm(run.spec), []).append(run)
+    speeds = {}
+    with _one_thread():
+        for arm, of_arm in cells.items():
+            by_length = sorted(of_arm, key=lambda run: _length(run.spec))
+            ends = dict.fromkeys([by_length[0].spec.lengths, by_length[-1].spec.lengths])
+            measured = []
+            for lengths in ends:
+                if time.process_time() - computed > most_seconds:
+                    return None
+                spec = next(run.spec for run in of_arm if run.spec.lengths == lengths)
+                try:
+                    measured.append(_measure(spec, device, total_seconds / (2 * len(cells))))
+                except RunFailedError:
+                    return None
+            speeds[arm] = (measured[0], measured[-1])
+    each = [_seconds_of(run, speeds) for run in runs]
+    return Estimate(sum(each), max(each, default=0.0), time.perf_counter() - started)
+
+
+def _arm(spec: RunSpec) -> RunSpec:
+    """Return what the runs share whose speed differs by length alone."""
+    training = replace(spec.training, steps=1, learning_rate=1.0, evaluate_every=1)
+    nothing = replace(spec.lengths, minimum=1, maximum=1)
+    return replace(
+        spec, seed=0, lengths=nothing, training=training, variant=NO_CHANGES, protocol="per_length"
+    )
+
+
+def _length(spec: RunSpec) -> float:
+    return (spec.lengths.minimum + spec.lengths.maximum) / 2
+
+
+def _measure(spec: RunSpec, device: torch.device, seconds: float) -> Speed:
+    examples = min(spec.training.validation_examples, spec.training.evaluation_batch_size)
+    config = replace(spec.training, steps=_ENDLESS, evaluate_every=_ENDLESS, validation_examples=examples)
+    trainer = make_trainer(replace(spec, training=config), device)
+    step_seconds = _step_seconds(trainer, seconds)
+    started = time.perf_counter()
+    scored = trainer.validate().examples
+    return Speed(_length(spec), step_seconds, (time.perf_counter() - started) / max(scored, 1))
+
+
+def _step_seconds(trainer: Trainer, seconds: float) -> float:
+    """Return the middle of the times of some steps, the first one left out."""
+    stamps: list[float] = []
+
+    def should_stop() -> bool:
+        if trainer.device.type != "cpu":
+            torch.accelerator.synchronize()
+        stamps.append(time.perf_counter())
+        return len(stamps) > _FEWEST_STEPS + 1 and stamps[-1] - stamps[1] >= seconds
+
+    with suppress(InterruptedRunError):
+        next(trainer.fit(should_stop))
+    taken = sorted(after - before for before, after in itertools.pairwise(stamps[1:]))
+    return taken[len(taken) // 2]
+
+
+def _seconds_of(run: PlannedRun, speeds: Mapping[RunSpec, tuple[Speed, Speed]]) -> float:
+    """Return what a run takes at most: its budget, its validations and its tests."""
+    training, length = run.spec.training, _length(run.spec)
+    shortest, longest = speeds[_arm(run.spec)]
+    speed = shortest.towards(longest, length)
+    validations = -(-training.steps // training.evaluate_every) * training.validation_examples
+    # An example costs in proportion to its length, about.
+    tests = training.test_examples * sum(each / length for each in run.lengths)
+    return training.steps * speed.step_seconds + (validations + tests) * speed.example_seconds
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread, as every run does."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
