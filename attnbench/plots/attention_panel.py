@@ -4,7 +4,9 @@ Words are measured as they are drawn, so that none is cut off, whatever their le
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -15,6 +17,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
@@ -142,6 +145,21 @@ def _colour(label: Text, word: WrittenWord) -> None:
         label.set(color=WRONG, fontweight="bold")
     elif word.is_given:
         label.set_color(GIVEN)
+
+
+def missing_letters(words: Iterable[str]) -> str:
+    """Return the letters of the words that the font of the figures lacks, each once, in their order."""
+    font = get_font(findfont(FontProperties()))
+    letters = dict.fromkeys("".join(words))
+    return "".join(letter for letter in letters if not font.get_char_index(ord(letter)))
+
+
+@contextmanager
+def boxes_for_missing_letters() -> Iterator[None]:
+    """Draw letters that the font lacks as boxes, without a warning for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
+        yield
 
 
 def number_words(ax: Axes) -> Axes:

@@ -9,8 +9,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.colors import same_color
 from matplotlib.image import imread
 
-from attnbench.plots.attention import draw_heatmap
-from attnbench.plots.attention_heads import draw_heads, draw_self_attention
+from attnbench.plots.attention import draw_heads, draw_heatmap, draw_self_attention
 from attnbench.plots.attention_panel import GOLD, SCALE, WRONG
 from attnbench.plots.attention_rows import DrawnArm
 from attnbench.plots.layout import save_figure
@@ -229,7 +228,7 @@ def test_of_a_thousand_words_some_are_written_and_the_caption_says_so():
     "source", [("$x$", "_a", "\\frac"), ("i" * 200, "Donaudampfschiff", "W" * 30), ("猫", "a", "b")]
 )
 def test_words_are_drawn_as_they_are(source, tmp_path):
-    from attnbench.plots.fonts import boxes_for_missing_letters
+    from attnbench.plots.attention_panel import boxes_for_missing_letters
 
     with boxes_for_missing_letters():
         figure = draw_heatmap([arm(portrait(source=source, weights=numbers(np.eye(3))))], ABOUT)
@@ -254,6 +253,8 @@ def test_equal_portraits_give_equal_files(tmp_path):
 
 
 def test_portraits_are_drawn_without_torch():
-    code = "import sys, attnbench.plots.attention_heads, attnbench.report.text_heatmap; print('torch' in sys.modules)"
+    code = (
+        "import sys, attnbench.plots.attention, attnbench.report.text_heatmap; print('torch' in sys.modules)"
+    )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "False"

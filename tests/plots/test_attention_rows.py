@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from attnbench.plots.attention_panel import missing_letters
 from attnbench.plots.attention_rows import (
     DrawnArm,
     gold_rows,
@@ -10,7 +11,6 @@ from attnbench.plots.attention_rows import (
     shortened,
     written_words,
 )
-from attnbench.plots.fonts import missing_letters
 from tests.plots.portraits import portrait
 
 
