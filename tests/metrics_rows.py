@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from attnbench.analysis.arms import Metrics
 from attnbench.runs.columns import METRICS_COLUMNS
 from attnbench.runs.tables import join_metrics
 
@@ -81,3 +82,8 @@ def as_text(rows: Iterable[Mapping[str, object]]) -> list[dict[str, str]]:
 def metrics_table(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
     """The rows as the table that `read_metrics` gives."""
     return join_metrics(as_text(rows))
+
+
+def metrics_of(rows: Iterable[Mapping[str, object]]) -> Metrics:
+    """The rows as tables take them."""
+    return Metrics.of(metrics_table(rows))

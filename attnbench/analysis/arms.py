@@ -1,6 +1,7 @@
 """Which arm a row belongs to: rows of one arm differ in seed and length, and are pooled only over seeds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,65 @@ from attnbench.arm import Arm, Variant
 from attnbench.runs.columns import ARM_COLUMNS
 
 PER_LENGTH = "per_length"
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The rows of metrics.csv as every table takes them, each with its arm.
+
+    Attributes:
+        frame: the rows, without those of wide buckets where an arm has narrower ones.
+        arms: the distinct arms of the rows, in order.
+        numbers: the place of each row's arm among them, (rows,).
+    """
+
+    frame: pd.DataFrame
+    arms: list[Arm]
+    numbers: np.ndarray
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> "Metrics":
+        """Prepare rows as metrics.csv has them, once for all tables."""
+        arms, numbers = number_arms(frame)
+        kept = _is_narrowest(frame, numbers).to_numpy()
+        return cls(frame[kept], arms, numbers[kept])
+
+    def where(self, is_kept: pd.Series | np.ndarray) -> "Metrics":
+        """Return the rows at which a mask is true, with the arms that have any."""
+        kept = np.asarray(is_kept, dtype=bool)
+        places, numbers = np.unique(self.numbers[kept], return_inverse=True)
+        return Metrics(self.frame[kept], [self.arms[place] for place in places], numbers)
+
+    def having(self, *columns: str) -> "Metrics":
+        """Return the rows in which none of these columns is empty."""
+        return self.where(self.frame[list(columns)].notna().all(axis="columns"))
+
+    def by_arm(self) -> dict[Arm, pd.DataFrame]:
+        """Return the rows of each arm."""
+        own = (rows for _, rows in self.frame.groupby(self.numbers))
+        return dict(zip(self.arms, own, strict=True))
+
+    def seed_scores(self, score: str) -> pd.DataFrame:
+        """Return columns arm (its number), length, seed, value, chance: one row for each seed that has the score.
+
+        Several runs of one seed, such as an arm trained by two versions, count as one: the seeds are the sample.
+        """
+        rows = pd.DataFrame(
+            {
+                "arm": self.numbers,
+                "length": self.frame["length"].to_numpy(),
+                "seed": self.frame["seed"].to_numpy(),
+                "value": self.frame[score].to_numpy(),
+                "chance": self.frame["chance_accuracy"].to_numpy(),
+            }
+        ).dropna(subset=["value"])
+        return rows.groupby(["arm", "length", "seed"], as_index=False).mean()
+
+    def named(self, table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+        """Return a table whose column `arm` has numbers with the columns of their arms instead, in this order."""
+        identity = arm_table(self.arms[number] for number in table["arm"])
+        whole = pd.concat([identity, table.drop(columns="arm").reset_index(drop=True)], axis="columns")
+        return whole.reindex(columns=list(columns))
 
 
 def arms_of(table: pd.DataFrame) -> list[Arm]:
@@ -30,16 +90,19 @@ def number_arms(table: pd.DataFrame) -> tuple[list[Arm], np.ndarray]:
     return arms, np.array([places[arm] for arm in row_arms], dtype=int)
 
 
-def narrowest_buckets(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows without those of wide buckets, where an arm has narrower ones that end at the same length.
+def _is_narrowest(rows: pd.DataFrame, numbers: np.ndarray) -> pd.Series:
+    """Say which rows are not of wide buckets, where their arm has narrower ones that end at the same length.
 
     A run that was evaluated on buckets 1–20 and 21–40, and later on 1–10, 11–20 and 21–40, has two scores at
     length 20; their mean would be the score of nothing.
     """
-    _, arm_numbers = number_arms(metrics)
-    least = metrics["length_min"].fillna(0)
-    narrowest = least.groupby([arm_numbers, metrics["length"].to_numpy()]).transform("max")
-    return metrics[least == narrowest]
+    least = rows["length_min"].fillna(0)
+    return least == least.groupby([numbers, rows["length"].to_numpy()]).transform("max")
+
+
+def arm_rows(table: pd.DataFrame) -> Iterator[tuple[Arm, Any]]:
+    """Return each row of a table with its arm; the row's columns are attributes."""
+    return zip(arms_of(table), table.itertuples(index=False), strict=True)
 
 
 def sort_arms(arms: Iterable[Arm]) -> list[Arm]:

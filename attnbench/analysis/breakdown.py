@@ -1,19 +1,28 @@
-"""The length at which an arm breaks down: L50 and L90 with intervals over seeds, as in breakdown.csv."""
+"""Where an arm breaks down: L50 and L90 over seeds (breakdown.csv), and with a larger budget (longer.csv)."""
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import arm_table, narrowest_buckets, number_arms
-from attnbench.analysis.crossing import Censored, Crossing, LengthCurve, find_crossing
-from attnbench.analysis.curves import TOKEN_SCORES, seed_scores
-from attnbench.analysis.intervals import mean_interval
+from attnbench.analysis.arms import Metrics, arm_table, arms_of
+from attnbench.analysis.curves import TOKEN_SCORES
+from attnbench.analysis.statistics import mean_interval
+from attnbench.arm import Arm
 from attnbench.runs.columns import ARM_COLUMNS
 
+Censored = Literal["", "above", "below", "not_learnt"]
+
+BUDGET_KEY = "training.steps"
+# How far an arm must come from chance to perfect at some length: what was not learnt cannot break down.
+LEARNT = 0.05
+# An accuracy on the threshold has not fallen below it, whatever the last bit of a mean over seeds says.
+_ROUNDING = 1e-12
 # How far from chance to perfect each threshold lies.
 THRESHOLDS = {"L50": 0.5, "L90": 0.9}
 BREAKDOWN_COLUMNS = (
@@ -30,6 +39,49 @@ BREAKDOWN_COLUMNS = (
     "seeds_below",
     "seeds_not_learnt",
 )
+LARGER_BUDGET_COLUMNS = (
+    *ARM_COLUMNS,
+    "budget_before",
+    "budget_after",
+    "factor",
+    "length_before",
+    "low_before",
+    "high_before",
+    "length_after",
+    "low_after",
+    "high_after",
+    "censored_after",
+    "seeds_before",
+    "seeds_after",
+    "moved",
+)
+
+
+@dataclass(frozen=True)
+class LengthCurve:
+    """Accuracies at increasing lengths, with the chance accuracy at each."""
+
+    lengths: Sequence[float]
+    accuracies: Sequence[float]
+    chances: Sequence[float]
+
+    def gaps(self, level: float) -> list[float]:
+        """Return accuracy minus chance + level × (1 − chance), at each length."""
+        gaps = [a - on_scale(c, level) for a, c in zip(self.accuracies, self.chances, strict=True)]
+        return [0.0 if abs(gap) < _ROUNDING else gap for gap in gaps]
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where a curve falls through a threshold, or why that cannot be said.
+
+    `length` is the longest tested where `censored` is "above", the shortest where it is "below", and NaN
+    where it is "not_learnt". `accuracy` is the threshold at that length (at the shortest for "not_learnt").
+    """
+
+    length: float
+    accuracy: float
+    censored: Censored = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +109,32 @@ class Breakdown:
         return self.length < self.low or self.length > self.high
 
 
+def on_scale(chance: float, level: float) -> float:
+    """Return the accuracy that lies at level (0 to 1) between chance and perfect."""
+    return chance + level * (1 - chance)
+
+
+def find_crossing(curve: LengthCurve, level: float) -> Crossing:
+    """Return the first place where a curve of at least one length falls below the level between chance and 1.
+
+    Between tested lengths the distance of the accuracy from the threshold is linear in log2 of the length.
+    A curve that rises again later has broken down all the same: the first fall counts.
+    """
+    first, last = curve.lengths[0], curve.lengths[-1]
+    thresholds = [on_scale(chance, level) for chance in curve.chances]
+    gaps = curve.gaps(level)
+    if all(gap < 0 for gap in curve.gaps(LEARNT)):
+        return Crossing(math.nan, thresholds[0], "not_learnt")
+    if gaps[0] < 0:
+        return Crossing(first, thresholds[0], "below")
+    for i in range(len(gaps) - 1):
+        if gaps[i + 1] < 0:
+            way = gaps[i] / (gaps[i] - gaps[i + 1])
+            length = 2 ** _between(math.log2(curve.lengths[i]), math.log2(curve.lengths[i + 1]), way)
+            return Crossing(length, _between(thresholds[i], thresholds[i + 1], way))
+    return Crossing(last, thresholds[-1], "above")
+
+
 def find_breakdown(
     lengths: Sequence[int],
     seeds: Sequence[int],
@@ -81,27 +159,82 @@ def find_breakdown(
     return _breakdown(rows.to_numpy(dtype=float), threshold)
 
 
-def breakdown_table(metrics: pd.DataFrame) -> pd.DataFrame:
+def breakdown_table(metrics: Metrics) -> pd.DataFrame:
     """Return one row for each arm, score of single tokens and threshold, without arms that lack the score.
 
     `length`, `low` and `high` are missing where they are not defined. `seeds_above`, `seeds_below` and
     `seeds_not_learnt` count the seeds whose own curve is censored.
     """
-    metrics = narrowest_buckets(metrics)
-    arms, arm_numbers = number_arms(metrics)
     found = [
-        (number, score, _breakdown(rows, threshold))
+        {"arm": number, "score": score, **vars(_breakdown(rows, threshold))}
         for score in TOKEN_SCORES
-        for number, rows in _rows_by_arm(seed_scores(metrics, arm_numbers, score))
+        for number, rows in _rows_by_arm(metrics.seed_scores(score))
         for threshold in THRESHOLDS
     ]
-    found.sort(key=lambda entry: entry[0])
-    identity = arm_table(arms[number] for number, _, _ in found)
-    values = pd.DataFrame(
-        [{"score": score, **vars(breakdown)} for _, score, breakdown in found],
-        columns=[name for name in BREAKDOWN_COLUMNS if name not in ARM_COLUMNS],
-    )
-    return pd.concat([identity, values], axis="columns")
+    found.sort(key=lambda row: row["arm"])
+    columns = ["arm", *(name for name in BREAKDOWN_COLUMNS if name not in ARM_COLUMNS)]
+    return metrics.named(pd.DataFrame(found, columns=columns), BREAKDOWN_COLUMNS)
+
+
+def l50_rows(breakdowns: pd.DataFrame, score: str = "token_accuracy") -> pd.DataFrame:
+    """Return the rows of breakdown.csv that are L50 of a score: one for each arm that has it."""
+    is_l50 = (breakdowns["score"] == score) & (breakdowns["threshold"] == "L50")
+    return breakdowns[is_l50].reset_index(drop=True)
+
+
+def l50_by_arm(breakdowns: pd.DataFrame, score: str = "token_accuracy") -> dict[Arm, Breakdown]:
+    """Return L50 of a score, by default the free-running accuracy, for each arm of breakdown.csv that has it."""
+    rows = l50_rows(breakdowns, score)
+    found = rows[[field.name for field in fields(Breakdown)]].itertuples(index=False)
+    return {arm: Breakdown(*row) for arm, row in zip(arms_of(rows), found, strict=True)}
+
+
+def lengths_around(tested: Sequence[int] | np.ndarray, length: float) -> list[int]:
+    """Return the tested lengths on both sides of a breakdown, or that one; all of them where there is none."""
+    lengths = np.unique(np.asarray(tested, dtype=int))
+    if math.isnan(length):
+        return lengths.tolist()
+    same = np.isclose(lengths, length)
+    after = int(np.searchsorted(lengths, length))
+    return lengths[same].tolist() if same.any() else lengths[after - 1 : after + 1].tolist()
+
+
+def larger_budget_table(metrics: Metrics, breakdowns: pd.DataFrame) -> pd.DataFrame:
+    """Return for each arm that broke down, and was trained with a larger budget too, whether L50 moved.
+
+    Arms that differ in the budget alone are paired, each with the next larger; the arm named is that of the
+    smaller budget. `moved` says whether the free-running L50 of the larger budget lies outside the interval of
+    the smaller, and is missing where that has no interval, or where the longer runs ended inside it without a
+    breakdown. An arm whose variant names no budget has the most steps that a run of it took.
+
+    Args:
+        metrics: rows of a sweep.
+        breakdowns: the same as `breakdown_table` gives them.
+    """
+    budgets, by_arm = _budgets(metrics), l50_by_arm(breakdowns)
+    compared = [
+        (before, _compare(by_arm[before], by_arm[after], budgets[before], budgets[after]))
+        for before, after in _neighbours(budgets)
+        if before in by_arm and after in by_arm and not by_arm[before].censored
+    ]
+    names = [name for name in LARGER_BUDGET_COLUMNS if name not in ARM_COLUMNS]
+    values = pd.DataFrame([row for _, row in compared], columns=names).astype({"moved": "boolean"})
+    return pd.concat([arm_table(arm for arm, _ in compared), values], axis="columns")
+
+
+def without_budget(arm: Arm) -> Arm:
+    """Return what arms that differ in the budget alone have in common."""
+    return arm._replace(variant=arm.variant.without([BUDGET_KEY]))
+
+
+def _budgets(metrics: Metrics) -> dict[Arm, int]:
+    """Return the budget that each arm's variant names, or else the most steps that a run of it took."""
+    trained = metrics.having("steps")
+    most = trained.frame["steps"].groupby(trained.numbers).max()
+    named = [arm.variant.get(BUDGET_KEY) for arm in trained.arms]
+    return {
+        arm: int(float(name or steps)) for arm, name, steps in zip(trained.arms, named, most, strict=True)
+    }
 
 
 def _rows_by_arm(rows: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
@@ -147,3 +280,45 @@ def _mean_curve(rows: np.ndarray) -> LengthCurve:
 
 def _curve(rows: np.ndarray) -> LengthCurve:
     return LengthCurve(rows[:, 0].tolist(), rows[:, 2].tolist(), rows[:, 3].tolist())
+
+
+def _between(start: float, end: float, way: float) -> float:
+    return start + way * (end - start)
+
+
+def _neighbours(budgets: Mapping[Arm, int]) -> Iterator[tuple[Arm, Arm]]:
+    """Yield arms that differ in the budget alone, each with that of the next larger budget."""
+    families: dict[Arm, list[Arm]] = {}
+    for arm in budgets:
+        families.setdefault(without_budget(arm), []).append(arm)
+    for family in families.values():
+        ordered = sorted(family, key=lambda arm: budgets[arm])
+        yield from (pair for pair in pairwise(ordered) if budgets[pair[0]] < budgets[pair[1]])
+
+
+def _compare(before: Breakdown, after: Breakdown, small: int, large: int) -> dict[str, Any]:
+    return {
+        "budget_before": small,
+        "budget_after": large,
+        "factor": large / small,
+        "length_before": before.length,
+        "low_before": before.low,
+        "high_before": before.high,
+        "seeds_before": before.seeds,
+        "length_after": after.length,
+        "low_after": after.low,
+        "high_after": after.high,
+        "seeds_after": after.seeds,
+        "censored_after": after.censored,
+        "moved": _moved(before, after),
+    }
+
+
+def _moved(before: Breakdown, after: Breakdown) -> bool | None:
+    if math.isnan(before.low) or math.isnan(after.length):
+        return None
+    if after.censored == "above":  # L50 is beyond the longest length that was run again
+        return True if after.length >= before.high else None
+    if after.censored == "below":
+        return True if after.length <= before.low else None
+    return not before.low <= after.length <= before.high

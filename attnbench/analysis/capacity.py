@@ -1,19 +1,26 @@
-"""Bits recovered at each length and where they level off, as in capacity.csv."""
+"""What a context holds: bits and where they level off (capacity.csv), and L50 beside its size (memory.csv)."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import arm_table, narrowest_buckets, number_arms
-from attnbench.analysis.curves import seed_scores
-from attnbench.analysis.grouped_intervals import grouped_intervals
-from attnbench.analysis.plateau import Plateau, find_plateau
-from attnbench.arm import Arm
+from attnbench.analysis.arms import Metrics, arms_of
+from attnbench.analysis.breakdown import l50_rows, lengths_around
+from attnbench.analysis.statistics import grouped_intervals, mean_interval
 from attnbench.runs.columns import ARM_COLUMNS
 
+PlateauStatus = Literal["found", "none", "all_recovered", "too_few"]
+
+# Share of the ceiling from which on an arm counts as holding all there is.
+ALL = 0.95
+# Two seeds have an interval that includes nearly everything.
+_LEAST_SEEDS = 3
+# A plateau's slope lies surely below this share of the ceiling's.
+_STEEP = 0.5
 SCORE = "bits_recovered"
 CAPACITY_COLUMNS = (
     *ARM_COLUMNS,
@@ -30,33 +37,18 @@ CAPACITY_COLUMNS = (
     "bits_per_number",
     "plateau",
 )
-
-
-def capacity_table(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return for each arm with bits a row for each length, and one that says whether they level off.
-
-    A row of the kind "length" has the mean over seeds with its Student t interval, and `bits_per_number` of the
-    context at that length. The row of the kind "plateau" has in `plateau` what `find_plateau` found; where it is
-    "found", `length` to `length_last` are its lengths and `bits_recovered` its level. `bits_per_number` is
-    missing where the context has no number, or for a plateau more than one size.
-    """
-    metrics = narrowest_buckets(metrics).dropna(subset=[SCORE, "bits_available"])
-    arms, numbers = number_arms(metrics)
-    rows = seed_scores(metrics, numbers, SCORE)
-    by_length = _by_length(metrics, numbers, rows)
-    plateaus = [_plateau_row(own, by_length.loc[[arm]]) for arm, own in rows.groupby("arm")]
-    table = pd.concat(
-        [by_length.reset_index(), pd.DataFrame(plateaus, columns=["arm", *_PLATEAU_COLUMNS])],
-        ignore_index=True,
-    )
-    table = table.sort_values(["arm", "kind", "length"], kind="stable", ignore_index=True)
-    table["bits_per_number"] = table["bits_recovered"] / table["context_size"].where(
-        table["context_size"] > 0
-    )
-    table = table.astype({"length": "Int64", "length_last": "Int64", "seeds": "int64"})
-    return _with_arms(table, arms, metrics, numbers)
-
-
+CONTEXT_SIZE_COLUMNS = (
+    *ARM_COLUMNS,
+    "length_unit",
+    "context_size",
+    "length",
+    "low",
+    "high",
+    "censored",
+    "seeds",
+    "steps",
+    "budget_runs",
+)
 _PLATEAU_COLUMNS = (
     "kind",
     "plateau",
@@ -70,11 +62,102 @@ _PLATEAU_COLUMNS = (
 )
 
 
-def _by_length(metrics: pd.DataFrame, numbers: np.ndarray, rows: pd.DataFrame) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Plateau:
+    """Where the bits level off: all numbers are NaN unless `status` is "found".
+
+    `status` is "all_recovered" where at least 95 % of the ceiling is reached at the longest tested length, so
+    that nothing can have levelled off; "too_few" where fewer than two lengths lie beyond the last such length,
+    or fewer than three seeds have them; "none" where the bits rise, fall, or leave it open.
+    """
+
+    status: PlateauStatus
+    shortest: float = math.nan
+    longest: float = math.nan
+    level: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    seeds: int = 0
+
+
+def capacity_table(metrics: Metrics) -> pd.DataFrame:
+    """Return for each arm with bits a row for each length, and one that says whether they level off.
+
+    A row of the kind "length" has the mean over seeds with its Student t interval, and `bits_per_number` of the
+    context at that length. The row of the kind "plateau" has in `plateau` what `find_plateau` found; where it is
+    "found", `length` to `length_last` are its lengths and `bits_recovered` its level. `bits_per_number` is
+    missing where the context has no number, or for a plateau more than one size.
+    """
+    metrics = metrics.having(SCORE, "bits_available")
+    rows = metrics.seed_scores(SCORE)
+    by_length = _by_length(metrics, rows)
+    plateaus = [_plateau_row(own, by_length.loc[[arm]]) for arm, own in rows.groupby("arm")]
+    table = pd.concat(
+        [by_length.reset_index(), pd.DataFrame(plateaus, columns=["arm", *_PLATEAU_COLUMNS])],
+        ignore_index=True,
+    )
+    table = table.sort_values(["arm", "kind", "length"], kind="stable", ignore_index=True)
+    table["bits_per_number"] = table["bits_recovered"] / table["context_size"].where(
+        table["context_size"] > 0
+    )
+    table = table.astype({"length": "Int64", "length_last": "Int64", "seeds": "int64"})
+    units = metrics.frame["length_unit"].groupby(metrics.numbers).first()
+    return metrics.named(table.assign(length_unit=table["arm"].map(units)), CAPACITY_COLUMNS)
+
+
+def find_plateau(lengths: Sequence[float], bits: np.ndarray, available: Sequence[float]) -> Plateau:
+    """Look for a plateau among the lengths beyond the last at which an arm holds 95 % of what there is.
+
+    It is the longest run of at least two lengths, up to the longest tested, over which the bits do not rise any
+    more: the slope over log2 length, fitted for each seed, has a Student t interval that includes 0 and ends
+    below half the slope of the ceiling over the same lengths. Its level is the mean over the seeds' own means,
+    with a t interval, which must not end below the most bits held at a shorter length: that is a collapse of
+    training, not a capacity. Nothing is clipped: an arm that knows nothing levels off at 0, or a little below.
+
+    Args:
+        lengths: tested lengths, increasing.
+        bits: recovered, (seeds, lengths), NaN where a seed lacks a length; each length has some.
+        available: the ceiling at each length.
+    """
+    means = np.nanmean(bits, axis=0)
+    is_all = np.flatnonzero(means >= ALL * np.asarray(available))
+    first = int(is_all[-1]) + 1 if len(is_all) else 0
+    if first == len(lengths):
+        return Plateau("all_recovered")
+    if len(lengths) - first < 2:
+        return Plateau("too_few")
+    tried = [_look_at(lengths, bits, available, start) for start in range(first, len(lengths) - 1)]
+    if all(plateau.status == "too_few" for plateau in tried):
+        return Plateau("too_few")
+    return next((plateau for plateau in tried if plateau.status == "found"), Plateau("none"))
+
+
+def context_size_table(metrics: Metrics, breakdowns: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each arm with free-running accuracy: its L50, and its context size at that length.
+
+    `length`, `low`, `high`, `censored` and `seeds` are those of `breakdown_table`. `context_size` is linear in
+    length between tested lengths; for an arm without a length it is there where all lengths share it. `steps`
+    is the most that a run of the arm was trained, and `budget_runs` counts the runs at the tested lengths
+    around L50 that were ended by their budget.
+
+    Args:
+        metrics: rows of a sweep.
+        breakdowns: the same as `breakdown_table` gives them.
+    """
+    rows = metrics.having("token_accuracy").by_arm()
+    table = l50_rows(breakdowns)
+    facts = [_facts(rows[arm], length) for arm, length in zip(arms_of(table), table["length"], strict=True)]
+    columns = ["length_unit", "context_size", "steps", "budget_runs"]
+    known = pd.DataFrame(facts, columns=columns).astype({"steps": "Int64"})
+    return pd.concat([table, known], axis="columns")[list(CONTEXT_SIZE_COLUMNS)]
+
+
+def _by_length(metrics: Metrics, rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each arm and length, with the arm as index."""
     table = grouped_intervals(rows.groupby(["arm", "length"])["value"])
-    sizes = metrics[["bits_available", "context_size"]].astype(float)
-    table[["bits_available", "context_size"]] = sizes.groupby([numbers, metrics["length"].to_numpy()]).mean()
+    sizes = metrics.frame[["bits_available", "context_size"]].astype(float)
+    by_length = sizes.groupby([metrics.numbers, metrics.frame["length"].to_numpy()])
+    table[["bits_available", "context_size"]] = by_length.mean()
     table = table.rename(columns={"mean": SCORE, "count": "seeds"}).assign(kind="length")
     return table.reset_index("length")
 
@@ -104,10 +187,40 @@ def _size_on(plateau: Plateau, by_length: pd.DataFrame) -> float:
     return float(sizes.iloc[0]) if sizes.nunique() == 1 else math.nan
 
 
-def _with_arms(
-    table: pd.DataFrame, arms: Sequence[Arm], metrics: pd.DataFrame, numbers: np.ndarray
-) -> pd.DataFrame:
-    units = metrics["length_unit"].groupby(numbers).first()
-    table = table.assign(length_unit=table["arm"].map(units))
-    identity = arm_table(arms[number] for number in table["arm"])
-    return pd.concat([identity, table], axis="columns").reindex(columns=list(CAPACITY_COLUMNS))
+def _look_at(lengths: Sequence[float], bits: np.ndarray, available: Sequence[float], start: int) -> Plateau:
+    """Say whether the bits level off from the length at a place on."""
+    whole = bits[~np.isnan(bits[:, start:]).any(axis=1), start:]
+    if len(whole) < _LEAST_SEEDS:
+        return Plateau("too_few")
+    places = np.log2(lengths[start:])
+    ceiling = _slopes(places, np.asarray(available[start:])[None])[0]
+    slope = mean_interval(_slopes(places, whole).tolist())
+    level = mean_interval(whole.mean(axis=1).tolist())
+    held_before = np.nanmean(bits[:, :start], axis=0).max() if start else -math.inf
+    if not (slope.low <= 0 <= slope.high < _STEEP * ceiling) or level.high < held_before:
+        return Plateau("none")
+    return Plateau("found", lengths[start], lengths[-1], level.mean, level.low, level.high, level.count)
+
+
+def _slopes(places: np.ndarray, curves: np.ndarray) -> np.ndarray:
+    """Return the least-squares slope of each row of values over the places."""
+    centred = places - places.mean()
+    return curves @ centred / (centred @ centred)
+
+
+def _facts(rows: pd.DataFrame, length: float) -> tuple[str, float, int | None, int]:
+    steps = rows["steps"].max()
+    around = rows[rows["length"].isin(lengths_around(rows["length"].to_numpy(), length))]
+    return (
+        ", ".join(rows["length_unit"].dropna().unique()),
+        _context_size(rows, length),
+        None if pd.isna(steps) else int(steps),
+        around.loc[around["stop_reason"] == "budget", "run_id"].nunique(),
+    )
+
+
+def _context_size(rows: pd.DataFrame, length: float) -> float:
+    sizes = rows.dropna(subset=["context_size"]).groupby("length")["context_size"].mean().astype(float)
+    if sizes.empty or (math.isnan(length) and sizes.nunique() > 1):
+        return math.nan
+    return float(np.interp(1.0 if math.isnan(length) else length, sizes.index, sizes))

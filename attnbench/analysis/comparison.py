@@ -1,18 +1,19 @@
 """Every arm against the baseline, paired by seed: the contrast fixed in advance, and gaps, as in comparison.csv."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import arm_table, narrowest_buckets, number_arms
-from attnbench.analysis.curves import TOKEN_SCORES, seed_scores
-from attnbench.analysis.grouped_intervals import grouped_intervals
-from attnbench.analysis.pairing import DEFAULT_BASELINE, pair_with_baseline
-from attnbench.analysis.sign_flip import sign_flip_floor, sign_flip_p
+from attnbench.analysis.arms import Metrics
+from attnbench.analysis.curves import TOKEN_SCORES
+from attnbench.analysis.statistics import grouped_intervals, sign_flip_floor, sign_flip_p
 from attnbench.arm import Arm
 from attnbench.runs.columns import ARM_COLUMNS
 
+DEFAULT_BASELINE = "fixed"
+# How far apart, as a share, the parameters of arms may lie that are matched by them.
+_NEAR = 0.05
 # An arm is equivalent where the interval of its gap lies within so much of 0.
 EQUIVALENT = 0.02
 # A length is short where the baseline comes so far from chance to perfect.
@@ -39,7 +40,7 @@ COMPARISON_COLUMNS = (
 )
 
 
-def comparison_table(metrics: pd.DataFrame, baseline: str = DEFAULT_BASELINE) -> pd.DataFrame:
+def comparison_table(metrics: Metrics, baseline: str = DEFAULT_BASELINE) -> pd.DataFrame:
     """Return the gaps of all arms that have a baseline, for both scores of single tokens.
 
     A gap is the arm's accuracy minus its baseline's, of the same seed. One row of the kind "contrast" has the gap
@@ -48,19 +49,20 @@ def comparison_table(metrics: pd.DataFrame, baseline: str = DEFAULT_BASELINE) ->
     and `high` are Student t intervals over pairs. At `short` lengths the baseline's mean comes 0.9 of the way from
     chance to perfect; there `equivalent` says whether the interval, if any, lies within 0.02 of 0.
     """
-    metrics = narrowest_buckets(metrics)
-    arms, numbers = number_arms(metrics)
-    pairs = pair_with_baseline(arms, _parameters(metrics, arms, numbers), baseline)
+    arms = metrics.arms
+    means = metrics.frame["parameters"].astype(float).groupby(metrics.numbers).mean()
+    parameters = {arm: float(means[number]) for number, arm in enumerate(arms)}
+    pairs = pair_with_baseline(arms, parameters, baseline)
     places = {arms.index(arm): arms.index(other) for arm, other in pairs.items()}
     parts = []
     for score in TOKEN_SCORES:
-        rows = seed_scores(metrics, numbers, score)
+        rows = metrics.seed_scores(score)
         gaps = _gaps(rows, places)
         parts += [part.assign(score=score) for part in (_contrasts(gaps), _by_length(gaps, rows))]
     table = pd.concat(parts, ignore_index=True)
     table["order"] = table["score"].map(TOKEN_SCORES.index)
-    table = table.sort_values(["arm", "order", "kind", "length"], kind="stable", ignore_index=True)
-    return _with_arms(table, arms, places)
+    table = table.sort_values(["arm", "order", "kind", "length"], kind="stable")
+    return metrics.named(_with_baselines(table, arms, places), COMPARISON_COLUMNS)
 
 
 def average_over_log_length(lengths: np.ndarray, values: np.ndarray) -> float:
@@ -77,9 +79,35 @@ def average_over_log_length(lengths: np.ndarray, values: np.ndarray) -> float:
     return area / float(places[-1] - places[0])
 
 
-def _parameters(metrics: pd.DataFrame, arms: list[Arm], numbers: np.ndarray) -> dict[Arm, float]:
-    means = metrics["parameters"].astype(float).groupby(numbers).mean()
-    return {arm: float(means[number]) for number, arm in enumerate(arms)}
+def pair_with_baseline(arms: Sequence[Arm], parameters: Mapping[Arm, float], model: str) -> dict[Arm, Arm]:
+    """Return for each arm of another model its baseline arm, without those that have none.
+
+    A baseline arm shares the task, the protocol, the train range, and the variant but for keys of the model.
+    Of those it is the one of the same hidden size, and where none is, as when arms are matched by parameters,
+    the one with the nearest number of parameters within 5 %. Of several, the one whose model's keys differ least.
+    Arms of the baseline's own model are not compared with one another.
+
+    Args:
+        arms: distinct arms.
+        parameters: how many each arm has, NaN where that is not known.
+        model: the name of the baseline.
+    """
+    candidates: dict[Arm, list[Arm]] = {}
+    for arm in arms:
+        if arm.model == model:
+            candidates.setdefault(setting_of(arm), []).append(arm)
+    pairs = {}
+    for arm in arms:
+        found = _baseline(arm, candidates.get(setting_of(arm), []), parameters)
+        if arm.model != model and found is not None:
+            pairs[arm] = found
+    return pairs
+
+
+def setting_of(arm: Arm) -> Arm:
+    """Return what arms that may be compared have in common: all but the model, its keys and its size."""
+    of_the_model = [key for key, _ in arm.variant.changes if key.startswith("model.")]
+    return arm._replace(model="", variant=arm.variant.without(of_the_model), hidden_size=0)
 
 
 def _gaps(rows: pd.DataFrame, places: Mapping[int, int]) -> pd.DataFrame:
@@ -137,7 +165,7 @@ def _bounded(found: pd.DataFrame) -> pd.DataFrame:
     return found.rename(columns={"mean": "gap", "count": "pairs"})
 
 
-def _with_arms(table: pd.DataFrame, arms: list[Arm], places: Mapping[int, int]) -> pd.DataFrame:
+def _with_baselines(table: pd.DataFrame, arms: Sequence[Arm], places: Mapping[int, int]) -> pd.DataFrame:
     baselines = [arms[places[number]] for number in table["arm"]]
     table = table.assign(
         baseline=[arm.model for arm in baselines],
@@ -146,6 +174,20 @@ def _with_arms(table: pd.DataFrame, arms: list[Arm], places: Mapping[int, int]) 
     )
     whole = ["length", "pairs", "baseline_hidden_size", "shared_min", "shared_max", "shared_lengths"]
     table[whole] = table.reindex(columns=whole).astype("Int64")
-    identity = arm_table(arms[number] for number in table["arm"])
-    named = pd.concat([identity, table.drop(columns="arm")], axis="columns")
-    return named.reindex(columns=list(COMPARISON_COLUMNS))
+    return table
+
+
+def _baseline(arm: Arm, candidates: Iterable[Arm], parameters: Mapping[Arm, float]) -> Arm | None:
+    of_the_size = [each for each in candidates if each.hidden_size == arm.hidden_size]
+    if of_the_size:
+        return min(of_the_size, key=lambda each: (_differing_keys(arm, each), each.variant))
+
+    def distance(each: Arm) -> float:
+        return abs(parameters[each] / parameters[arm] - 1)
+
+    near = [each for each in candidates if parameters[arm] > 0 and distance(each) <= _NEAR]
+    return min(near, key=lambda each: (distance(each), _differing_keys(arm, each)), default=None)
+
+
+def _differing_keys(one: Arm, other: Arm) -> int:
+    return len(set(one.variant.changes) ^ set(other.variant.changes))

@@ -7,12 +7,11 @@ from matplotlib.figure import Figure
 
 from attnbench.cli.inspect_examples import Drawn
 from attnbench.cli.inspect_progress import StageProgress
-from attnbench.report.attention_page import attention_page
-from attnbench.report.figure import save_figure
-from attnbench.report.heatmap import draw_heatmap
-from attnbench.report.heatmap_heads import draw_heads, draw_self_attention
-from attnbench.report.heatmap_letters import boxes_for_missing_letters, missing_letters
-from attnbench.report.heatmap_rows import DrawnArm
+from attnbench.plots.attention import draw_heads, draw_heatmap, draw_self_attention
+from attnbench.plots.attention_page import attention_page
+from attnbench.plots.attention_panel import boxes_for_missing_letters, missing_letters
+from attnbench.plots.attention_rows import DrawnArm
+from attnbench.plots.layout import save_figure
 from attnbench.runs.files import write_atomically
 
 # Beside the heatmap, of arms that have them: the names of their files.

@@ -11,8 +11,8 @@ from attnbench.inspection.own_text import own_text
 from attnbench.inspection.portrait import Portrait
 from attnbench.inspection.portraying import portray
 from attnbench.inspection.survey import survey_errors
-from attnbench.report.heatmap_rows import DrawnArm
-from attnbench.report.style import model_style
+from attnbench.plots.attention_rows import DrawnArm
+from attnbench.plots.style import model_style
 from attnbench.tasks.base import LengthRange
 
 

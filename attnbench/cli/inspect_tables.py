@@ -13,7 +13,7 @@ from attnbench.cli.inspect_scores import Scores
 from attnbench.cli.options import print_text
 from attnbench.inspection.tables import Cell, Row
 from attnbench.inspection.word_edits import described
-from attnbench.report.shading import shaded_lines
+from attnbench.report.text_heatmap import shaded_lines
 
 _NONE = "–"
 _LONGEST_LINE = 100

@@ -1,7 +1,8 @@
 """`attnbench plot`: figures and tables from metrics; trains nothing and loads no model."""
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +15,15 @@ from attnbench.cli.options import (
     folder_at_home,
     say,
 )
-from attnbench.errors import UserError
+from attnbench.cli.places import find_store
+from attnbench.errors import DamagedFileError, UserError
+from attnbench.runs.store import RunStore
+from attnbench.wording import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attnbench.report.settings import SweepTables
 
 
 def plot(
@@ -47,14 +56,14 @@ def plot(
 ) -> None:
     """Draw accuracy against length, with the length at which each arm breaks down, and say what it shows."""
     with explained_errors(debug):
-        from attnbench.cli.drawing import (
+        from attnbench.report.sweep_report import (
             check_baseline,
+            check_figure,
             check_rates,
             check_scores,
-            draw_metrics,
-            read_sweep,
+            report_figure,
+            report_metrics,
         )
-        from attnbench.cli.named_figures import check_figure, draw_figure
         from attnbench.runs.store import check_writable
 
         if figure is not None:
@@ -72,11 +81,82 @@ def plot(
         check_writable(out or home, "Use another --out.")
         folder, is_copied = out or home, out not in (None, home)
         if figure is None:
-            check_scores(metrics)
-            files = draw_metrics(
-                metrics, folder, is_drawn=True, is_table_shown=True, is_copied=is_copied, baseline=baseline
+            for score, (lacking, count) in check_scores(metrics).items():
+                what = "it is left out" if lacking == count else "they are left out of its means"
+                say(f"{score} is empty in {lacking:,} of {counted(count, 'row')}: {what}.")
+            files = report_metrics(
+                metrics, folder, is_drawn=True, tell=print_report, is_copied=is_copied, baseline=baseline
             )
         else:
-            files = draw_figure(figure, metrics, folder, is_copied)
+            files = report_figure(figure, metrics, folder, is_copied)
         for path in files:
             say(f"{path}")
+
+
+def print_report(tables: "SweepTables", verdict: str) -> None:
+    """Print what each arm reached, and the verdict."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from attnbench.report.summary import summary_table
+
+    console = Console()
+    console.print(summary_table(tables.panels))
+    # Not as markup: intervals stand in brackets.
+    console.print(Text(verdict.rstrip()))
+
+
+def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
+    """Return the metrics of a sweep that a person named, and the folder beside which to draw.
+
+    Raises:
+        UserError: where there is no such sweep, nothing has finished, or a table is damaged.
+    """
+    from attnbench.runs.tables import join_metrics, read_handed_metrics
+
+    path = Path(words)
+    folders = (results / words, path)
+    alone = next((each / "metrics.csv" for each in folders if _is_table_alone(each)), path)
+    if alone.is_file():
+        metrics, notes = read_handed_metrics(alone)
+        for note in notes:
+            say(note)
+        if metrics.empty:
+            raise UserError(f"{alone} has no rows: expected one for every run and evaluated length.")
+        return metrics, alone.parent
+    store = find_store(words, results)
+    if store.metrics_file.exists():
+        _check_merged(store)
+    rows = store.collect()
+    tell_renamed(store)
+    if not rows:
+        states = Counter(store.states().values())
+        found = (
+            ", ".join(f"{number:,} {state}" for state, number in sorted(states.items())) or "there is none"
+        )
+        raise UserError(
+            f"{store.path}: no run has a row to draw ({found}). `attnbench status {store.path}` names each."
+        )
+    return join_metrics(rows), store.path
+
+
+def tell_renamed(store: RunStore) -> None:
+    """Say which runs of a folder are left out, since their folders were renamed."""
+    for name, true in store.renamed().items():
+        say(store.about_renamed(name, true))
+
+
+def _is_table_alone(folder: Path) -> bool:
+    return (folder / "metrics.csv").is_file() and not (folder / "runs").is_dir()
+
+
+def _check_merged(store: RunStore) -> None:
+    """Refuse a damaged merged table: somebody may be reading it, so it is not mended behind their back."""
+    from attnbench.runs.tables import read_metrics
+
+    try:
+        read_metrics(store.metrics_file)
+    except DamagedFileError as error:
+        raise DamagedFileError(
+            f"{error} It is derived: delete it, and it is made anew from the runs."
+        ) from error

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from attnbench.analysis.sign_flip import USUAL_LEVEL, sign_flip_floor
+from attnbench.analysis.statistics import USUAL_LEVEL, sign_flip_floor
 from attnbench.cli.arm_table import arm_table
 from attnbench.cli.options import say
 from attnbench.cli.sweep_stages import work_of

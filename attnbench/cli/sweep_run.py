@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attnbench
 from attnbench.cli.interruption import stop_on_signals
@@ -22,6 +22,9 @@ from attnbench.sweeps.executors.base import WorkOrder
 from attnbench.sweeps.one_rate import check_one_rate
 from attnbench.sweeps.sweep import SweepResult, result_of
 from attnbench.training.device import check_precision, resolve_device
+
+if TYPE_CHECKING:
+    from attnbench.report.settings import SweepTables
 
 
 @dataclass(frozen=True)
@@ -117,13 +120,19 @@ def _report(
     plan: SweepPlan, store: RunStore, result: SweepResult, choices: SweepChoices, refusal: Refusal
 ) -> bool:
     """Draw, tell what came of the runs, and say whether all of the folder is whole, or of the share."""
-    from attnbench.cli.drawing import draw_folder
+    from attnbench.cli.plot import print_report, tell_renamed
+    from attnbench.report.sweep_report import report_store
+
+    def tell(tables: "SweepTables", verdict: str) -> None:
+        if not choices.as_json:
+            print_report(tables, verdict)
 
     files: list[Path] = []
     damages: list[str] = []
     if result.done:
         with refusal.noted(), store.held():
-            files = draw_folder(store, choices.is_drawn, not choices.as_json, damages.append, plan.baseline)
+            tell_renamed(store)
+            files = report_store(store, choices.is_drawn, tell, damages.append, plan.baseline)
     for damage in damages:
         say(f"{damage} Its rows are left out; the sweep that it belongs to repeats it.")
     for run_id, reason in result.failed.items():

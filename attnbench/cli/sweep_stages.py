@@ -169,17 +169,16 @@ class Stages:
         return longer
 
     def _breakdowns(self, runs: Sequence[PlannedRun]) -> list[FoundBreakdown]:
-        from attnbench.analysis.arms import arms_of
-        from attnbench.analysis.breakdown import breakdown_table
+        from attnbench.analysis.arms import Metrics
+        from attnbench.analysis.breakdown import breakdown_table, l50_by_arm
         from attnbench.runs.tables import join_metrics
 
         own = {run.spec.run_id for run in runs}
         rows = [row for row in self.store.collect(on_damage=lambda _: None) if row["run_id"] in own]
         if not rows:
             return []
-        table = breakdown_table(join_metrics(rows))
-        table = table[(table["score"] == "token_accuracy") & (table["threshold"] == "L50")]
-        return list(map(FoundBreakdown, arms_of(table), table["length"], table["censored"]))
+        found = l50_by_arm(breakdown_table(Metrics.of(join_metrics(rows))))
+        return [FoundBreakdown(arm, each.length, each.censored) for arm, each in found.items()]
 
 
 def work_of(run: PlannedRun) -> float:

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Collection, Sequence
 
-import pandas as pd
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from attnbench.report.breakdown_words import breakdown_cell
-from attnbench.report.panels import ArmRows, Panel, split_panels
+from attnbench.plots.points import ArmRows, Panel, breakdown_cell
 
 # What fits beside the other columns on a terminal.
 _MOST_LENGTHS = 8
@@ -27,7 +25,7 @@ _SHOWN, _INSTEAD = ("token_accuracy", "bleu"), ("teacher_forced_accuracy", "bits
 Fact = tuple[str, Callable[[ArmRows], str]]
 
 
-def summary_table(metrics: pd.DataFrame, curve: pd.DataFrame, breakdown: pd.DataFrame) -> Table:
+def summary_table(panels: Sequence[Panel]) -> Table:
     """Lay out mean free-running accuracy by length and L50: a row for each arm, and one for its BLEU if any.
 
     Where no arm has either, teacher-forced accuracy or bits stand there instead. Each task and protocol has a table
@@ -35,7 +33,7 @@ def summary_table(metrics: pd.DataFrame, curve: pd.DataFrame, breakdown: pd.Data
     than fit on a line, some are shown and the caption says so.
     """
     grid = Table.grid()
-    for panel in split_panels(metrics, curve, breakdown):
+    for panel in panels:
         lengths = _spread(sorted(panel.length_labels("length")), _MOST_LENGTHS)
         grid.add_row(Text(_title(panel), style="bold"))
         if _scores(panel):
@@ -68,7 +66,7 @@ def _add_arm(
     table: Table, rows: ArmRows, scores: Sequence[str], lengths: Sequence[int], facts: Sequence[Fact]
 ) -> None:
     """Add a row for each score that the arm has, or one without means; the first has what else is known of the arm."""
-    name, known = rows.label, [fact(rows) for _, fact in facts]
+    name, known = rows.look.label, [fact(rows) for _, fact in facts]
     for score in [score for score in scores if not rows.points(score).empty] or scores[:1]:
         name = f"{name} BLEU".strip() if score == "bleu" else name
         cells = [name, *(_mean(rows, score, length) for length in lengths), *known]

@@ -1,52 +1,360 @@
-"""The verdict in words: a paragraph for each task and protocol, built from the tables alone."""
+"""The verdict in words: three sentences for each task and protocol, then what they rest on, from the tables alone."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.longer import without_budget
-from attnbench.arm import shared_changes
-from attnbench.report.verdict_breakdowns import breakdown_sentences
-from attnbench.report.verdict_comparison import bits_sentences, comparison_sentences
-from attnbench.report.verdict_limits import limit_sentences
-from attnbench.report.verdict_tables import Setting, VerdictTables, split_settings
+from attnbench.analysis.breakdown import Breakdown, lengths_around, without_budget
+from attnbench.analysis.statistics import FEW_SEEDS, USUAL_LEVEL, may_cover_less
+from attnbench.arm import Arm, shared_changes
+from attnbench.plots.points import (
+    ArmRows,
+    Capacity,
+    bits_text,
+    breakdown_cell,
+    breakdown_note,
+    length_text,
+    level_words,
+    number_words,
+    sentence,
+)
+from attnbench.plots.style import model_style
+from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting, SweepTables, split_settings
+
+# Only a budget so many times larger says whether the size of the context is the limit.
+SEVERAL = 3
+# No verdict on fewer pairs, whatever their gap.
+LEAST_PAIRS = 3
+_HALF = "half of the way from perfect to chance"
+
+Rows = Sequence[tuple[Arm, Any]]
 
 
-def verdict_text(tables: VerdictTables) -> str:
-    """Return one paragraph for each task, protocol, train range and training, parted by empty lines.
+def verdict_text(tables: SweepTables) -> str:
+    """Return one block for each task, protocol, train range and training, parted by empty lines.
 
-    It names the number of seeds, intervals, sizes of contexts, protocol, budget and the smallest p of the test,
-    and what was not shown. It speaks of memory only where a longer budget left a breakdown in place.
+    Its first three sentences say what broke down where, what did not, and what may not be concluded. A list of
+    details follows: seeds, intervals, sizes of contexts, budgets, and the smallest p of the test. It speaks of
+    memory only where a larger budget left a breakdown in place.
     """
-    return "\n\n".join(_paragraph(setting) for setting in split_settings(tables)) + "\n"
+    return "\n\n".join(_block(setting) for setting in split_settings(tables)) + "\n"
 
 
-def _paragraph(setting: Setting) -> str:
-    sentences = [
+def _block(setting: Setting) -> str:
+    head = [_broke_down(setting), *_did_not(setting), _not_shown(setting)]
+    details = [
         _what_was_done(setting),
-        *breakdown_sentences(setting),
-        *comparison_sentences(setting),
-        *bits_sentences(setting),
-        *limit_sentences(setting),
+        _breakdowns(setting),
+        _teacher_forced(setting),
+        *_comparison(setting),
+        _bits(setting),
+        _coverage(setting),
     ]
-    return " ".join(sentences)
+    return "\n".join([" ".join(head), *(f"- {detail}" for detail in details if detail)])
+
+
+def _known(setting: Setting, *censored: str) -> list[tuple[ArmRows, Breakdown]]:
+    """Return the arms whose free-running L50 is censored in one of these ways; "" is where it is not."""
+    own = setting.breakdowns[FREE_RUNNING]
+    found = [(rows, own[rows.arm]) for rows in setting.arms if rows.arm in own]
+    return [(rows, each) for rows, each in found if each.censored in censored]
+
+
+def _broke_down(setting: Setting) -> str:
+    """Say which arms broke down, and where."""
+    fallen = [
+        f"{setting.labels[rows.arm]} at {_length(each, setting.unit)}" for rows, each in _known(setting, "")
+    ]
+    if fallen:
+        return f"{setting.panel.title}: free-running accuracy fell through {_HALF} for {joined(fallen)}."
+    if _known(setting, "above", "below", "not_learnt"):
+        return f"{setting.panel.title}: no free-running accuracy fell through {_HALF} between tested lengths."
+    return f"{setting.panel.title}: without free-running accuracies no breakdown is known."
+
+
+def _did_not(setting: Setting) -> list[str]:
+    """Say which arms did not break down: what held, what was below from the start, and what was not learnt."""
+    words = {
+        "above": f"no breakdown up to {setting.longest} {setting.unit}: {{}}",
+        "below": f"below it already at {setting.shortest} {setting.unit}: {{}}",
+        "not_learnt": "not learnt, which is no breakdown: {}",
+    }
+    parts = []
+    for censored, text in words.items():
+        arms = [setting.labels[rows.arm] for rows, _ in _known(setting, censored)]
+        parts += [text.format(joined(arms))] if arms else []
+    if _known(setting, "") and not parts:
+        parts = [f"no arm held up to {setting.longest} {setting.unit}"]
+    return [sentence(*parts)] if parts else []
+
+
+def _not_shown(setting: Setting) -> str:
+    """Name what a reader might take as shown and is not."""
+    limits = []
+    untested = [
+        setting.labels[rows.arm] for rows, _ in _known(setting, "") if not _is_memory_shown(setting, rows)
+    ]
+    if untested:
+        limits.append(
+            f"that memory, and not training, limits {joined(untested)} (no rerun with several times the budget "
+            "says so)"
+        )
+    beyond = [setting.labels[rows.arm] for rows, _ in _known(setting, "above")]
+    if beyond:
+        limits.append(f"whether {joined(beyond)} would fall beyond {setting.longest} {setting.unit}")
+    rows = [row for _, row in _contrasts(setting) if row.pairs >= LEAST_PAIRS]
+    weak = sorted({int(row.pairs) for row in rows if row.p_floor > USUAL_LEVEL})
+    if weak:
+        limits.append(f"a p below {USUAL_LEVEL}, which {joined(map(str, weak))} pairs cannot reach")
+    if len(rows) > 1:
+        limits.append(f"a correction for {len(rows)} comparisons, each of which stands by itself")
+    if setting.panel.protocol == "extrapolation":
+        limits.append("capacity apart from length generalisation, which this protocol mixes")
+    if setting.has_bleu:
+        limits.append("a verdict on BLEU, which curve.csv describes")
+    return f"Not shown: {'; '.join([*limits, 'what holds for other tasks, sizes or budgets'])}."
 
 
 def _what_was_done(setting: Setting) -> str:
-    """Name task, protocol, lengths, what all arms share, seeds and budget."""
+    """Name lengths, what all arms share, seeds and budget."""
     metrics = pd.concat([rows.metrics for rows in setting.arms])
-    arms = list(setting.labels)
-    shared = shared_changes(without_budget(arm).variant for arm in arms)
-    sizes = {arm.hidden_size for arm in arms}
-    seeds = sorted({rows.metrics["seed"].nunique() for rows in setting.arms})
+    sizes = {arm.hidden_size for arm in setting.labels}
+    seeds = number_words(rows.metrics["seed"].nunique() for rows in setting.arms)
     facts = [f"hidden size {sizes.pop()}"] if len(sizes) == 1 else []
-    facts += shared.parts
-    facts.append(_seeds(seeds[0], seeds[-1]))
+    facts += shared_changes(without_budget(arm).variant for arm in setting.labels).parts
+    facts.append("one seed" if seeds == "1" else f"{seeds} seeds")
     steps = metrics["steps"].max()
     facts += [] if pd.isna(steps) else [f"at most {steps:,} training steps"]
     lengths = f"{metrics['length'].min()} to {metrics['length'].max()} {setting.unit}"
-    return f"{setting.panel.title}; {lengths}; {', '.join(facts)}."
+    return f"{lengths}; {', '.join(facts)}."
 
 
-def _seeds(fewest: int, most: int) -> str:
-    if most == 1:
-        return "one seed"
-    return f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
+def _breakdowns(setting: Setting) -> str:
+    """Say of every arm where its free-running accuracy fell, or that it did not, with its context and its runs."""
+    sentences = [_fallen(setting, rows, each) for rows, each in _known(setting, "")]
+    for censored, words in (
+        ("above", f"did not fall through {_HALF} up to {setting.longest} {setting.unit}"),
+        ("below", f"lay below {_HALF} already at the shortest length, {setting.shortest}"),
+        (
+            "not_learnt",
+            "came nowhere 0.05 of the way from chance to perfect: not learnt, which is no breakdown",
+        ),
+    ):
+        arms = [_with_context(setting, rows) for rows, _ in _known(setting, censored)]
+        sentences += [f"{joined(arms)} {words}."] if arms else []
+    return f"Free-running accuracy: {' '.join(sentences)}" if sentences else ""
+
+
+def _fallen(setting: Setting, rows: ArmRows, found: Breakdown) -> str:
+    tested = sorted(rows.points(FREE_RUNNING)["length"])
+    note = breakdown_note(found, tested[0], tested[-1]).removeprefix(f"{found.threshold} ")
+    where = note.replace(breakdown_cell(found), _length(found, setting.unit))
+    return (
+        f"{_with_context(setting, rows)} fell through {_HALF} at {where}; "
+        f"{_ended(setting, rows, found, tested)}{_larger_budget(setting, rows)}."
+    )
+
+
+def _length(found: Breakdown, unit: str) -> str:
+    point, bracket, interval = breakdown_cell(found).partition(" [")
+    return f"{point} {unit}{bracket}{interval}"
+
+
+def _ended(setting: Setting, rows: ArmRows, found: Breakdown, tested: Sequence[int]) -> str:
+    """Say how the runs at the tested lengths around a breakdown ended."""
+    around = lengths_around(tested, found.length)
+    runs = rows.metrics[rows.metrics["length"].isin(around)].drop_duplicates("run_id")
+    runs = runs.dropna(subset=["stop_reason"])
+    if runs.empty:
+        return "how its runs ended is not known"
+    ended = int((runs["stop_reason"] == "budget").sum())
+    return (
+        f"at {joined(map(str, around))} {setting.unit} {ended} of {len(runs)} runs were ended by their budget"
+    )
+
+
+def _is_memory_shown(setting: Setting, rows: ArmRows) -> bool:
+    """Whether a rerun with several times the budget left the breakdown where it was."""
+    row = setting.larger_budgets.get(rows.arm)
+    return row is not None and row.factor >= SEVERAL and pd.notna(row.moved) and not row.moved
+
+
+def _larger_budget(setting: Setting, rows: ArmRows) -> str:
+    """Say what a larger budget did to the breakdown; without one it is the breakdown at this budget."""
+    row = setting.larger_budgets.get(rows.arm)
+    if row is None:
+        return "; this holds at this budget"
+    sign = {"above": "> ", "below": "< "}.get(row.censored_after, "")
+    after = "not learnt" if math.isnan(row.length_after) else f"{sign}{length_text(row.length_after)}"
+    rerun = f"; with {row.factor:.3g} times the budget ({row.budget_after:,} steps) it stood at {after}"
+    if pd.isna(row.moved):
+        return f"{rerun}, which leaves open whether it moved; this holds at this budget"
+    if row.moved:
+        return f"{rerun}, outside that interval: it was limited by training, and this holds at this budget"
+    if row.factor < SEVERAL:
+        return (
+            f"{rerun}, within that interval, but so small a factor decides nothing: this holds at this budget"
+        )
+    return f"{rerun}, within that interval: the limit is one of memory rather than of training"
+
+
+def _teacher_forced(setting: Setting) -> str:
+    own = setting.breakdowns[TEACHER_FORCED]
+    found = [(arm, own[arm]) for arm in setting.labels if arm in own and own[arm].censored != "not_learnt"]
+    cells = [
+        f"{setting.labels[arm]} {breakdown_cell(each)}" for arm, each in found if each.censored != "above"
+    ]
+    if cells:
+        return f"Teacher-forced, where errors do not compound: {', '.join(cells)}."
+    return f"Teacher-forced, where errors do not compound, none fell through {_HALF}." if found else ""
+
+
+def _with_context(setting: Setting, rows: ArmRows) -> str:
+    """Name an arm with how many numbers cross from its encoder to its decoder."""
+    label, sizes = setting.labels[rows.arm], rows.metrics["context_size"].dropna()
+    if sizes.empty:
+        return label
+    least, most = int(sizes.min()), int(sizes.max())
+    numbers = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+    return f"{label} (context of {numbers} numbers)"
+
+
+def _in_order(setting: Setting, kind: str) -> Iterator[tuple[Arm, Any]]:
+    """Yield the gaps of a kind in the order of legends."""
+    places = {arm: place for place, arm in enumerate(setting.labels)}
+    for arm, row in sorted(setting.gaps, key=lambda entry: places[entry[0]]):
+        if row.kind == kind:
+            yield arm, row
+
+
+def _contrasts(setting: Setting) -> Rows:
+    """Return the rows of the contrast fixed in advance, of the free-running accuracy."""
+    return [*_in_order(setting, "contrast")]
+
+
+def _comparison(setting: Setting) -> list[str]:
+    """Say what the contrast shows; where it shows nothing, why."""
+    baseline, rows = setting.baseline, _contrasts(setting)
+    if baseline is None:
+        return ["Nothing was compared: there is no baseline arm (fixed, unless --baseline names another)."]
+    if not setting.points:
+        return ["Nothing was compared: no row has the free-running accuracy."]
+    name = model_style(baseline).name
+    if not rows:
+        return [f"Nothing was compared: no other arm shares this setting, seeds and a length with {name}."]
+    enough = [(arm, row) for arm, row in rows if row.pairs >= LEAST_PAIRS]
+    few = [(arm, row) for arm, row in rows if row.pairs < LEAST_PAIRS]
+    sentences = []
+    if few:
+        pairs = joined(str(number) for number in sorted({row.pairs for _, row in few}))
+        arms = joined(setting.labels[arm] for arm, _ in few)
+        noun = "pair" if pairs == "1" else "pairs"
+        sentences.append(
+            f"No verdict on the comparison of {arms} with {name}: {pairs} {noun} of seeds, and "
+            f"{LEAST_PAIRS} are the least."
+        )
+    return [*sentences, *_contrast_sentences(setting, enough, name), *_short_sentences(setting, name)]
+
+
+def _contrast_sentences(setting: Setting, rows: Rows, baseline: str) -> list[str]:
+    """Return a sentence for all arms that share pairs and lengths, so that these are named once."""
+    groups: dict[tuple[Any, ...], list[tuple[Arm, Any]]] = {}
+    for arm, row in rows:
+        key = (row.pairs, row.shared_min, row.shared_max, row.shared_lengths)
+        groups.setdefault(key, []).append((arm, row))
+    sentences = []
+    for (pairs, shortest, longest, count), own in groups.items():
+        over = (
+            f"{shortest} to {longest} {setting.unit}, {count} lengths"
+            if count > 1
+            else f"at {shortest} alone"
+        )
+        gaps = joined(_gap(setting, arm, row) for arm, row in own)
+        sentences.append(
+            f"Averaged over log length ({over}), the free-running accuracy against {baseline}'s was {gaps} "
+            f"(n = {pairs} pairs of seeds, exact one-sided sign-flip test, whose smallest p is "
+            f"1/2^{pairs} = {own[0][1].p_floor:.3g})."
+        )
+    return sentences
+
+
+def _gap(setting: Setting, arm: Arm, row: Any) -> str:
+    side = "higher" if row.gap >= 0 else "lower"
+    interval = (
+        " (no interval: all pairs equal)" if pd.isna(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]"
+    )
+    p = "no exact p" if pd.isna(row.p_one_sided) else f"p = {row.p_one_sided:.3g}"
+    return f"{abs(row.gap):.3f} {side} for {setting.labels[arm]}{interval}, {p}"
+
+
+def _short_sentences(setting: Setting, baseline: str) -> list[str]:
+    """Say at which short lengths an arm keeps what the baseline has."""
+    parts: dict[Arm, dict[str, list[str]]] = {}
+    for arm, row in _in_order(setting, "length"):
+        if row.short and row.pairs >= LEAST_PAIRS:
+            verdict = "undecided" if pd.isna(row.equivalent) else "within" if row.equivalent else "not within"
+            parts.setdefault(arm, {}).setdefault(verdict, []).append(str(row.length))
+    words = {
+        "within": "within ±0.02 at {}",
+        "not within": "not within ±0.02 at {}",
+        "undecided": "without an interval at {}, all pairs being equal",
+    }
+    texts: dict[str, list[Arm]] = {}
+    for arm, by_verdict in parts.items():
+        text = ", ".join(words[name].format(joined(by_verdict[name])) for name in words if name in by_verdict)
+        texts.setdefault(text, []).append(arm)
+    listed = "; ".join(
+        f"{joined(setting.labels[arm] for arm in arms)} {text}" for text, arms in texts.items()
+    )
+    where = f"Where {baseline} is within a tenth of perfect, intervals of the gap in {setting.unit}"
+    return [f"{where}: {listed}."] if listed else []
+
+
+def _bits(setting: Setting) -> str:
+    """Say how many bits each arm was seen to hold, and whether they level off."""
+    own = setting.capacities
+    parts = [_held(setting, each) for each in own if each.is_plateau]
+    full = [setting.labels[each.arm] for each in own if each.status == "all_recovered"]
+    parts += [f"at least 95 % at the longest length, {setting.longest}: {joined(full)}"] if full else []
+    rest = [each for each in own if each.status in ("none", "too_few")]
+    for words, arms in (
+        ("at least, without a plateau shown", [each for each in rest if each.bits > 0]),
+        ("none that shows", [each for each in rest if each.bits <= 0]),
+    ):
+        listed = [f"{setting.labels[each.arm]} {bits_text(each.bits)}" for each in arms]
+        parts += [f"{words}: {joined(listed)}"] if listed else []
+    return f"Of the bits there are to know, arms held {'; '.join(parts)}." if parts else ""
+
+
+def _held(setting: Setting, each: Capacity) -> str:
+    start = each.lengths[0] if each.lengths else 0
+    return (
+        f"{level_words(each)}, levelling off from {start} {setting.unit} on, the capacity learnt at this size and "
+        f"budget ({setting.labels[each.arm]})"
+    )
+
+
+def _coverage(setting: Setting) -> str:
+    """Say where intervals may hold less often than their name says."""
+    numbers = [rows.metrics["seed"].nunique() for rows in setting.arms]
+    if max(numbers) == 1:
+        return "One seed gives no interval."
+    if may_cover_less(min(numbers)):
+        return (
+            f"Brackets are 95 % Student t intervals by name; fewer than {FEW_SEEDS} seeds cannot show whether they "
+            "spread normally, and where they do not, intervals hold less often (docs/coverage.md)."
+        )
+    if any(may_cover_less(point.seeds, point.mean, point.low < point.high) for _, point in setting.points):
+        return (
+            "Brackets are 95 % Student t intervals by name; of accuracies within 0.02 of perfect they hold less "
+            "often (docs/coverage.md)."
+        )
+    return "Brackets are 95 % Student t intervals over seeds."
+
+
+def joined(words: Iterable[str]) -> str:
+    """Return words as a list in a sentence: "a, b and c"."""
+    *ahead, last = words
+    return f"{', '.join(ahead)} and {last}" if ahead else last

@@ -1,9 +1,9 @@
 import pandas as pd
 
-from attnbench.analysis.arms import arm_table, arms_of, narrowest_buckets, number_arms, sort_arms
+from attnbench.analysis.arms import arm_table, arms_of, number_arms, sort_arms
 from attnbench.arm import NO_CHANGES, Arm, Variant
 from attnbench.runs.columns import ARM_COLUMNS
-from tests.metrics_rows import metrics_row, metrics_table
+from tests.metrics_rows import metrics_of, metrics_row, metrics_table
 
 
 def test_fields_are_the_columns_that_tell_arms_apart():
@@ -51,7 +51,7 @@ def test_of_buckets_that_end_at_the_same_length_the_narrowest_stays():
     buckets = [(1, 20), (21, 40), (1, 10), (11, 20)]
     rows = [metrics_row(length_min=least, length=length) for least, length in buckets]
     rows += [metrics_row(model="bahdanau", length_min=1, length=20), metrics_row(length=8)]
-    kept = narrowest_buckets(metrics_table(rows))
+    kept = metrics_of(rows).frame
     assert list(zip(kept["model"], kept["length_min"].fillna(0), kept["length"], strict=True)) == [
         ("fixed", 21, 40),
         ("fixed", 1, 10),
@@ -59,6 +59,20 @@ def test_of_buckets_that_end_at_the_same_length_the_narrowest_stays():
         ("bahdanau", 1, 20),
         ("fixed", 0, 8),
     ]
+
+
+def test_rows_without_a_value_take_their_arm_along_where_it_has_no_others():
+    rows = [
+        metrics_row(model=name, bleu=bleu)
+        for name, bleu in (("blind", None), ("fixed", 20.0), ("slots", 1.0))
+    ]
+    scored = metrics_of(rows).having("bleu")
+    assert [arm.model for arm in scored.arms] == ["fixed", "slots"]
+    assert scored.numbers.tolist() == [0, 1]
+    assert {arm.model: own["bleu"].tolist() for arm, own in scored.by_arm().items()} == {
+        "fixed": [20.0],
+        "slots": [1.0],
+    }
 
 
 def test_a_table_of_arms_has_them_again():

@@ -1,11 +1,23 @@
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from attnbench.analysis.breakdown import breakdown_table, find_breakdown
+from attnbench.analysis.arms import Metrics
+from attnbench.analysis.breakdown import (
+    LARGER_BUDGET_COLUMNS,
+    Crossing,
+    LengthCurve,
+    breakdown_table,
+    find_breakdown,
+    find_crossing,
+    l50_rows,
+    larger_budget_table,
+    lengths_around,
+)
 from tests.growth import growth
-from tests.metrics_rows import curve_rows, metrics_table
+from tests.metrics_rows import curve_rows, metrics_of, metrics_table
 
 CONTRACT = """task, model, variant, protocol, hidden_size, train_min_length, train_max_length, score,
 threshold, accuracy_threshold, length, low, high, censored, seeds"""
@@ -20,7 +32,7 @@ def breakdown_of(accuracies, chance=0.0, threshold="L50"):
 
 
 def only_row(rows, score="token_accuracy", threshold="L50"):
-    table = breakdown_table(metrics_table(rows))
+    table = breakdown_table(metrics_of(rows))
     table = table[(table["score"] == score) & (table["threshold"] == threshold)]
     assert len(table) == 1
     return table.iloc[0]
@@ -128,12 +140,12 @@ def test_a_curve_that_rises_again_fell_the_first_time():
 
 def test_columns_begin_with_the_contracts_in_its_order():
     expected = CONTRACT.replace("\n", " ").replace(",", " ").split()
-    assert list(breakdown_table(metrics_table(curve_rows({8: [1.0]}))).columns)[: len(expected)] == expected
+    assert list(breakdown_table(metrics_of(curve_rows({8: [1.0]}))).columns)[: len(expected)] == expected
 
 
 def test_a_row_for_each_arm_score_and_threshold():
     table = breakdown_table(
-        metrics_table(curve_rows({4: [1.0], 16: [0.0]}) + curve_rows({4: [1.0]}, model="uniform"))
+        metrics_of(curve_rows({4: [1.0], 16: [0.0]}) + curve_rows({4: [1.0]}, model="uniform"))
     )
     assert len(table) == 2 * 2 * 2
     assert table["model"].tolist() == ["fixed"] * 4 + ["uniform"] * 4
@@ -154,12 +166,12 @@ def test_the_table_agrees_with_the_function():
 def test_missing_accuracies_and_missing_chances_are_left_out():
     rows = curve_rows({4: [1.0], 8: [None], 16: [0.0]}, chance_accuracy=0.0)
     assert only_row(rows)["length"] == 8.0
-    assert len(breakdown_table(metrics_table(curve_rows({4: [1.0]}, chance_accuracy=None)))) == 0
+    assert len(breakdown_table(metrics_of(curve_rows({4: [1.0]}, chance_accuracy=None)))) == 0
 
 
 def test_an_arm_without_the_score_has_no_row():
     rows = curve_rows({4: [1.0]}, token_accuracy=None)
-    assert set(breakdown_table(metrics_table(rows))["score"]) == {"teacher_forced_accuracy"}
+    assert set(breakdown_table(metrics_of(rows))["score"]) == {"teacher_forced_accuracy"}
 
 
 @pytest.mark.parametrize(
@@ -169,8 +181,7 @@ def test_an_arm_without_the_score_has_no_row():
 def test_arms_are_never_pooled(difference):
     rows = curve_rows({4: [1.0], 16: [0.0]}, chance_accuracy=0.0)
     rows += curve_rows({4: [1.0], 16: [1.0]}, chance_accuracy=0.0, **difference)
-    table = breakdown_table(metrics_table(rows))
-    table = table[(table["score"] == "token_accuracy") & (table["threshold"] == "L50")]
+    table = l50_rows(breakdown_table(metrics_of(rows)))
     assert sorted(zip(table["length"], table["censored"], strict=True)) == [(8.0, ""), (16.0, "above")]
 
 
@@ -180,18 +191,25 @@ def test_train_ranges_are_never_pooled_under_mixed():
         rows += curve_rows(
             {4: [1.0], 16: [last]}, protocol="mixed", train_min_length=4, train_max_length=longest
         )
-    table = breakdown_table(metrics_table(rows)).query("score == 'token_accuracy' and threshold == 'L50'")
+    table = l50_rows(breakdown_table(metrics_of(rows)))
     assert table["train_max_length"].tolist() == [8, 16]
     assert table["censored"].tolist() == ["", "above"]
 
 
 def test_the_train_range_is_empty_for_per_length():
-    table = breakdown_table(metrics_table(curve_rows({4: [1.0], 16: [0.0]})))
+    table = breakdown_table(metrics_of(curve_rows({4: [1.0], 16: [0.0]})))
     assert table["train_min_length"].tolist() == [pd.NA] * 4
 
 
+@pytest.mark.parametrize(
+    ("length", "around"), [(10.0, [8, 16]), (8 + 1e-12, [8]), (4.0, [4]), (math.nan, [4, 8, 16])]
+)
+def test_the_lengths_around_a_breakdown_are_those_it_lies_between(length, around):
+    assert lengths_around([16, 4, 8, 8], length) == around
+
+
 def test_no_rows_give_no_breakdown():
-    assert len(breakdown_table(metrics_table([]))) == 0
+    assert len(breakdown_table(metrics_of([]))) == 0
 
 
 def test_breakdowns_cost_ten_times_as_much_for_ten_times_as_many_arms():
@@ -202,5 +220,190 @@ def test_breakdowns_cost_ten_times_as_much_for_ten_times_as_many_arms():
             hidden_size=size,
         )
     metrics = metrics_table(rows)
-    assert len(breakdown_table(metrics)) == 500 * 4
-    assert growth(lambda: breakdown_table(metrics[:1000]), lambda: breakdown_table(metrics)) < 30
+
+    def table_of(rows):
+        return breakdown_table(Metrics.of(rows))
+
+    assert len(table_of(metrics)) == 500 * 4
+    assert growth(lambda: table_of(metrics[:1000]), lambda: table_of(metrics)) < 30
+
+
+def curve(accuracies, chance=0.0, lengths=(4, 8, 16, 32)):
+    lengths = lengths[: len(accuracies)]
+    return LengthCurve(lengths, accuracies, [chance] * len(lengths))
+
+
+def test_half_way_down_in_log_length():
+    # From 1 at 4 to 0 at 16: half of it at 8, the middle of 4 and 16 in log2.
+    assert find_crossing(LengthCurve([4, 16], [1.0, 0.0], [0, 0]), 0.5) == Crossing(8.0, 0.5)
+
+
+def test_a_tenth_of_the_way_down():
+    crossing = find_crossing(LengthCurve([4, 16], [1.0, 0.0], [0, 0]), 0.9)
+    assert crossing.length == pytest.approx(2**2.2)
+    assert crossing.accuracy == pytest.approx(0.9)
+
+
+def test_the_threshold_lies_between_chance_and_perfect():
+    # chance 0.2: threshold 0.6, passed a third of the way from 0.8 at 8 to 0.2 at 16
+    crossing = find_crossing(curve([1.0, 0.8, 0.2], chance=0.2), 0.5)
+    assert crossing.length == pytest.approx(2 ** (3 + 1 / 3))
+    assert crossing.accuracy == pytest.approx(0.6)
+
+
+def test_chance_that_differs_by_length():
+    # Thresholds 0.5 and 0.75, distances 0.5 and -0.25: two thirds of the way from 4 to 16.
+    crossing = find_crossing(LengthCurve([4, 16], [1.0, 0.5], [0.0, 0.5]), 0.5)
+    assert crossing.length == pytest.approx(2 ** (2 + 4 / 3))
+    assert crossing.accuracy == pytest.approx(0.5 + 0.25 * 2 / 3)
+
+
+def test_a_curve_that_rises_again_crosses_at_the_first_fall():
+    crossing = find_crossing(curve([1.0, 0.0, 1.0, 0.0]), 0.5)
+    assert crossing == Crossing(pytest.approx(2**2.5), 0.5)
+
+
+def test_touching_the_threshold_is_no_fall():
+    assert find_crossing(curve([1.0, 0.5, 1.0]), 0.5).censored == "above"
+    assert find_crossing(curve([0.5, 0.9, 0.9]), 0.5).censored == "above"
+    assert find_crossing(curve([1.0, 0.9, 0.5]), 0.5).censored == "above"
+
+
+def test_on_the_threshold_and_then_below_is_a_fall_at_that_length():
+    assert find_crossing(curve([1.0, 0.5, 0.2]), 0.5) == Crossing(8.0, 0.5)
+    assert find_crossing(curve([1.0, 0.5, 0.5, 0.2]), 0.5) == Crossing(16.0, 0.5)
+    assert find_crossing(curve([0.5, 0.2]), 0.5) == Crossing(4.0, 0.5)
+
+
+def test_the_last_bit_of_a_mean_is_no_fall():
+    assert find_crossing(curve([1.0, 0.5 - 1e-16]), 0.5).censored == "above"
+    assert find_crossing(curve([1.0, 0.5 - 1e-9]), 0.5).censored == ""
+
+
+def test_a_curve_that_never_falls_is_censored_at_the_longest():
+    assert find_crossing(curve([1.0, 0.99, 0.95]), 0.5) == Crossing(16, 0.5, "above")
+
+
+def test_a_curve_under_the_threshold_at_the_shortest_is_censored_there():
+    assert find_crossing(curve([0.4, 0.3, 0.1]), 0.5) == Crossing(4, 0.5, "below")
+    # What comes later does not matter: it was under the threshold at the shortest.
+    assert find_crossing(curve([0.4, 0.9, 0.1]), 0.5) == Crossing(4, 0.5, "below")
+
+
+def test_a_curve_at_chance_everywhere_did_not_learn():
+    # chance 0.2: learnt from 0.2 + 0.05 · 0.8 = 0.24 on
+    crossing = find_crossing(curve([0.23, 0.2, 0.1], chance=0.2), 0.5)
+    assert crossing.censored == "not_learnt"
+    assert math.isnan(crossing.length)
+    assert crossing.accuracy == pytest.approx(0.6)
+    assert find_crossing(curve([0.24, 0.2, 0.1], chance=0.2), 0.5).censored == "below"
+
+
+def test_an_arm_that_learnt_at_one_length_only_has_learnt():
+    assert find_crossing(curve([0.0, 0.0, 0.3]), 0.5).censored == "below"
+
+
+def test_chance_near_one():
+    # chance 0.98: threshold 0.99, half way from 1.00 at 4 to 0.98 at 8
+    assert find_crossing(curve([1.0, 0.98], chance=0.98), 0.5).length == pytest.approx(2**2.5)
+    assert find_crossing(curve([1.0, 1.0], chance=1.0), 0.9).censored == "above"
+    assert find_crossing(curve([0.9, 0.8], chance=1.0), 0.5).censored == "not_learnt"
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "censored"), [(1.0, "above"), (0.5, "above"), (0.3, "below"), (0.0, "not_learnt")]
+)
+def test_one_length_is_always_censored(accuracy, censored):
+    assert find_crossing(curve([accuracy]), 0.5).censored == censored
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_crossings_agree_with_walking_along_the_curve(seed):
+    generator = np.random.default_rng(seed)
+    lengths = np.cumsum(generator.integers(1, 9, size=6)) + 2
+    accuracies, chances = generator.uniform(size=6), generator.uniform(0, 0.3, size=6)
+    accuracies[0] = 1.0
+    steps = np.linspace(math.log2(lengths[0]), math.log2(lengths[-1]), 200_001)
+    walked = np.interp(steps, np.log2(lengths), accuracies)
+    threshold = np.interp(steps, np.log2(lengths), chances + 0.5 * (1 - chances))
+    below = np.flatnonzero(walked < threshold)
+    crossing = find_crossing(LengthCurve(lengths.tolist(), accuracies.tolist(), chances.tolist()), 0.5)
+    if below.size:
+        assert math.log2(crossing.length) == pytest.approx(steps[below[0]], abs=1e-4)
+        assert crossing.accuracy == pytest.approx(threshold[below[0]], abs=1e-4)
+    else:
+        assert crossing.censored == "above"
+
+
+# Seeds pass one half at log2 lengths 2.5, 3 and 3.5: L50 8 with the interval 2 ** (3 ± 1.2421), 3.4 to 18.9.
+BEFORE = {4: [1.0] * 3, 8: [0.0, 0.5, 1.0], 16: [0.0] * 3}
+LONG = "training.steps=6000"
+
+
+def larger_budget_table_of(rows):
+    metrics = metrics_of(rows)
+    return larger_budget_table(metrics, breakdown_table(metrics))
+
+
+def larger_budget_of(after, before=BEFORE, variant=LONG):
+    rows = curve_rows(before, chance_accuracy=0.0)
+    rows += curve_rows(after, chance_accuracy=0.0, variant=variant, steps=6000)
+    return larger_budget_table_of(rows)
+
+
+def only_pair(after, **values):
+    (row,) = larger_budget_of(after, **values).to_dict("records")
+    return row
+
+
+def test_a_breakdown_that_stays_within_its_interval_has_not_moved():
+    row = only_pair({8: [1.0] * 3, 16: [0.1] * 3})
+    assert not row["moved"]
+    assert (row["length_before"], row["budget_before"], row["budget_after"], row["factor"]) == (
+        8,
+        1500,
+        6000,
+        4,
+    )
+    assert row["length_after"] == pytest.approx(2 ** (3 + 5 / 9))
+    assert row["variant"] == ""
+
+
+def test_a_breakdown_that_leaves_its_interval_has_moved():
+    assert only_pair({16: [1.0] * 3, 64: [0.1] * 3})["moved"]
+
+
+def test_no_breakdown_within_longer_lengths_is_a_move_beyond_the_interval_and_open_inside_it():
+    row = only_pair({8: [1.0] * 3, 32: [1.0] * 3})
+    assert (row["moved"], row["censored_after"]) == (True, "above")
+    assert pd.isna(only_pair({8: [1.0] * 3, 16: [1.0] * 3})["moved"])
+
+
+def test_already_down_at_the_shortest_is_open_within_the_interval():
+    assert pd.isna(only_pair({8: [0.3] * 3, 16: [0.2] * 3})["moved"])
+
+
+def test_without_an_interval_it_is_not_known():
+    assert pd.isna(only_pair({4: [1.0], 16: [0.0]}, before={4: [1.0], 16: [0.0]})["moved"])
+
+
+def test_what_did_not_break_down_has_no_row():
+    table = larger_budget_of({4: [1.0], 16: [1.0]}, before={4: [1.0], 16: [1.0]})
+    assert table.empty
+    assert list(table.columns) == list(LARGER_BUDGET_COLUMNS)
+
+
+def test_arms_that_differ_in_more_than_the_budget_are_not_paired():
+    assert larger_budget_of(BEFORE, variant="model.cell=gru;training.steps=6000").empty
+
+
+def test_three_budgets_are_paired_each_with_the_next():
+    rows = [
+        row
+        for variant, steps in (("", 1500), (LONG, 6000), ("training.steps=24000", 24_000))
+        for row in curve_rows(BEFORE, chance_accuracy=0.0, variant=variant, steps=steps)
+    ]
+    table = larger_budget_table_of(rows)
+    assert table["budget_after"].tolist() == [6000, 24_000]
+    assert table["variant"].tolist() == ["", LONG]
+    assert not table["moved"].any()

@@ -1,9 +1,13 @@
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from attnbench.analysis.capacity import CAPACITY_COLUMNS, capacity_table
-from tests.metrics_rows import metrics_row, metrics_table
+from attnbench.analysis.breakdown import breakdown_table
+from attnbench.analysis.capacity import CAPACITY_COLUMNS, capacity_table, context_size_table, find_plateau
+from attnbench.runs.columns import ARM_COLUMNS
+from tests.metrics_rows import curve_rows, metrics_of, metrics_row
 
 
 def bits_rows(bits, context=lambda length: 64, **values):
@@ -26,7 +30,7 @@ LEVEL = {4: [16] * 3, 8: [29, 30, 31], 16: [40, 42.2, 44], 32: [40.2, 42, 44]}
 
 
 def table_of(*arms):
-    return capacity_table(metrics_table([row for rows in arms for row in rows]))
+    return capacity_table(metrics_of([row for rows in arms for row in rows]))
 
 
 def test_each_length_has_its_mean_interval_ceiling_and_share_of_the_context():
@@ -73,3 +77,191 @@ def test_without_bits_there_are_columns_and_no_rows():
     table = table_of([metrics_row(bits_recovered=None, bits_available=None)])
     assert table.empty
     assert list(table.columns) == list(CAPACITY_COLUMNS)
+
+
+LENGTHS = [4, 8, 16, 32, 64]
+CEILING = [16, 32, 64, 128, 256]
+
+
+def plateau_of(*seeds, lengths=LENGTHS, ceiling=CEILING):
+    return find_plateau(lengths, np.array(seeds, dtype=float), ceiling)
+
+
+def test_a_curve_that_levels_off_has_its_level_with_an_interval():
+    # From 16 on 50, 52 and 54 bits by seed, without a rise but for a bit of noise about each.
+    found = plateau_of([16, 31, 50, 50.5, 50.2], [16, 31, 52, 51.5, 52], [16, 31, 54, 54.5, 53.8])
+    assert (found.status, found.shortest, found.longest, found.seeds) == ("found", 16, 64, 3)
+    assert found.level == pytest.approx(52, abs=0.1)
+    assert found.high - found.level == pytest.approx(4.30265 * 2.0 / math.sqrt(3), rel=0.1)
+
+
+def test_it_starts_after_the_rise():
+    found = plateau_of([16, 28, 40, 60, 60.5], [16, 28, 41, 61, 60.5], [16, 28, 40, 60, 60])
+    assert (found.status, found.shortest) == ("found", 32)
+
+
+def test_a_curve_that_rises_to_its_end_has_none():
+    found = plateau_of([16, 30, 50, 70, 90], [16, 30, 51, 70, 91], [16, 30, 50, 71, 90])
+    assert found.status == "none"
+    assert math.isnan(found.level)
+
+
+def test_a_curve_that_falls_has_none():
+    assert plateau_of([16, 30, 50, 40, 30], [16, 30, 51, 40, 31], [16, 30, 50, 41, 30]).status == "none"
+
+
+def test_noise_that_would_hide_a_rise_is_no_plateau():
+    # Slopes of -30, 10 and 50 bits a doubling: their interval includes 0 and the ceiling's slope as well.
+    assert plateau_of([16, 31, 60, 50, 20], [16, 31, 60, 70, 80], [16, 31, 40, 80, 140]).status == "none"
+
+
+def test_what_recovers_everything_has_no_plateau():
+    assert plateau_of([16, 32, 63, 127, 250], [16, 32, 64, 126, 251]).status == "all_recovered"
+
+
+def test_one_length_beyond_the_ceiling_is_too_few():
+    assert plateau_of(*[[16, 32, 64, 127, 130], [16, 32, 64, 128, 131]] * 2).status == "too_few"
+
+
+def test_two_seeds_are_too_few():
+    seeds = [16, 31, 50, 50.5, 50.2], [16, 31, 52, 51.5, 52], [16, 31, 54, math.nan, math.nan]
+    assert plateau_of(*seeds[:2]).status == "too_few"
+    assert plateau_of(*seeds).status == "too_few"
+
+
+def test_what_knows_nothing_levels_off_at_about_zero_unclipped():
+    found = plateau_of([-0.1, -0.2, -0.1, -0.2, -0.1], [-0.1, 0.1, -0.1, 0.0, -0.1], [0.1, -0.2, 0, -0.1, 0])
+    assert (found.status, found.shortest) == ("found", 4)
+    assert found.level < 0
+
+
+def test_under_a_ceiling_that_does_not_rise_nothing_can_level_off():
+    seeds = [4, 4.1, 4, 4.1, 4], [4.1, 4, 4.1, 4, 4.1], [4, 4, 4.1, 4, 4]
+    assert plateau_of(*seeds, ceiling=[8] * 5).status == "none"
+
+
+def test_what_was_held_before_and_is_held_no_more_is_no_capacity():
+    seeds = [16, 30, 0.1, 0.2, 0.1], [16, 31, 0.2, 0.1, 0.1], [16, 30, 0.1, 0, 0.1]
+    assert plateau_of(*seeds).status == "none"
+
+
+# From 1 at 4 to 0 at 16 without chance: half of it at 8, the middle of 4 and 16 in log2.
+FALLS_AT_8 = {4: [1.0], 16: [0.0]}
+
+
+def sizes_of(rows):
+    metrics = metrics_of(rows)
+    return context_size_table(metrics, breakdown_table(metrics))
+
+
+def growing(rows, numbers_per_symbol=10):
+    """The rows with a context that grows with length, as attention's does."""
+    return [row | {"context_size": numbers_per_symbol * row["length"]} for row in rows]
+
+
+def only_size(rows):
+    (row,) = sizes_of(rows).to_dict("records")
+    return row
+
+
+def test_columns_begin_with_what_tells_arms_apart():
+    names = list(sizes_of([metrics_row()]).columns)
+    assert names[: len(ARM_COLUMNS)] == list(ARM_COLUMNS)
+    assert {"context_size", "length", "low", "high", "censored", "seeds"} < set(names)
+
+
+def test_a_context_of_one_size_has_that_size():
+    row = only_size(curve_rows(FALLS_AT_8, chance_accuracy=0.0))
+    assert (row["length"], row["context_size"], row["censored"]) == (pytest.approx(8.0), 64.0, "")
+
+
+def test_a_context_that_grows_is_linear_in_length_between_tested_lengths():
+    # 40 numbers at 4 and 160 at 16: at 8, a third of the way, 80.
+    row = only_size(growing(curve_rows(FALLS_AT_8, chance_accuracy=0.0)))
+    assert row["context_size"] == pytest.approx(80.0)
+    # Not linear overall: 40 numbers at 4 and 100 at 16, as where the size levels off.
+    rows = [row | {"context_size": min(row["context_size"], 100)} for row in growing(curve_rows(FALLS_AT_8))]
+    length = only_size(rows)["length"]
+    assert only_size(rows)["context_size"] == pytest.approx(40 + 60 * (length - 4) / 12)
+
+
+def test_an_arm_that_never_fell_stands_at_its_longest_and_one_that_was_down_at_its_shortest():
+    rows = growing(
+        curve_rows({4: [1.0], 16: [0.9], 32: [0.9]}) + curve_rows({4: [0.3], 16: [0.2]}, model="uniform")
+    )
+    table = sizes_of(rows).set_index("model")
+    assert table.loc["fixed", ["censored", "length", "context_size"]].tolist() == ["above", 32.0, 320.0]
+    assert table.loc["uniform", ["censored", "length", "context_size"]].tolist() == ["below", 4.0, 40.0]
+    assert table[["low", "high"]].isna().all(axis=None)
+
+
+def test_what_did_not_learn_has_a_row_without_a_length():
+    nothing = {4: [0.06], 16: [0.06]}
+    row = only_size(curve_rows(nothing))
+    assert (row["censored"], row["context_size"]) == ("not_learnt", 64.0)
+    assert math.isnan(row["length"])
+    assert math.isnan(only_size(growing(curve_rows(nothing)))["context_size"])
+
+
+def test_the_interval_and_the_seeds_are_those_of_the_breakdown():
+    # The seeds pass 0.5 at log2 lengths 2.5, 3 and 3.5: mean 3, deviation 0.5, so 3 ± 4.30265 · 0.5 / √3.
+    row = only_size(curve_rows({4: [1.0] * 3, 8: [0.0, 0.5, 1.0], 16: [0.0] * 3}, chance_accuracy=0.0))
+    margin = 4.30265 * 0.5 / math.sqrt(3)
+    assert (row["low"], row["high"]) == pytest.approx((2 ** (3 - margin), 2 ** (3 + margin)), rel=1e-5)
+    assert row["seeds"] == 3
+
+
+def test_hidden_sizes_and_variants_are_arms_of_their_own():
+    rows = [
+        row
+        for size in (16, 32)
+        for variant in ("", "model.slots=8")
+        for row in curve_rows({4: [1.0, 1.0]}, hidden_size=size, variant=variant, context_size=5 * size)
+    ]
+    table = sizes_of(rows)
+    assert table["context_size"].tolist() == [80.0, 160.0, 80.0, 160.0]
+    assert table["seeds"].tolist() == [2] * 4
+
+
+def test_free_running_accuracy_decides_and_no_other():
+    row = only_size(
+        [r | {"teacher_forced_accuracy": 1.0} for r in curve_rows(FALLS_AT_8, chance_accuracy=0.0)]
+    )
+    assert row["length"] == pytest.approx(8.0)
+    assert sizes_of(curve_rows({4: [None], 16: [None]})).empty
+
+
+@pytest.mark.parametrize(("ended", "count"), [({8}, 2), ({8, 16}, 4), ({4, 32}, 0), (set(), 0)])
+def test_runs_ended_by_their_budget_count_at_the_lengths_around_the_breakdown(ended, count):
+    # Falls between 8 and 16, on two seeds.
+    rows = curve_rows({4: [1.0] * 2, 8: [0.9] * 2, 16: [0.1] * 2, 32: [0.1] * 2})
+    rows = [row | {"stop_reason": "budget"} if row["length"] in ended else row for row in rows]
+    assert only_size(rows)["budget_runs"] == count
+
+
+def test_a_breakdown_at_a_tested_length_has_the_budget_of_that_length_alone():
+    # On the threshold at 12, below after: 2 ** log2(12) is not 12 to the last bit.
+    rows = curve_rows({12: [0.5], 24: [0.0]}, chance_accuracy=0.0)
+    row = only_size([r | {"stop_reason": "budget"} if r["length"] == 24 else r for r in rows])
+    assert (row["length"], row["budget_runs"]) == (pytest.approx(12.0), 0)
+
+
+def test_one_run_that_covers_all_lengths_is_one_run():
+    ranges = {"protocol": "mixed", "train_min_length": 4, "train_max_length": 16, "stop_reason": "budget"}
+    assert only_size(curve_rows({4: [1.0], 16: [0.0]}, **ranges))["budget_runs"] == 1
+
+
+def test_the_most_training_steps_are_the_arms_budget():
+    rows = [row | {"steps": 100 * row["length"]} for row in curve_rows(FALLS_AT_8)]
+    assert only_size(rows)["steps"] == 1600
+    assert sizes_of([metrics_row(steps=None)])["steps"].isna().all()
+
+
+def test_unknown_context_sizes_stay_empty():
+    assert math.isnan(only_size(curve_rows(FALLS_AT_8, context_size=None))["context_size"])
+
+
+def test_no_rows_give_no_arms():
+    table = sizes_of([])
+    assert isinstance(table, pd.DataFrame)
+    assert table.empty

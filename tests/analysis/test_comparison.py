@@ -4,13 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attnbench.analysis.comparison import COMPARISON_COLUMNS, average_over_log_length, comparison_table
-from tests.metrics_rows import curve_rows, metrics_table
+from attnbench.analysis.comparison import (
+    COMPARISON_COLUMNS,
+    average_over_log_length,
+    comparison_table,
+    pair_with_baseline,
+)
+from attnbench.arm import Arm, Variant
+from tests.metrics_rows import curve_rows, metrics_of
 
 
 def table_of(fixed, attention, baseline="fixed", score="token_accuracy", **values):
     rows = curve_rows(fixed, **values) + curve_rows(attention, model="bahdanau", **values)
-    table = comparison_table(metrics_table(rows), baseline)
+    table = comparison_table(metrics_of(rows), baseline)
     return table[table["score"] == score]
 
 
@@ -109,7 +115,7 @@ def test_without_the_baseline_there_are_columns_and_no_rows():
     table = table_of({8: [0.5]}, {8: [0.9]}, baseline="uniform")
     assert list(table.columns) == list(COMPARISON_COLUMNS)
     assert table.empty
-    assert comparison_table(metrics_table([])).empty
+    assert comparison_table(metrics_of([])).empty
 
 
 def test_each_arm_has_its_own_baseline():
@@ -117,6 +123,66 @@ def test_each_arm_has_its_own_baseline():
     for size, accuracy in ((32, 0.4), (64, 0.6)):
         rows += curve_rows({8: [accuracy]}, hidden_size=size)
         rows += curve_rows({8: [0.9]}, hidden_size=size, model="bahdanau")
-    table = comparison_table(metrics_table(rows)).query("score == 'token_accuracy' and kind == 'contrast'")
+    table = comparison_table(metrics_of(rows)).query("score == 'token_accuracy' and kind == 'contrast'")
     assert table["hidden_size"].tolist() == table["baseline_hidden_size"].tolist() == [32, 64]
     assert table["gap"].tolist() == pytest.approx([0.5, 0.3])
+
+
+def arm(model="fixed", hidden_size=64, variant="", task="reverse", protocol="per_length", trained=None):
+    return Arm(task, model, Variant.parse(variant), protocol, hidden_size, trained, trained)
+
+
+def paired(*arms, parameters=None, model="fixed"):
+    return pair_with_baseline(arms, {each: (parameters or {}).get(each, math.nan) for each in arms}, model)
+
+
+def test_arms_are_paired_within_task_protocol_range_and_size():
+    attention = arm("bahdanau")
+    others = [arm(task="copy"), arm(protocol="mixed"), arm(trained=8), arm(hidden_size=32)]
+    assert paired(attention, arm(), *others) == {attention: arm()}
+    assert paired(attention, *others) == {}
+
+
+def test_arms_of_the_baseline_itself_are_not_compared():
+    assert paired(arm(), arm(variant="model.read=after"), arm(hidden_size=32)) == {}
+
+
+def test_another_baseline_may_be_named():
+    assert paired(arm(), arm("uniform"), model="uniform") == {arm(): arm("uniform")}
+    assert paired(arm(), arm("bahdanau"), model="uniform") == {}
+
+
+def test_keys_of_the_model_may_differ_and_no_others():
+    fed, trained_longer = (
+        arm("luong_dot", variant="model.input_feeding=True"),
+        arm("luong_dot", variant="training.steps=6000"),
+    )
+    assert paired(fed, trained_longer, arm()) == {fed: arm()}
+    longer = arm(variant="training.steps=6000")
+    assert paired(fed, trained_longer, arm(), longer) == {fed: arm(), trained_longer: longer}
+
+
+def test_of_several_baselines_the_most_alike_is_taken():
+    gru = arm("luong_dot", variant="model.cell=gru;model.layers=2")
+    candidates = [arm(), arm(variant="model.cell=gru"), arm(variant="model.cell=gru;model.read=after")]
+    assert paired(gru, *candidates)[gru] == candidates[1]
+    assert paired(arm("luong_dot"), *candidates)[arm("luong_dot")] == candidates[0]
+
+
+def test_arms_matched_by_parameters_take_the_nearest_within_five_percent():
+    attention, small, large, far = (
+        arm("bahdanau", 70),
+        arm(hidden_size=78),
+        arm(hidden_size=80),
+        arm(hidden_size=99),
+    )
+    counts = {attention: 100_000, small: 96_000, large: 101_000, far: 106_000}
+    assert paired(attention, small, large, far, parameters=counts) == {attention: large}
+    assert paired(attention, far, parameters=counts) == {}
+    assert paired(attention, small) == {}
+
+
+def test_the_same_hidden_size_comes_before_nearer_parameters():
+    attention, same, near = arm("bahdanau"), arm(), arm(hidden_size=66)
+    counts = {attention: 100_000, same: 80_000, near: 100_000}
+    assert paired(attention, same, near, parameters=counts) == {attention: same}

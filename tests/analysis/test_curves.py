@@ -3,9 +3,10 @@ import math
 import pandas as pd
 import pytest
 
+from attnbench.analysis.arms import Metrics
 from attnbench.analysis.curves import curve_table, missing_scores
 from tests.growth import growth
-from tests.metrics_rows import curve_rows, metrics_row, metrics_table
+from tests.metrics_rows import curve_rows, metrics_of, metrics_row, metrics_table
 
 CONTRACT = """task, model, variant, protocol, hidden_size, train_min_length, train_max_length, score, length,
 mean, low, high, seeds, chance"""
@@ -16,19 +17,19 @@ def points(table, score="token_accuracy"):
 
 
 def test_columns_are_the_contracts_in_its_order():
-    table = curve_table(metrics_table([metrics_row()]))
+    table = curve_table(metrics_of([metrics_row()]))
     assert list(table.columns) == CONTRACT.replace("\n", " ").replace(",", " ").split()
 
 
 def test_mean_and_interval_of_three_seeds_by_hand():
-    row = points(curve_table(metrics_table(curve_rows({8: [0.5, 0.6, 0.7]})))).iloc[0]
+    row = points(curve_table(metrics_of(curve_rows({8: [0.5, 0.6, 0.7]})))).iloc[0]
     assert row["mean"] == pytest.approx(0.6)
     assert (row["low"], row["high"]) == pytest.approx((0.6 - 0.248414, 0.6 + 0.248414), abs=1e-6)
     assert row["seeds"] == 3
 
 
 def test_one_seed_and_equal_seeds_have_no_interval():
-    table = points(curve_table(metrics_table(curve_rows({4: [0.1, 0.1, 0.1], 8: [0.9]}))))
+    table = points(curve_table(metrics_of(curve_rows({4: [0.1, 0.1, 0.1], 8: [0.9]}))))
     assert table["mean"].tolist() == [0.1, 0.9]
     assert table["low"].isna().all()
     assert table["high"].isna().all()
@@ -39,30 +40,30 @@ def test_accuracies_end_at_one_and_bits_do_not():
     rows = [
         metrics_row(seed=seed, token_accuracy=a, bits_recovered=a) for seed, a in enumerate([0.9, 1.0, 1.0])
     ]
-    table = curve_table(metrics_table(rows))
+    table = curve_table(metrics_of(rows))
     assert points(table)["high"][0] == 1.0
     assert points(table, "bits_recovered")["high"][0] > 1.0
 
 
 def test_an_interval_of_accuracies_never_goes_below_zero():
-    table = points(curve_table(metrics_table(curve_rows({8: [0.0, 0.0, 0.1]}))))
+    table = points(curve_table(metrics_of(curve_rows({8: [0.0, 0.0, 0.1]}))))
     assert table["low"][0] == 0.0
 
 
 def test_missing_cells_are_left_out_and_never_zero():
-    table = points(curve_table(metrics_table(curve_rows({4: [0.8, None, 0.6], 8: [None, None, None]}))))
+    table = points(curve_table(metrics_of(curve_rows({4: [0.8, None, 0.6], 8: [None, None, None]}))))
     assert table["length"].tolist() == [4]
     assert table["mean"][0] == pytest.approx(0.7)
     assert table["seeds"][0] == 2
 
 
 def test_a_score_without_values_has_no_rows():
-    table = curve_table(metrics_table([metrics_row(bits_recovered=None)]))
+    table = curve_table(metrics_of([metrics_row(bits_recovered=None)]))
     assert list(table["score"]) == ["token_accuracy", "teacher_forced_accuracy", "sequence_accuracy"]
 
 
 def test_chance_belongs_to_scores_of_single_tokens():
-    table = curve_table(metrics_table([metrics_row(bleu=20.0, chrf=30.0)])).set_index("score")
+    table = curve_table(metrics_of([metrics_row(bleu=20.0, chrf=30.0)])).set_index("score")
     assert table.loc[["token_accuracy", "teacher_forced_accuracy"], "chance"].tolist() == [0.0625, 0.0625]
     assert table.loc[["sequence_accuracy", "bits_recovered", "bleu", "chrf"], "chance"].isna().all()
 
@@ -79,7 +80,7 @@ def test_chance_belongs_to_scores_of_single_tokens():
 )
 def test_rows_are_pooled_over_nothing_but_seeds(difference):
     rows = curve_rows({8: [0.2, 0.4]}) + curve_rows({8: [0.8]}, **difference)
-    table = points(curve_table(metrics_table(rows)))
+    table = points(curve_table(metrics_of(rows)))
     assert sorted(table["mean"]) == pytest.approx([0.3, 0.8])
 
 
@@ -88,7 +89,7 @@ def test_train_ranges_are_pooled_for_per_length_and_for_nothing_else():
     for protocol in ("per_length", "mixed", "extrapolation"):
         for longest, accuracy in ((16, 0.2), (32, 0.8)):
             rows += curve_rows({8: [accuracy]}, [longest], protocol=protocol, train_max_length=longest)
-    table = points(curve_table(metrics_table(rows)))
+    table = points(curve_table(metrics_of(rows)))
     assert table["protocol"].tolist() == ["extrapolation"] * 2 + ["mixed"] * 2 + ["per_length"]
     assert table["train_max_length"].tolist() == [16, 32, 16, 32, pd.NA]
     assert table["mean"].tolist() == pytest.approx([0.2, 0.8, 0.2, 0.8, 0.5])
@@ -96,25 +97,25 @@ def test_train_ranges_are_pooled_for_per_length_and_for_nothing_else():
 
 def test_several_runs_of_one_seed_count_as_one():
     rows = curve_rows({8: [0.2, 0.4]}) + curve_rows({8: [0.6]}, learning_rate=1e-3, run_id="again")
-    row = points(curve_table(metrics_table(rows))).iloc[0]
+    row = points(curve_table(metrics_of(rows))).iloc[0]
     # Seed 0 stands at the mean of its two runs, 0.4.
     assert (row["mean"], row["seeds"]) == (pytest.approx(0.4), 2)
 
 
 def test_arms_may_have_different_lengths_and_rows_any_order():
     rows = curve_rows({8: [0.5], 4: [1.0]}) + curve_rows({16: [0.9], 2: [1.0], 8: [0.95]}, model="bahdanau")
-    table = points(curve_table(metrics_table(rows)))
+    table = points(curve_table(metrics_of(rows)))
     assert table["model"].tolist() == ["bahdanau"] * 3 + ["fixed"] * 2
     assert table["length"].tolist() == [2, 8, 16, 4, 8]
 
 
 def test_buckets_that_end_at_the_same_length_are_never_pooled():
     rows = [metrics_row(length=20, length_min=least, token_accuracy=a) for least, a in ((1, 0.9), (11, 0.5))]
-    assert points(curve_table(metrics_table(rows)))["mean"].tolist() == [0.5]
+    assert points(curve_table(metrics_of(rows)))["mean"].tolist() == [0.5]
 
 
 def test_no_rows_give_no_curve():
-    assert len(curve_table(metrics_table([]))) == 0
+    assert len(curve_table(metrics_of([]))) == 0
 
 
 def test_curves_cost_ten_times_as_much_for_ten_times_as_many_rows():
@@ -122,8 +123,10 @@ def test_curves_cost_ten_times_as_much_for_ten_times_as_many_rows():
     metrics = metrics_table(
         [row for size in (16, 32, 64, 128) for row in curve_rows(accuracies, hidden_size=size)]
     )
-    assert len(points(curve_table(metrics))) == 400
-    assert growth(lambda: curve_table(metrics[:1000]), lambda: curve_table(metrics)) < 30
+    assert len(points(curve_table(Metrics.of(metrics)))) == 400
+    assert (
+        growth(lambda: curve_table(Metrics.of(metrics[:1000])), lambda: curve_table(Metrics.of(metrics))) < 30
+    )
 
 
 def test_scores_that_rows_lack_and_a_run_writes_are_counted():

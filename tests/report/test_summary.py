@@ -3,13 +3,13 @@ from rich.console import Console
 
 from attnbench.report.summary import summary_table
 from tests.metrics_rows import curve_rows
-from tests.report.sweeps import STAYING, sweep_of, text_rows, two_arms
+from tests.plots.sweeps import STAYING, panels_of, text_rows, two_arms
 
 
 def lines_of(rows, width=100):
     console = Console(width=width, force_terminal=False, color_system=None)
     with console.capture() as capture:
-        console.print(summary_table(*sweep_of(rows)))
+        console.print(summary_table(panels_of(rows)))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 

@@ -1,34 +1,49 @@
 import pytest
 
-from attnbench.analysis.capacity import capacity_table
-from attnbench.analysis.comparison import comparison_table
-from attnbench.analysis.longer import longer_table
+from attnbench.report.settings import SweepTables
 from attnbench.report.verdict import verdict_text
-from attnbench.report.verdict_tables import VerdictTables
-from tests.metrics_rows import curve_rows
-from tests.report.sweeps import FALLING, STAYING, sweep_of, text_rows, two_arms
+from tests.metrics_rows import curve_rows, metrics_table
+from tests.plots.sweeps import FALLING, STAYING, text_rows, two_arms
 
 LONG = {"variant": "training.steps=6000", "steps": 6000}
 
 
-def verdict_of(rows, baseline="fixed"):
-    sweep = sweep_of(rows)
-    tables = VerdictTables(
-        *sweep,
-        comparison=comparison_table(sweep.metrics, baseline or "none"),
-        capacity=capacity_table(sweep.metrics),
-        longer=longer_table(sweep.metrics),
-        baseline=baseline,
-    )
-    return verdict_text(tables)
+def verdict_of(rows, baseline=None):
+    return verdict_text(SweepTables.of(metrics_table(rows), baseline))
 
 
-def test_what_was_done_stands_first():
-    assert verdict_of(two_arms()).startswith(
-        "reverse: one model per length; 4 to 32 symbols; hidden size 64, 3 seeds, at most 1,500 training steps. "
-    )
+def test_what_was_done_is_the_first_detail():
+    _, first, *_ = verdict_of(two_arms()).splitlines()
+    assert first == "- 4 to 32 symbols; hidden size 64, 3 seeds, at most 1,500 training steps."
     text = verdict_of(two_arms(variant="model.cell=gru;training.steps=1000", steps=1000))
     assert "hidden size 64, model.cell=gru, 3 seeds, at most 1,000 training steps." in text
+
+
+def test_three_sentences_say_what_broke_down_what_did_not_and_what_is_not_shown():
+    head, *details = verdict_of(two_arms()).splitlines()
+    assert head.startswith(
+        "reverse: one model per length: free-running accuracy fell through half of the way from perfect to chance "
+        "for fixed at 18.8 symbols ["
+    )
+    assert "]. No breakdown up to 32 symbols: luong general. Not shown: that memory, and not" in head
+    assert head.endswith("what holds for other tasks, sizes or budgets.")
+    assert details
+    assert all(line.startswith("- ") and line.endswith(".") for line in details)
+
+
+def test_what_did_not_break_down_is_told_apart_at_once():
+    rows = curve_rows({4: [0.4], 8: [0.3]}) + curve_rows({4: [0.06], 8: [0.06]}, model="blind")
+    head = verdict_of(rows).splitlines()[0]
+    assert "no free-running accuracy fell through half" in head
+    assert (
+        "Below it already at 4 symbols: fixed; not learnt, which is no breakdown: blind. Not shown:" in head
+    )
+    assert "]. No arm held up to 32 symbols. Not shown:" in verdict_of(curve_rows(FALLING))
+    assert "without free-running accuracies no breakdown is known. Not shown:" in verdict_of(text_rows())
+
+
+def test_bits_below_zero_are_none_that_shows():
+    assert "none that shows: fixed -1.6" in verdict_of(curve_rows({4: [0.5], 8: [0.1]}, bits_recovered=-1.6))
 
 
 def test_breakdowns_have_their_length_interval_context_and_ends():
@@ -109,7 +124,9 @@ def test_short_lengths_are_equivalent_not_or_undecided():
 
 
 def test_without_a_baseline_nothing_is_compared():
-    assert "Nothing was compared: there is no baseline arm" in verdict_of(two_arms(), baseline=None)
+    assert "Nothing was compared: there is no baseline arm" in verdict_of(
+        curve_rows(STAYING, model="bahdanau")
+    )
     assert "no other arm shares this setting" in verdict_of(curve_rows(FALLING))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attnbench.analysis.breakdown import find_breakdown
-from attnbench.analysis.intervals import mean_interval
+from attnbench.analysis.statistics import mean_interval
 from tools.coverage import simulation
 from tools.coverage.__main__ import app
 from tools.coverage.page import cell, is_accepted, is_promised, page

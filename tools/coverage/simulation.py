@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from attnbench.analysis.breakdown import _breakdown
+from attnbench.analysis.breakdown import LengthCurve, _breakdown, find_crossing
 from attnbench.analysis.comparison import average_over_log_length
-from attnbench.analysis.crossing import LengthCurve, find_crossing
-from attnbench.analysis.grouped_intervals import grouped_intervals
+from attnbench.analysis.statistics import grouped_intervals
 from attnbench.randomness import derive_seed
 
 # As for 256 symbols: low enough that a curve can fall near 0.

@@ -1,0 +1,251 @@
+"""The figures of a sweep against length: accuracy with L50, bits recovered, and BLEU."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from attnbench.analysis.breakdown import on_scale
+from attnbench.arm import Arm
+from attnbench.plots.layout import (
+    GREY,
+    add_legend,
+    add_panel,
+    arm_entry,
+    draw_frame,
+    new_figure,
+    place_panels,
+    set_length_axis,
+)
+from attnbench.plots.points import ArmRows, Panel, breakdown_note, number_words, sentence, shared_facts
+
+SCORE_NAMES = {
+    "token_accuracy": "free-running token accuracy",
+    "teacher_forced_accuracy": "teacher-forced token accuracy",
+    "bits_recovered": "bits recovered per example",
+    "bleu": "BLEU",
+}
+_MEANINGS = {
+    "token_accuracy": "free-running: greedy decoding that reads its own output, so errors compound",
+    "teacher_forced_accuracy": "teacher-forced: each token is predicted after the true ones",
+    "bits_recovered": "bits recovered: a lower bound on what the decoder knows of the target",
+    "bleu": "BLEU of free-running greedy decoding",
+}
+_L50 = "L50: where the mean first falls half way from perfect to chance, with a 95 % t interval of the seeds' own L50"
+
+
+def draw_length_figures(panels: Sequence[Panel]) -> dict[str, Figure]:
+    """Draw the figures that a sweep has scores for, by the names of their files.
+
+    `accuracy_vs_length` has free-running above teacher-forced accuracy, `bits_vs_length` and `bleu_vs_length`
+    are there where any arm has the score. Each task and protocol has a column of its own.
+    """
+    figures = {}
+    for name, draws in _FIGURES.items():
+        with_score = [panel for panel in panels if any(panel.arms_with(score) for score in draws)]
+        if with_score:
+            figures[name] = _draw_figure(with_score, draws)
+    return figures
+
+
+def draw_accuracy(ax: Axes, panel: Panel, score: str = "token_accuracy") -> Axes:
+    """Draw accuracy against length, with chance, and for each arm its L50 or why it has none.
+
+    Args:
+        ax: empty axes; they keep their size, and the legend stands beside them.
+        panel: the arms to draw.
+        score: "token_accuracy" or "teacher_forced_accuracy".
+    """
+    arms = panel.arms_with(score)
+    _draw_frame(ax, panel, score)
+    ax.set_ylim(-0.03, 1.04)
+    handles = [_draw_arm(ax, rows, score, _note(rows, score)) for rows in arms]
+    for chance in _merge(_by_length(rows.points(score), "chance") for rows in arms):
+        handles += _draw_levels(ax, chance)
+    for rows in arms:
+        _mark_l50(ax, rows, score)
+    return add_legend(ax, handles)
+
+
+def draw_bits(ax: Axes, panel: Panel, notes: Mapping[Arm, str] | None = None) -> Axes:
+    """Draw bits recovered against length, under the bits that the task makes available.
+
+    Args:
+        ax: empty axes; they keep their size, and the legend stands beside them.
+        panel: the arms to draw.
+        notes: what the legend says below the name of an arm.
+    """
+    arms = panel.arms_with("bits_recovered")
+    _draw_frame(ax, panel, "bits_recovered")
+    handles = [_draw_arm(ax, rows, "bits_recovered", (notes or {}).get(rows.arm, "")) for rows in arms]
+    for bits in filter(None, _merge(_by_length(rows.metrics, "bits_available") for rows in arms)):
+        # Over the arms, since one that recovers all bits lies on this line.
+        (line,) = ax.plot(*_sorted(bits), color="black", linestyle="--", linewidth=1, zorder=3.5)
+        line.set_label("bits available")
+        handles.append(line)
+    ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
+    return add_legend(ax, handles)
+
+
+def draw_bleu(ax: Axes, panel: Panel) -> Axes:
+    """Draw BLEU against length; a bucket of lengths stands at its upper bound and is written whole."""
+    _draw_frame(ax, panel, "bleu")
+    handles = [_draw_arm(ax, rows, "bleu") for rows in panel.arms_with("bleu")]
+    ax.set_ylim(0, max(1.0, ax.get_ylim()[1]))
+    return add_legend(ax, handles)
+
+
+_FIGURES: Mapping[str, Mapping[str, Callable[[Axes, Panel], Axes]]] = {
+    "accuracy_vs_length": {
+        score: partial(draw_accuracy, score=score) for score in ("token_accuracy", "teacher_forced_accuracy")
+    },
+    "bits_vs_length": {"bits_recovered": draw_bits},
+    "bleu_vs_length": {"bleu": draw_bleu},
+}
+DRAWN_SCORES = tuple(score for draws in _FIGURES.values() for score in draws)
+
+
+def length_caption(panels: Sequence[Panel], scores: Sequence[str]) -> str:
+    """Say what lines and points are, what is measured, and what all arms share."""
+    arms = [rows for panel in panels for rows in panel.arms]
+    has_l50 = any(rows.breakdown(score) for rows in arms for score in scores)
+    meaning = sentence(*(_MEANINGS[score] for score in scores), _L50 if has_l50 else "")
+    return " ".join(filter(None, [line_sentence(panels, scores), meaning, sentence(*training_facts(panels))]))
+
+
+def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
+    """Say what lines, bars, hollow points and shades are, of those that are there."""
+    arms = [rows for panel in panels for rows in panel.arms]
+    points = pd.concat([rows.points(score) for rows in arms for score in scores])
+    if points["seeds"].max() <= 1:
+        lines = ["lines: one seed, so there is no interval"]
+    else:
+        without = points[points["low"].isna()]["seeds"]
+        reasons = ["there is one seed"] if (without == 1).any() else []
+        reasons += ["all seeds are equal"] if (without > 1).any() else []
+        some = f" (none where {' or '.join(reasons)})" if reasons else ""
+        lines = [f"lines: mean of {number_words(points['seeds'])} seeds", "faint: each seed"]
+        lines.append(f"bars: 95 % Student t interval{some}")
+    has_hollow = any(rows.budget_lengths(score) for rows in arms for score in scores)
+    is_beyond = any(panel.train_ends for panel in panels)
+    return sentence(
+        *lines,
+        "hollow: a run there was ended by its budget" if has_hollow else "",
+        "shaded: beyond the train range, where length generalisation adds to capacity" if is_beyond else "",
+    )
+
+
+def training_facts(panels: Sequence[Panel]) -> list[str]:
+    """Name what the arms share, since legends name only what differs, and how long they were trained."""
+    arms = [rows for panel in panels for rows in panel.arms]
+    steps = pd.concat([rows.metrics["steps"] for rows in arms]).max()
+    budget = [] if pd.isna(steps) else [f"at most {steps:,} training steps"]
+    return shared_facts([rows.arm for rows in arms], budget)
+
+
+def _draw_figure(panels: Sequence[Panel], draws: Mapping[str, Callable[[Axes, Panel], Axes]]) -> Figure:
+    """Draw a row of panels for each score that some panel has, and a column for each panel."""
+    scores = [score for score in draws if any(panel.arms_with(score) for panel in panels)]
+    figure = new_figure()
+    grid = {
+        (scores.index(score), column): draws[score](add_panel(figure), panel)
+        for column, panel in enumerate(panels)
+        for score in scores
+        if panel.arms_with(score)
+    }
+    for (row, column), ax in grid.items():
+        if (row - 1, column) in grid:
+            ax.set_title("")
+        if (row + 1, column) in grid:
+            ax.set_xlabel("")
+    return place_panels(figure, grid, length_caption(panels, scores))
+
+
+def _draw_frame(ax: Axes, panel: Panel, score: str) -> None:
+    draw_frame(ax, panel.title, SCORE_NAMES[score], grid="y", title_pad=18 if panel.train_ends else 7)
+    set_length_axis(ax, panel.length_labels(score), panel.length_unit)
+    right = ax.get_xlim()[1]
+    for end in panel.train_ends:
+        ax.axvspan(end, right, color="0.94", zorder=0, linewidth=0)
+        ax.axvline(end, color="0.6", linewidth=0.8, zorder=0.5)
+        text, place = f"trained up to {end}", ax.get_xaxis_transform()
+        ax.text(end, 1.02, text, transform=place, fontsize=7, color=GREY, ha="center", va="bottom")
+
+
+def _draw_arm(ax: Axes, rows: ArmRows, score: str, note: str = "") -> Line2D:
+    """Draw an arm's seeds, mean, intervals and points; return its entry of the legend."""
+    points, colour, line = rows.points(score), rows.look.style.colour, rows.look.line_style
+    seeds = rows.seed_lines(score)
+    for seed in seeds if len(seeds) > 1 else []:
+        ax.plot(seed["length"], seed[score], color=colour, linestyle=line, linewidth=0.8, alpha=0.3)
+    ax.plot(points["length"], points["mean"], color=colour, linestyle=line, linewidth=1.6)
+    bars = points.dropna(subset=["low"])
+    if len(bars):
+        margins = [bars["mean"] - bars["low"], bars["high"] - bars["mean"]]
+        ax.errorbar(bars["length"], bars["mean"], margins, fmt="none", ecolor=colour, elinewidth=1, capsize=3)
+    hollow = points["length"].isin(rows.budget_lengths(score))
+    for own, face in ((points[~hollow], colour), (points[hollow], "white")):
+        if len(own):
+            (marks,) = ax.plot(own["length"], own["mean"], linestyle="none", color=colour, zorder=3)
+            marks.set(marker=rows.look.style.marker, markersize=rows.look.style.marker_size)
+            marks.set_markerfacecolor(face)
+    return arm_entry(rows.look, f"{rows.look.label}\n{note}".strip())
+
+
+def _mark_l50(ax: Axes, rows: ArmRows, score: str) -> None:
+    """Mark where the mean falls through L50; the legend has the number."""
+    found = rows.breakdown(score)
+    if found is not None and not found.censored:
+        halo = [withStroke(linewidth=4, foreground="white")]
+        (mark,) = ax.plot(found.length, found.accuracy_threshold, "|", color=rows.look.style.colour, zorder=4)
+        mark.set(markersize=15, markeredgewidth=2.2, path_effects=halo)
+
+
+def _draw_levels(ax: Axes, chance: Mapping[int, float]) -> list[Line2D]:
+    """Draw chance and the level half way from there to perfect; return their entries of the legend."""
+    if not chance:
+        return []
+    lengths, chances = _sorted(chance)
+    # Over the whole axis: with one tested length a line between the points would have no extent.
+    left, right = ax.get_xlim()
+    lengths, chances = [left, *lengths, right], [chances[0], *chances, chances[-1]]
+    half = [on_scale(each, 0.5) for each in chances]
+    (chance_line,) = ax.plot(lengths, chances, color=GREY, linestyle="--", linewidth=1)
+    (half_line,) = ax.plot(lengths, half, color=GREY, linestyle=":", linewidth=0.8, zorder=1)
+    value = f" ({chances[0]:.3g})" if min(chances) == max(chances) else ""
+    chance_line.set_label(f"chance{value}")
+    half_line.set_label("half way from chance to 1")
+    return [chance_line, half_line]
+
+
+def _note(rows: ArmRows, score: str) -> str:
+    breakdown = rows.breakdown(score)
+    lengths = rows.points(score)["length"]
+    return "" if breakdown is None else breakdown_note(breakdown, lengths.min(), lengths.max())
+
+
+def _merge(lines: Iterable[Mapping[int, float]]) -> list[dict[int, float]]:
+    """Join lines (values by length) that nowhere disagree: arms at other lengths share one chance line."""
+    merged: list[dict[int, float]] = []
+    for line in lines:
+        for other in merged:
+            if all(other.get(length, value) == value for length, value in line.items()):
+                other.update(line)
+                break
+        else:
+            merged.append(dict(line))
+    return merged
+
+
+def _by_length(table: pd.DataFrame, column: str) -> dict[int, float]:
+    means = table.groupby("length")[column].mean().dropna()
+    return dict(zip(means.index.tolist(), means.tolist(), strict=True))
+
+
+def _sorted(line: Mapping[int, float]) -> tuple[list[float], list[float]]:
+    lengths = sorted(line)
+    return [*lengths], [line[length] for length in lengths]

@@ -1,0 +1,281 @@
+"""What figures, summary and verdict say of the tables: the arms of a panel, their points, and these in words."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from attnbench.analysis.arms import Metrics, arm_rows, arms_of
+from attnbench.analysis.breakdown import Breakdown, l50_by_arm
+from attnbench.arm import Arm, shared_changes
+from attnbench.plots.style import ArmLook, arm_looks, order_arms, train_range
+
+_PROTOCOLS = {"per_length": "one model per length", "mixed": "mixed lengths"}
+
+
+@dataclass(frozen=True)
+class ArmRows:
+    """The rows of one arm in the three tables, and how it is named and drawn."""
+
+    arm: Arm
+    look: ArmLook
+    metrics: pd.DataFrame
+    curve: pd.DataFrame
+    breakdowns: pd.DataFrame
+
+    def points(self, score: str) -> pd.DataFrame:
+        """Return the arm's points of curve.csv for one score, by length."""
+        return self.curve[self.curve["score"] == score].sort_values("length")
+
+    def seed_lines(self, score: str) -> list[pd.DataFrame]:
+        """Return for each seed that has the score its rows, by length."""
+        rows = self.metrics.dropna(subset=[score]).sort_values("length")
+        return [own for _, own in rows.groupby("seed")]
+
+    def budget_lengths(self, score: str) -> set[int]:
+        """Return the lengths at which some run with the score ended because its budget did."""
+        rows = self.metrics.dropna(subset=[score])
+        return set(rows.loc[rows["stop_reason"] == "budget", "length"])
+
+    def breakdown(self, score: str) -> Breakdown | None:
+        """Return L50 of the arm, None where it lacks the score."""
+        return l50_by_arm(self.breakdowns, score).get(self.arm)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The arms of one task under one protocol, their lengths in one unit: what may share a panel."""
+
+    task: str
+    protocol: str
+    length_unit: str
+    arms: Sequence[ArmRows]
+
+    @property
+    def title(self) -> str:
+        """Say what task and protocol the panel shows, and on which lengths its arms were trained."""
+        return panel_title([rows.arm for rows in self.arms])
+
+    @property
+    def train_ends(self) -> list[int]:
+        """Return where train ranges end that the panel tests beyond, so for `extrapolation` alone."""
+        ends = {rows.arm.train_max_length for rows in self.arms}
+        return sorted(end for end in ends if end is not None) if self.protocol == "extrapolation" else []
+
+    def arms_with(self, score: str) -> list[ArmRows]:
+        """Return the arms that have points for a score."""
+        return [rows for rows in self.arms if not rows.points(score).empty]
+
+    def length_labels(self, score: str) -> dict[int, str]:
+        """Return how to write each length at which some arm has the score; buckets as "11–20"."""
+        rows = pd.concat([arm.metrics.dropna(subset=[score]) for arm in self.arms])
+        least = rows.groupby("length", as_index=False)["length_min"].min()
+        return {
+            int(length): f"{low}–{length}" if pd.notna(low) and low < length else str(length)
+            for length, low in zip(least["length"], least["length_min"], strict=True)
+        }
+
+
+def panel_title(arms: Sequence[Arm]) -> str:
+    """Say what task and protocol the arms of a panel share, and on which lengths they were trained."""
+    task, protocol = arms[0].task, arms[0].protocol
+    ranges = {train_range(arm) for arm in arms} - {""}
+    trained = f", trained on {ranges.pop()}" if len(ranges) == 1 else ""
+    return f"{task}: {_PROTOCOLS.get(protocol, protocol)}{trained}"
+
+
+def split_panels(metrics: Metrics, curve: pd.DataFrame, breakdowns: pd.DataFrame) -> list[Panel]:
+    """Split the tables of a sweep into panels: different tasks, protocols and units of length never share one."""
+    tables = [_rows_by_arm(table) for table in (metrics.frame, curve, breakdowns)]
+    arms = order_arms(tables[0])
+    panels = []
+    place = {arm: (arm.task, arm.protocol, _unit(tables[0][arm])) for arm in arms}
+    for task, protocol, unit in sorted(set(place.values())):
+        members = [arm for arm in arms if place[arm] == (task, protocol, unit)]
+        looks = arm_looks(members)
+        rows = [ArmRows(arm, looks[arm], *(own[arm] for own in tables)) for arm in members]
+        panels.append(Panel(task, protocol, unit, rows))
+    return panels
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What an arm was seen to hold.
+
+    `bits` is the level of the plateau where `is_plateau`, with `low` and `high` as its interval and `lengths` as
+    its ends; else the largest mean at any length, which is a lower bound. `context_size` is NaN where it is not
+    known or not one number.
+    """
+
+    arm: Arm
+    status: str
+    bits: float
+    low: float
+    high: float
+    lengths: tuple[int, int] | None
+    context_size: float
+
+    @property
+    def is_plateau(self) -> bool:
+        """Whether the bits level off within the tested lengths."""
+        return self.status == "found"
+
+
+def capacities(capacity: pd.DataFrame) -> dict[Arm, Capacity]:
+    """Return what each arm of capacity.csv was seen to hold, in the order of legends."""
+    plateaus = dict(arm_rows(capacity[capacity["kind"] == "plateau"]))
+    lengths: dict[Arm, list[Any]] = {}
+    for arm, row in arm_rows(capacity[capacity["kind"] == "length"]):
+        lengths.setdefault(arm, []).append(row)
+    found = {arm: _capacity(arm, row, lengths) for arm, row in plateaus.items()}
+    return {arm: found[arm] for arm in order_arms(found)}
+
+
+def capacity_note(capacity: Capacity) -> str:
+    """Return one line for the legend of a figure."""
+    if capacity.is_plateau:
+        return f"levels off at {level_words(capacity)}"
+    if capacity.status == "all_recovered":
+        return "holds at least 95 % at the longest"
+    if capacity.status == "too_few":
+        return "too few lengths or seeds to level off"
+    return "does not level off"
+
+
+def level_words(capacity: Capacity) -> str:
+    """Return the level of a plateau with its interval, if any, and per number of the context."""
+    interval = "" if pd.isna(capacity.low) else f" [{bits_text(capacity.low)}, {bits_text(capacity.high)}]"
+    per = capacity.bits / capacity.context_size if capacity.context_size > 0 else math.nan
+    return f"{bits_text(capacity.bits)} bits{interval}" + (
+        "" if math.isnan(per) else f", {per:.2f} per number"
+    )
+
+
+def bits_text(number: float) -> str:
+    """Return bits with one digit behind the point."""
+    return f"{round(number, 1) + 0.0:.1f}"  # never "-0.0"
+
+
+def breakdown_cell(breakdown: Breakdown) -> str:
+    """Return the length as short as a table needs it: `14.2 [12.9, 15.6]`, `> 32`, `< 4` or `not learnt`."""
+    if breakdown.censored == "not_learnt":
+        return "not learnt"
+    if breakdown.censored:
+        return f"{'>' if breakdown.censored == 'above' else '<'} {length_text(breakdown.length)}"
+    if math.isnan(breakdown.low):
+        return length_text(breakdown.length)
+    low, high = length_text(breakdown.low), length_text(breakdown.high)
+    return f"{length_text(breakdown.length)} [{low}, {high}]"
+
+
+def breakdown_note(breakdown: Breakdown, shortest: int, longest: int) -> str:
+    """Return one line for the legend of a figure; where there is no interval it says why."""
+    if breakdown.censored == "not_learnt":
+        return "not learnt"
+    if breakdown.censored == "below":
+        at = f"already at {length_text(breakdown.length)}"
+        return f"below {breakdown.accuracy_threshold:.2f} {at}"
+    if breakdown.censored == "above":
+        fallen = breakdown.seeds - breakdown.seeds_above
+        seeds = f", {fallen} of {breakdown.seeds} seeds fell" if fallen else ""
+        return f"no breakdown up to {length_text(breakdown.length)}{seeds}"
+    remark = _remark(breakdown, shortest, longest)
+    return f"{breakdown.threshold} {breakdown_cell(breakdown)}{remark}"
+
+
+def length_text(length: float) -> str:
+    """Return a length with three digits or more, and without a fraction where it has none."""
+    if float(length).is_integer() or length >= 100:
+        return f"{length:.0f}"
+    return f"{length:.1f}" if length >= 10 else f"{length:.2f}"
+
+
+def without_size(arm: Arm) -> Arm:
+    """Return what arms that differ in hidden size alone have in common."""
+    return arm._replace(hidden_size=0)
+
+
+def shared_facts(arms: Iterable[Arm], more: Sequence[str] = ()) -> list[str]:
+    """Say what all arms share, then what those of each panel share besides: parts of a sentence, if any.
+
+    Legends name only what differs within a panel.
+
+    Args:
+        arms: of all panels.
+        more: further facts about all arms.
+    """
+    panels: dict[tuple[str, str], list[Arm]] = {}
+    for arm in arms:
+        panels.setdefault((arm.task, arm.protocol), []).append(arm)
+    common = _shared([arm for panel in panels.values() for arm in panel])
+    facts = [*common, *more]
+    parts = [f"all arms: {', '.join(facts)}"] if facts else []
+    for panel in panels.values():
+        own = [fact for fact in _shared(panel) if fact not in common]
+        parts += [f"in “{panel_title(panel)}”: {', '.join(own)}"] if own else []
+    return parts
+
+
+def sentence(*parts: str) -> str:
+    """Join the parts that are not empty by semicolons to one sentence, or none."""
+    whole = "; ".join(filter(None, parts))
+    return f"{whole[0].upper()}{whole[1:]}." if whole else ""
+
+
+def number_words(numbers: Iterable[int]) -> str:
+    """Return `3`, or `2 to 3` where they differ."""
+    found = sorted(set(numbers))
+    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def _rows_by_arm(table: pd.DataFrame) -> defaultdict[Arm, pd.DataFrame]:
+    places: dict[Arm, list[int]] = {}
+    for place, arm in enumerate(arms_of(table)):
+        places.setdefault(arm, []).append(place)
+    return defaultdict(lambda: table.iloc[:0], {arm: table.iloc[own] for arm, own in places.items()})
+
+
+def _unit(metrics: pd.DataFrame) -> str:
+    return ", ".join(dict.fromkeys(metrics["length_unit"].dropna()))
+
+
+def _capacity(arm: Arm, plateau: Any, lengths: Mapping[Arm, list[Any]]) -> Capacity:
+    is_found = plateau.plateau == "found"
+    row = plateau if is_found else max(lengths[arm], key=lambda each: each.bits_recovered)
+    return Capacity(
+        arm,
+        plateau.plateau,
+        bits=float(row.bits_recovered),
+        low=float(row.low),
+        high=float(row.high),
+        lengths=(int(plateau.length), int(plateau.length_last)) if is_found else None,
+        context_size=math.nan if pd.isna(row.context_size) else float(row.context_size),
+    )
+
+
+def _remark(breakdown: Breakdown, shortest: int, longest: int) -> str:
+    if breakdown.is_outside_interval:
+        return " (point outside)"
+    if not math.isnan(breakdown.low):
+        return ""
+    if breakdown.seeds == 1:
+        return " (one seed)"
+    censored = [
+        f"{count} of {breakdown.seeds} seeds {what}"
+        for count, what in (
+            (breakdown.seeds_above, f"beyond {longest}"),
+            (breakdown.seeds_below, f"before {shortest}"),
+            (breakdown.seeds_not_learnt, "did not learn"),
+        )
+        if count
+    ]
+    return f" ({', '.join(censored)})" if censored else " (all seeds equal)"
+
+
+def _shared(arms: Sequence[Arm]) -> list[str]:
+    sizes = {arm.hidden_size for arm in arms}
+    shared = shared_changes(arm.variant for arm in arms)
+    return [*(f"hidden size {size}" for size in sizes if len(sizes) == 1), *shared.parts]

@@ -1,0 +1,136 @@
+"""How an arm looks: one model, one colour and one marker in every figure, safe for colour-blind readers."""
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from string import ascii_lowercase
+
+from attnbench.arm import Arm
+
+
+@dataclass(frozen=True)
+class ModelStyle:
+    """The look of one model, and its name as figures write it."""
+
+    name: str
+    colour: str
+    marker: str
+
+    @property
+    def marker_size(self) -> float:
+        """Size in points; a star needs more of it to be as visible as the others."""
+        return 9.0 if self.marker == "*" else 6.0
+
+
+# Colours of the first arms: Okabe & Ito 2008; of the others: Paul Tol's "muted". In the order of the legends.
+_KNOWN = {
+    "blind": ("#777777", "X"),
+    "fixed_init": ("#E69F00", "s"),
+    "fixed": ("#D55E00", "o"),
+    "uniform": ("#CC79A7", "D"),
+    "slots": ("#882255", "h"),
+    "linear": ("#999933", "8"),
+    "bahdanau": ("#0072B2", "^"),
+    "luong_dot": ("#56B4E9", ">"),
+    "luong_general": ("#009E73", "v"),
+    "luong_concat": ("#44AA99", "<"),
+    "luong_location": ("#332288", "p"),
+    "luong_local_m": ("#AA4499", "d"),
+    "luong_local_p": ("#661100", "H"),
+    "multihead": ("#117733", "P"),
+    "transformer": ("#000000", "*"),
+    "transformer_fixed": ("#CC6677", "h"),
+}
+_OTHER_COLOURS = ("#6699CC", "#994455", "#997700", "#004488", "#EE99AA", "#225522", "#BB5566")
+_OTHER_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+LineStyle = str | tuple[int, tuple[float, ...]]
+# Arms of one model share its colour and marker.
+_LINE_STYLES: tuple[LineStyle, ...] = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1.5, 1.5)),
+    (0, (5, 1.5, 1.5, 1.5)),
+    (0, (9, 2)),
+    (0, (5, 1.5, 1.5, 1.5, 1.5, 1.5)),
+)
+
+
+def model_style(model: str) -> ModelStyle:
+    """Return the look of a model; one that we do not know gets a look that depends on its name alone."""
+    # Not hash(): Python's changes from one process to the next.
+    number = zlib.crc32(model.encode())
+    other = (
+        _OTHER_COLOURS[number % len(_OTHER_COLOURS)],
+        _OTHER_MARKERS[number // len(_OTHER_COLOURS) % len(_OTHER_MARKERS)],
+    )
+    return ModelStyle(model.replace("_", " "), *_KNOWN.get(model, other))
+
+
+def order_arms(arms: Iterable[Arm]) -> list[Arm]:
+    """Return distinct arms in the order of legends: known models first, smaller before larger."""
+    places = {model: place for place, model in enumerate(_KNOWN)}
+
+    def key(arm: Arm) -> tuple[object, ...]:
+        return (places.get(arm.model, len(places)), *((value is not None, value) for value in arm))
+
+    return sorted(set(arms), key=key)
+
+
+@dataclass(frozen=True)
+class ArmLook:
+    """How one of several arms is named and drawn.
+
+    Attributes:
+        label: its model and what differs between the arms, for the legend.
+        tag: a letter for points that no line joins, where another arm has the same colour and marker; else empty.
+    """
+
+    style: ModelStyle
+    label: str
+    line_style: LineStyle
+    tag: str
+
+
+def arm_looks(arms: Iterable[Arm]) -> dict[Arm, ArmLook]:
+    """Return how each of these arms is named and drawn, in the order of legends."""
+    ordered = order_arms(arms)
+    labels = arm_labels(ordered)
+    looks = {}
+    for arm in ordered:
+        alike = [other for other in ordered if other.model == arm.model]
+        place = alike.index(arm)
+        tag = ascii_lowercase[place % 26] if len(alike) > 1 else ""
+        looks[arm] = ArmLook(
+            model_style(arm.model), labels[arm], _LINE_STYLES[place % len(_LINE_STYLES)], tag
+        )
+    return looks
+
+
+def arm_labels(arms: Sequence[Arm]) -> dict[Arm, str]:
+    """Name each arm by its model and by what differs between the arms given, and by nothing else."""
+    changes = {arm: dict(arm.variant.changes) for arm in arms}
+    keys = sorted({key for change in changes.values() for key in change})
+    differing = [key for key in keys if len({change.get(key) for change in changes.values()}) > 1]
+    sizes_differ = len({arm.hidden_size for arm in arms}) > 1
+    ranges_differ = len({train_range(arm) for arm in arms}) > 1
+
+    def label(arm: Arm) -> str:
+        parts = [model_style(arm.model).name]
+        parts += [f"hidden {arm.hidden_size}"] if sizes_differ else []
+        parts += [f"{_short(key, keys)}={changes[arm][key]}" for key in differing if key in changes[arm]]
+        parts += [f"trained on {train_range(arm)}"] if ranges_differ and train_range(arm) else []
+        return ", ".join(parts)
+
+    return {arm: label(arm) for arm in arms}
+
+
+def train_range(arm: Arm) -> str:
+    """Return the lengths an arm was trained on, such as "4–32"; empty where every length has its own."""
+    if arm.train_min_length is None or arm.train_max_length is None:
+        return ""
+    return f"{arm.train_min_length}–{arm.train_max_length}"
+
+
+def _short(key: str, keys: Sequence[str]) -> str:
+    last = key.rpartition(".")[2]
+    return key if sum(other.rpartition(".")[2] == last for other in keys) > 1 else last

@@ -1,0 +1,130 @@
+"""The tables of a sweep, and how they are cut into settings: the arms that may be compared."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from attnbench.analysis.arms import Metrics, arm_rows, arms_of
+from attnbench.analysis.breakdown import Breakdown, breakdown_table, l50_by_arm, larger_budget_table
+from attnbench.analysis.capacity import capacity_table
+from attnbench.analysis.comparison import DEFAULT_BASELINE, comparison_table, setting_of
+from attnbench.analysis.curves import curve_table
+from attnbench.analysis.training_cost import training_cost_table
+from attnbench.arm import Arm
+from attnbench.plots.points import ArmRows, Capacity, Panel, capacities, split_panels
+from attnbench.plots.style import arm_labels
+
+FREE_RUNNING, TEACHER_FORCED = "token_accuracy", "teacher_forced_accuracy"
+
+
+@dataclass(frozen=True)
+class SweepTables:
+    """All that is said and drawn of a sweep is taken from these tables, each worked out once.
+
+    Attributes:
+        baseline: the model that all others were compared with, None where there is none.
+    """
+
+    metrics: Metrics
+    curve: pd.DataFrame
+    breakdown: pd.DataFrame
+    comparison: pd.DataFrame
+    capacity: pd.DataFrame
+    larger_budget: pd.DataFrame
+    training_cost: pd.DataFrame
+    baseline: str | None
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, baseline: str | None = None) -> "SweepTables":
+        """Work out the tables of rows as metrics.csv has them, by default against `fixed` where it is there."""
+        metrics = Metrics.of(frame)
+        wanted = baseline or DEFAULT_BASELINE
+        breakdowns = breakdown_table(metrics)
+        return cls(
+            metrics=metrics,
+            curve=curve_table(metrics),
+            breakdown=breakdowns,
+            comparison=comparison_table(metrics, wanted),
+            capacity=capacity_table(metrics),
+            larger_budget=larger_budget_table(metrics, breakdowns),
+            training_cost=training_cost_table(metrics),
+            baseline=wanted if any(arm.model == wanted for arm in metrics.arms) else None,
+        )
+
+    @cached_property
+    def panels(self) -> list[Panel]:
+        """The arms of each task and protocol, with their rows."""
+        return split_panels(self.metrics, self.curve, self.breakdown)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The arms of one paragraph: one task, protocol, train range and training, with what is known of them.
+
+    Rows of tables stand beside their arm, with columns as attributes: `points` of curve.csv for the free-running
+    accuracy, `gaps` of comparison.csv for the same, `larger_budgets` of longer.csv. `breakdowns` are L50 by score.
+    """
+
+    panel: Panel
+    arms: Sequence[ArmRows]
+    labels: dict[Arm, str]
+    baseline: str | None
+    points: Sequence[tuple[Arm, Any]]
+    gaps: Sequence[tuple[Arm, Any]]
+    larger_budgets: Mapping[Arm, Any]
+    breakdowns: Mapping[str, Mapping[Arm, Breakdown]]
+    capacities: Sequence[Capacity]
+    has_bleu: bool
+
+    @property
+    def unit(self) -> str:
+        """What a length counts, such as tokens."""
+        return self.panel.length_unit or "long"
+
+    @property
+    def shortest(self) -> int:
+        """The shortest tested length."""
+        return min(int(rows.metrics["length"].min()) for rows in self.arms)
+
+    @property
+    def longest(self) -> int:
+        """The longest tested length."""
+        return max(int(rows.metrics["length"].max()) for rows in self.arms)
+
+
+def split_settings(tables: SweepTables) -> list[Setting]:
+    """Cut the tables into settings, in the order of the panels of figures."""
+    free = [table[table["score"] == FREE_RUNNING] for table in (tables.curve, tables.comparison)]
+    points, gaps = ([*arm_rows(table)] for table in free)
+    breakdowns = {score: l50_by_arm(tables.breakdown, score) for score in (FREE_RUNNING, TEACHER_FORCED)}
+    larger, held = dict(arm_rows(tables.larger_budget)), capacities(tables.capacity)
+    with_bleu = set(arms_of(tables.curve[tables.curve["score"] == "bleu"]))
+    settings = []
+    for panel, arms in _groups(tables.panels):
+        labels = arm_labels([rows.arm for rows in arms])
+        settings.append(
+            Setting(
+                panel,
+                arms,
+                labels,
+                tables.baseline,
+                points=[entry for entry in points if entry[0] in labels],
+                gaps=[entry for entry in gaps if entry[0] in labels],
+                larger_budgets=larger,
+                breakdowns=breakdowns,
+                capacities=[held[arm] for arm in labels if arm in held],
+                has_bleu=not with_bleu.isdisjoint(labels),
+            )
+        )
+    return settings
+
+
+def _groups(panels: Iterable[Panel]) -> Iterator[tuple[Panel, list[ArmRows]]]:
+    for panel in panels:
+        groups: dict[Arm, list[ArmRows]] = {}
+        for rows in panel.arms:
+            groups.setdefault(setting_of(rows.arm), []).append(rows)
+        yield from ((panel, own) for own in groups.values())

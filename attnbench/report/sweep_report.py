@@ -1,0 +1,238 @@
+"""What is made of a sweep's metrics: its tables, its verdict and its figures, for `sweep` and `plot` alike.
+
+It is handed rows or a store, tells a callback what to show, and knows no terminal.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from attnbench.analysis.arms import Metrics
+from attnbench.analysis.breakdown import breakdown_table
+from attnbench.analysis.capacity import capacity_table, context_size_table
+from attnbench.analysis.curves import curve_table, missing_scores
+from attnbench.analysis.training_cost import seed_training_costs, training_cost_table
+from attnbench.errors import UserError, unknown
+from attnbench.plots.points import split_panels
+from attnbench.report.settings import SweepTables
+from attnbench.report.verdict import verdict_text
+from attnbench.runs.columns import ARM_COLUMNS
+from attnbench.runs.files import clear_halves, write_atomically
+from attnbench.runs.store import RunStore
+from attnbench.runs.tables import join_metrics, write_table
+
+if TYPE_CHECKING:  # matplotlib takes a third of a second, and a sweep without figures needs none
+    from matplotlib.figure import Figure
+
+Tell = Callable[[SweepTables, str], None]
+"""Is told the tables and the verdict as soon as they are written; figures take longer."""
+
+
+def report_store(
+    store: RunStore,
+    is_drawn: bool,
+    tell: Tell,
+    on_damage: Callable[[str], None],
+    baseline: str | None = None,
+) -> list[Path]:
+    """Merge the runs of a folder, then write its tables, verdict and figures; return what was written.
+
+    Nothing is where no run has a row: those that choose a learning rate are not tested.
+    """
+    rows = store.collect(on_damage)
+    if not rows:
+        return []
+    store.write_metrics(rows)
+    written = report_metrics([join_metrics(rows)], store.path, is_drawn, tell, baseline=baseline)
+    return [store.metrics_file, *written]
+
+
+def report_metrics(
+    metrics: Sequence[pd.DataFrame],
+    out: Path,
+    is_drawn: bool,
+    tell: Tell,
+    is_copied: bool = False,
+    baseline: str | None = None,
+) -> list[Path]:
+    """Write the tables, the verdict and, where `is_drawn`, the figures into a folder; return what was written.
+
+    Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself. Arms are
+    compared with the `baseline`, by default with `fixed` where it is there.
+    """
+    joined = join_sweeps(metrics)
+    tables = SweepTables.of(joined, baseline)
+    verdict = verdict_text(tables)
+    out.mkdir(parents=True, exist_ok=True)
+    clear_halves(out)
+    files = []
+    for name, table in (({"metrics.csv": joined} if is_copied else {}) | _files_of(tables)).items():
+        files.append(out / name)
+        write_table(files[-1], table)
+    files.append(out / "verdict.md")
+    write_atomically(files[-1], verdict.encode())
+    tell(tables, verdict)
+    return [*files, *_draw(tables, out)] if is_drawn else files
+
+
+def report_figure(name: str, metrics: Sequence[pd.DataFrame], out: Path, is_copied: bool) -> list[Path]:
+    """Write one figure of `FIGURES` and its table into a folder; return what was written.
+
+    Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself.
+
+    Raises:
+        UserError: the sweeps have nothing that the figure could show.
+    """
+    from attnbench.plots.layout import save_figure
+
+    joined = join_sweeps(metrics)
+    table, figure = FIGURES[name](Metrics.of(joined))
+    out.mkdir(parents=True, exist_ok=True)
+    clear_halves(out)
+    files = []
+    for stem, each in (({"metrics": joined} if is_copied else {}) | {name: table}).items():
+        files.append(out / f"{stem}.csv")
+        write_table(files[-1], each)
+    return [*files, *save_figure(figure, out / name)]
+
+
+def join_sweeps(metrics: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all sweeps; a run that several hold counts once."""
+    return pd.concat(metrics, ignore_index=True).drop_duplicates(["run_id", "length_min", "length"])
+
+
+def check_figure(name: str) -> None:
+    """Refuse a name that no figure has.
+
+    Raises:
+        UserError: naming the known ones.
+    """
+    if name not in FIGURES:
+        raise unknown("figure", name, FIGURES)
+
+
+def check_rates(metrics: Sequence[pd.DataFrame]) -> None:
+    """Refuse sweeps in which one seed of an arm has several learning rates: rows are pooled over seeds alone.
+
+    Raises:
+        UserError: naming two such runs.
+    """
+    rows = join_sweeps(metrics).dropna(subset=["learning_rate"])
+    rates = rows.groupby([*ARM_COLUMNS, "seed"], dropna=False)["learning_rate"]
+    mixed = rows[rates.transform("nunique") > 1]
+    if mixed.empty:
+        return
+    first = mixed.groupby([*ARM_COLUMNS, "seed"], dropna=False).ngroup()
+    runs = mixed[first == first.iloc[0]].drop_duplicates("learning_rate")
+    pairs = zip(runs["run_id"], runs["learning_rate"], strict=True)
+    named = " and ".join(f"{run_id} at {rate:g}" for run_id, rate in pairs)
+    raise UserError(
+        f"One arm was trained at several learning rates, {named}: its curve would be their mean. Draw "
+        "sweeps whose rates were tuned, and those with other rates, one at a time."
+    )
+
+
+def check_baseline(metrics: Sequence[pd.DataFrame], baseline: str) -> None:
+    """Refuse a baseline that is no model of these sweeps.
+
+    Raises:
+        UserError: naming those there are.
+    """
+    models = sorted({model for table in metrics for model in table["model"]})
+    if baseline not in models:
+        raise unknown("baseline", baseline, models)
+
+
+def check_scores(metrics: Sequence[pd.DataFrame]) -> dict[str, tuple[int, int]]:
+    """Return of each score that rows lack how many lack it, and of how many that a run writes with it.
+
+    Raises:
+        UserError: nothing can be drawn; naming the scores of which there are none.
+    """
+    from attnbench.plots.length import DRAWN_SCORES
+
+    rows = join_sweeps(metrics)
+    if rows[list(DRAWN_SCORES)].isna().all(axis=None):
+        *others, last = DRAWN_SCORES
+        raise UserError(
+            f"Nothing can be drawn: no row has {', '.join(others)} or {last}. Hand over a metrics.csv whose scores are "
+            "filled in, as a sweep writes it."
+        )
+    return missing_scores(rows)
+
+
+def _files_of(tables: SweepTables) -> dict[str, pd.DataFrame]:
+    """Return the tables to write by the names of their files; bits and larger budgets only where there are any."""
+    where_any = {"capacity.csv": tables.capacity, "longer.csv": tables.larger_budget}
+    return {
+        "curve.csv": tables.curve,
+        "breakdown.csv": tables.breakdown,
+        "comparison.csv": tables.comparison,
+        **{name: table for name, table in where_any.items() if not table.empty},
+        "price.csv": tables.training_cost,
+    }
+
+
+def _draw(tables: SweepTables, out: Path) -> list[Path]:
+    """Draw the scores against length and, beside the breakdown that they show, the training cost of length."""
+    from attnbench.plots.layout import save_figure
+    from attnbench.plots.length import draw_length_figures
+    from attnbench.plots.training_cost import draw_training_cost_figure
+
+    figures = draw_length_figures(tables.panels)
+    if tables.training_cost["length"].notna().any():
+        seeds = seed_training_costs(tables.metrics)
+        figures["price"] = draw_training_cost_figure(tables.training_cost, seeds)
+    return [path for name, figure in figures.items() for path in save_figure(figure, out / name)]
+
+
+def _context_size(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
+    from attnbench.plots.context_size import context_size_points, draw_context_size_figure, not_drawn
+
+    sizes = context_size_table(metrics, breakdown_table(metrics))
+    if sizes.empty:
+        raise UserError(
+            "--figure memory: expected rows with token_accuracy and chance_accuracy, from which L50 is found; "
+            "no row has both. Without --figure, what there is is drawn."
+        )
+    if not context_size_points(sizes):
+        raise UserError(
+            "--figure memory: expected an arm that learnt and has a context, since both axes are logarithms. "
+            f"{not_drawn(sizes)} Without --figure, what there is is drawn."
+        )
+    return sizes, draw_context_size_figure(sizes)
+
+
+def _capacity(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
+    from attnbench.plots.capacity import draw_capacity_figure
+
+    capacity = capacity_table(metrics)
+    if capacity.empty:
+        raise UserError(
+            "--figure capacity: expected rows with bits_recovered and bits_available; no row has both, as with "
+            "real text, whose entropy nobody knows. Without --figure, what there is is drawn."
+        )
+    panels = split_panels(metrics, curve_table(metrics), breakdown_table(metrics))
+    return capacity, draw_capacity_figure(panels, capacity)
+
+
+def _training_cost(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
+    from attnbench.plots.training_cost import draw_training_cost_figure
+
+    costs = training_cost_table(metrics)
+    if costs["length"].isna().all():
+        raise UserError(
+            "--figure price: expected runs of their own for each length (protocol per_length) with "
+            "train_max_length, steps and chance_accuracy; there are none. Without --figure, what there is is drawn."
+        )
+    return costs, draw_training_cost_figure(costs, seed_training_costs(metrics))
+
+
+FIGURES: "Mapping[str, Callable[[Metrics], tuple[pd.DataFrame, Figure]]]" = {
+    "memory": _context_size,
+    "capacity": _capacity,
+    "price": _training_cost,
+}
+"""What a person may ask for by name; each gives the table of what it shows and the figure."""

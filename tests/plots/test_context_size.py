@@ -1,0 +1,421 @@
+import math
+from itertools import combinations
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import same_color
+from matplotlib.figure import Figure
+
+from attnbench.analysis.breakdown import breakdown_table
+from attnbench.analysis.capacity import context_size_table
+from attnbench.arm import NO_CHANGES, Arm
+from attnbench.plots.context_size import (
+    ContextSizePoint,
+    context_size_caption,
+    draw_context_size,
+    draw_context_size_figure,
+    lay_out,
+)
+from attnbench.plots.layout import set_context_size_axis
+from attnbench.plots.style import model_style
+from tests.metrics_rows import curve_rows, metrics_of
+from tests.plots.drawn import arrows, assert_nothing_overlaps, legend, points_of
+
+# Without chance: the means pass one half at 8, at 16 and never.
+AT_8, AT_16 = {4: [1.0], 16: [0.0]}, {4: [1.0], 64: [0.0]}
+NEVER, DOWN, NOT_LEARNT = {4: [1.0], 64: [1.0]}, {4: [0.3], 64: [0.2]}, {4: [0.0], 64: [0.0]}
+
+
+def arm(accuracies, model="fixed", hidden_size=16, per_symbol=0, **values):
+    rows = curve_rows(accuracies, model=model, hidden_size=hidden_size, chance_accuracy=0.0, **values)
+    if per_symbol:
+        return [row | {"context_size": per_symbol * row["length"]} for row in rows]
+    return [row | {"context_size": values.get("context_size", hidden_size)} for row in rows]
+
+
+def sizes_of(*arms):
+    metrics = metrics_of([row for rows in arms for row in rows])
+    return context_size_table(metrics, breakdown_table(metrics))
+
+
+def draw(*arms):
+    ax = Figure(figsize=(9, 6)).add_subplot()
+    assert draw_context_size(ax, sizes_of(*arms)) is ax
+    return ax
+
+
+def joins(ax, model):
+    """The lines between points of a model."""
+    colour = model_style(model).colour
+    return [
+        line
+        for line in ax.get_lines()
+        if same_color(line.get_color(), colour)
+        and line.get_linestyle() != "None"
+        and len(line.get_xdata()) == 2
+    ]
+
+
+def test_points_stand_at_their_context_size_and_length():
+    ax = draw(arm(AT_8), arm(AT_16, "bahdanau", per_symbol=16))
+    assert points_of(ax, "fixed") == [(pytest.approx(16), pytest.approx(8), False)]
+    assert points_of(ax, "bahdanau") == [(pytest.approx(16 * 16), pytest.approx(16), False)]
+
+
+def test_both_axes_are_log_with_plain_numbers():
+    ax = draw(arm(AT_8), arm(NEVER, "bahdanau", per_symbol=16))
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert [label.get_text() for label in ax.get_xticklabels()] == [
+        "16",
+        "32",
+        "64",
+        "128",
+        "256",
+        "512",
+        "1024",
+    ]
+    # None beyond 64, where there are only arrows.
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["8", "16", "32", "64"]
+    assert ax.get_xlabel() == "context size at L50 (numbers that cross from encoder to decoder)"
+    assert ax.get_ylabel() == "L50, free-running (symbols)"
+    assert ax.get_title() == "reverse: one model per length"
+
+
+def test_ticks_of_a_wide_axis_are_thinned():
+    ax = draw(arm(AT_8), arm(AT_8, "linear", context_size=2**24))
+    assert len(ax.get_xticks()) <= 11
+
+
+def test_hidden_sizes_of_an_arm_are_joined_and_grow():
+    ax = draw(arm(AT_8), arm(AT_16, hidden_size=64), arm(NEVER, hidden_size=256))
+    (line,) = joins(ax, "fixed")
+    assert line.get_xdata() == pytest.approx([16, 64])
+    assert line.get_ydata() == pytest.approx([8, 16])
+    assert legend(ax)[1:5] == [" ", "hidden 16", "hidden 64", "hidden 256"]
+    sizes = [entry.get_markersize() for entry in ax.get_legend().get_lines()[2:5]]
+    assert sizes == sorted(set(sizes))
+
+
+def test_one_hidden_size_needs_no_entry():
+    assert legend(draw(arm(AT_8))) == ["fixed"]
+
+
+def test_censored_points_are_arrows_and_never_joined():
+    ax = draw(arm(NEVER), arm(NEVER, hidden_size=64), arm(DOWN, "uniform", hidden_size=32))
+    assert not joins(ax, "fixed")
+    starts_and_ends = arrows(ax)
+    assert [start for start, _ in starts_and_ends] == [(16, 64), (32, 4), (64, 64)]
+    assert [end[1] > start[1] for start, end in starts_and_ends] == [True, False, True]
+    assert all(length > 64 for _, length, _ in points_of(ax, "fixed"))
+    assert legend(ax)[-2:] == ["L50 beyond the longest tested", "L50 before the shortest tested"]
+
+
+def test_intervals_are_vertical_bars():
+    # The seeds pass 0.5 at log2 lengths 2.5, 3 and 3.5: mean 3, deviation 0.5, so 3 ± 4.30265 · 0.5 / √3.
+    ax = draw(arm({4: [1.0] * 3, 8: [0.0, 0.5, 1.0], 16: [0.0] * 3}))
+    margin = 4.30265 * 0.5 / math.sqrt(3)
+    (bar,) = [collection for collection in ax.collections if collection.get_segments()]
+    ((start, end),) = bar.get_segments()
+    assert (start[0], end[0]) == (pytest.approx(16), pytest.approx(16))
+    assert (start[1], end[1]) == pytest.approx((2 ** (3 - margin), 2 ** (3 + margin)), rel=1e-5)
+
+
+def test_points_that_the_budget_ended_are_hollow():
+    ax = draw(arm(AT_8, stop_reason="budget"), arm(AT_16, "uniform"))
+    assert points_of(ax, "fixed")[0][2]
+    assert not points_of(ax, "uniform")[0][2]
+    assert legend(ax)[-1] == "ended by the budget"
+
+
+def test_arms_without_learning_or_context_are_not_drawn():
+    ax = draw(arm(AT_8), arm(NOT_LEARNT, "uniform"), arm(AT_8, "blind", context_size=0))
+    assert legend(ax) == ["fixed"]
+    assert not points_of(ax, "uniform") + points_of(ax, "blind")
+
+
+def test_a_panel_without_points_says_so():
+    ax = draw(arm(NOT_LEARNT))
+    assert [text.get_text() for text in ax.texts] == ["no arm to draw"]
+    assert ax.get_legend() is None
+
+
+def test_variants_differ_in_line_and_label():
+    variants = [
+        arm(accuracies, "slots", size, context_size=number * size, variant=variant)
+        for number, variant in ((5, ""), (9, "model.slots=8"))
+        for size, accuracies in ((16, AT_8), (32, AT_16))
+    ]
+    ax = draw(*variants)
+    assert legend(ax)[:2] == ["slots", "slots, slots=8"]
+    assert len({str(line.get_linestyle()) for line in joins(ax, "slots")}) == 2
+    assert not ax.texts
+
+
+def test_variants_that_no_line_tells_apart_have_letters():
+    ax = draw(
+        arm(AT_8, "slots", context_size=80),
+        arm(NEVER, "slots", context_size=144, variant="model.slots=8"),
+        arm(AT_8),
+    )
+    assert legend(ax)[:3] == ["fixed", "slots (a)", "slots, slots=8 (b)"]
+    assert [text.get_text() for text in ax.texts if text.get_text()] == ["a", "b"]
+
+
+def test_tasks_and_protocols_have_panels_of_their_own():
+    mixed = {"protocol": "mixed", "train_min_length": 4, "train_max_length": 16}
+    figure = draw_context_size_figure(sizes_of(arm(AT_8), arm(AT_8, task="copy"), arm(AT_8, **mixed)))
+    assert [ax.get_title() for ax in figure.axes] == [
+        "copy: one model per length",
+        "reverse: mixed lengths, trained on 4–16",
+        "reverse: one model per length",
+    ]
+
+
+EVERYTHING = [
+    rows
+    for hidden in (16, 32, 64)
+    for rows in (
+        *(arm(AT_8, model, hidden) for model in ("fixed", "fixed_init", "transformer_fixed")),
+        arm(AT_16, "slots", hidden, context_size=5 * hidden),
+        arm(AT_16, "linear", hidden, context_size=hidden * hidden + 2 * hidden),
+        arm(NOT_LEARNT, "luong_location", hidden),
+        arm(DOWN, "blind", hidden, context_size=0),
+        arm(DOWN, "uniform", hidden, context_size=2 * hidden),
+        *(
+            arm(NEVER, model, hidden, per_symbol=hidden)
+            for model in (
+                "bahdanau",
+                "luong_dot",
+                "luong_general",
+                "luong_concat",
+                "multihead",
+                "transformer",
+            )
+        ),
+    )
+]
+
+
+@pytest.mark.parametrize("arms", [EVERYTHING, [arm(AT_8)], [arm(NOT_LEARNT)]], ids=["all", "one", "none"])
+def test_nothing_leaves_the_figure_and_no_legend_covers_a_panel(arms):
+    figure = draw_context_size_figure(sizes_of(*arms, *(arm(AT_8, task="copy") for _ in arms[:1])))
+    assert_nothing_overlaps(figure)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for ax in figure.axes:
+        ticks = [label.get_window_extent(renderer) for label in ax.get_xticklabels()]
+        assert not any(a.overlaps(b) for a, b in combinations(ticks, 2))
+
+
+SPREAD = {4: [1.0] * 3, 8: [0.0, 0.5, 1.0], 16: [0.0] * 3}
+
+
+def caption_of(*arms):
+    return context_size_caption([sizes_of(*arms)])
+
+
+def test_threshold_seeds_and_budget_are_stated():
+    caption = caption_of(arm(SPREAD))
+    assert "mean accuracy of 3 seeds, free-running," in caption
+    assert "bars: 95 % Student t interval of the seeds' own L50." in caption
+    assert caption.endswith("All arms: hidden size 16, at most 1,500 training steps.")
+    assert "of 1 to 3 seeds" in caption_of(arm(SPREAD), arm(AT_8, "uniform"))
+
+
+def test_missing_intervals_are_explained():
+    assert "there is no interval of one seed." in caption_of(arm(AT_8))
+    assert "where seeds are equal or one is censored." in caption_of(arm({4: [1.0] * 2, 16: [0.0] * 2}))
+    assert "(none where a seed is censored" in caption_of(arm(SPREAD), arm(AT_8, "uniform"))
+    assert "interval" not in caption_of(arm(NEVER))
+
+
+def test_a_point_outside_its_interval_is_explained():
+    outside = {4: [0.501] * 9 + [0.95], 8: [0.499] * 9 + [0.45]}
+    assert "may lie outside" in caption_of(arm(outside))
+    assert "may lie outside" not in caption_of(arm(SPREAD))
+
+
+def test_arms_are_named_as_not_drawn_only_where_there_are_any():
+    assert "Not drawn" not in caption_of(arm(AT_8))
+    full = caption_of(
+        arm(AT_8, stop_reason="budget"),
+        arm(AT_16, hidden_size=32),
+        arm(NEVER, "bahdanau", per_symbol=16),
+        arm(NOT_LEARNT, "uniform"),
+    )
+    assert "Not drawn" in full
+
+
+def test_arms_that_are_not_drawn_are_named_with_the_reason():
+    caption = caption_of(
+        arm(AT_8),
+        arm(AT_8, hidden_size=32),
+        arm(NOT_LEARNT, "uniform"),
+        arm(AT_16, "uniform", hidden_size=32),
+        arm(DOWN, "blind", context_size=0),
+        arm(NOT_LEARNT, "blind", hidden_size=32, context_size=0),
+        arm(AT_8, "slots", context_size=None),
+    )
+    assert (
+        "Not drawn: blind at hidden size 16: no context, which a log axis cannot show (L50 < 4); "
+        "blind at hidden size 32: no context, which a log axis cannot show (not learnt); "
+        "slots: size of the context unknown (L50 8); uniform at hidden size 16: not learnt."
+    ) in caption
+
+
+def test_arms_with_one_reason_are_named_together_and_without_sizes_where_all_are_missing():
+    arms = [arm(NOT_LEARNT, model, size) for model in ("uniform", "slots") for size in (16, 32)]
+    assert "Not drawn: uniform and slots: not learnt." in caption_of(arm(AT_8), *arms)
+
+
+def test_panels_say_where_an_arm_is_missing():
+    panels = [sizes_of(arm(AT_8), arm(NOT_LEARNT, "uniform")), sizes_of(arm(AT_8, task="copy"))]
+    caption = context_size_caption(panels)
+    assert "Not drawn in “reverse: one model per length”: uniform: not learnt." in caption
+    assert "copy" not in caption
+
+
+def test_what_all_arms_share_is_named():
+    caption = caption_of(
+        arm(AT_8, variant="model.cell=gru", steps=None),
+        arm(AT_8, hidden_size=32, variant="model.cell=gru", steps=None),
+    )
+    assert caption.endswith("All arms: model.cell=gru.")
+
+
+WIDTH, HEIGHT = 420.0, 300.0
+SIZES = (16, 32, 64)
+ATTENTION = ("bahdanau", "luong_dot", "luong_general", "luong_concat", "multihead", "transformer")
+
+
+def point(context_size, length, censored="", low=math.nan, high=math.nan, model="fixed"):
+    arm = Arm("reverse", model, NO_CHANGES, "per_length", 16, None, None)
+    return ContextSizePoint(arm, context_size, length, low, high, censored, False)
+
+
+class Placed:
+    """Points on a panel of their own: where they are drawn, in data, the limits of both axes, and the arrows."""
+
+    def __init__(self, points):
+        ax = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72).add_axes((0, 0, 1, 1))
+        set_context_size_axis(ax, [each.context_size for each in points])
+        layout = lay_out(ax, points)
+        self.positions, self.arrows, self.lengths = layout.positions, layout.arrows, layout.lengths
+        self.x_limits, self.y_limits = ax.get_xlim(), ax.get_ylim()
+
+
+def on_panel(layout, at):
+    """Where data stand on the panel, in points from its lower left."""
+    (left, right), (bottom, top) = layout.x_limits, layout.y_limits
+    x = WIDTH * math.log2(at.x / left) / math.log2(right / left)
+    y = HEIGHT * math.log2(at.y / bottom) / math.log2(top / bottom)
+    return x, y
+
+
+def sixteen_models():
+    """Vectors, slots and a matrix that break down, and attention that does not, at three hidden sizes."""
+    return [
+        *(point(h, 5 * h / 16 + i / 10) for h in SIZES for i in range(3)),
+        *(point(5 * h, 8 * h / 16, low=6 * h / 16, high=10 * h / 16) for h in SIZES),
+        *(point(h * h + 2 * h, 12 * h / 16) for h in SIZES),
+        *(point(64 * h, 64.0, "above", model=model) for model in ATTENTION for h in SIZES),
+    ]
+
+
+def test_a_point_by_itself_stands_where_it_was_measured():
+    one, other = point(64, 12.5), point(256, 20.0)
+    places = Placed([one, other]).positions
+    assert places[one] == pytest.approx((64, 12.5))
+    assert places[other] == pytest.approx((256, 20.0))
+
+
+def test_no_point_hides_another_and_none_leaves_the_panel():
+    points = sixteen_models()
+    layout = Placed(points)
+    at = [on_panel(layout, layout.positions[each]) for each in points]
+    assert all(0 < x < WIDTH and 0 < y < HEIGHT for x, y in at)
+    assert all(math.dist(one, other) > 7 for one, other in combinations(at, 2))
+
+
+def test_points_are_dodged_a_little_and_keep_their_length():
+    points = [point(64, 12.0), point(64, 12.0), point(64, 12.0)]
+    layout = Placed(points)
+    places = [layout.positions[each] for each in points]
+    assert [at.y for at in places] == [12.0] * 3
+    assert len({at.x for at in places}) == 3
+    assert all(abs(math.log2(at.x / 64)) < 12.1 / WIDTH for at in places)
+
+
+def test_intervals_at_the_same_context_size_stand_side_by_side():
+    # The markers are far apart, the intervals would be one line.
+    points = [point(64, 8.0, low=6, high=20), point(64, 16.0, low=7, high=30), point(256, 8.0)]
+    layout = Placed(points)
+    (x, _), (other, _) = (on_panel(layout, layout.positions[each]) for each in points[:2])
+    assert abs(x - other) == pytest.approx(5.0)
+
+
+def test_censored_points_keep_their_context_size_and_stand_beyond_their_bound():
+    above = [point(2048, 64.0, "above", model=model) for model in ATTENTION]
+    below = [point(64, 4.0, "below") for _ in range(3)]
+    places = Placed([*above, *below]).positions
+    lengths = [places[each].y for each in above]
+    # The first of the legend is the topmost, on both sides.
+    assert lengths == sorted(lengths, reverse=True)
+    assert min(lengths) > 64
+    lengths = [places[each].y for each in below]
+    assert lengths == sorted(lengths, reverse=True)
+    assert max(lengths) < 4
+    assert {places[each].x for each in above} == {2048.0}
+
+
+def test_arrows_go_from_the_bound_past_all_their_points():
+    points = sixteen_models()
+    layout = Placed(points)
+    assert [(arrow.context_size, arrow.start) for arrow in layout.arrows] == [(64 * h, 64.0) for h in SIZES]
+    assert all(arrow.end > max(at.y for at in layout.positions.values()) for arrow in layout.arrows)
+    (down,) = Placed([point(64, 4.0, "below")]).arrows
+    assert down.end < down.start == 4.0
+
+
+def test_arrows_of_about_the_same_context_size_end_at_one_height():
+    points = [point(1024, 64.0, "above"), point(1040, 64.0, "above"), point(16, 8.0)]
+    layout = Placed(points)
+    assert len(layout.arrows) == 2
+    assert len({arrow.end for arrow in layout.arrows}) == 1
+    assert layout.positions[points[0]].y > layout.positions[points[1]].y
+
+
+def test_bounds_that_differ_have_arrows_of_their_own():
+    points = [point(1024, 64.0, "above"), point(1024, 32.0, "above")]
+    assert [arrow.start for arrow in Placed(points).arrows] == [32.0, 64.0]
+
+
+def test_limits_are_powers_of_two_with_room_for_arrows_beyond():
+    layout = Placed(sixteen_models())
+    assert layout.lengths == (4.0, 64.0)
+    assert layout.y_limits[0] < 4
+    assert layout.y_limits[1] > max(arrow.end for arrow in layout.arrows)
+    assert layout.x_limits[0] < 16
+    assert layout.x_limits[1] > 4096
+
+
+def test_intervals_widen_the_axis_by_one_doubling_at_most():
+    assert Placed([point(64, 8.0, low=5.0, high=12.0)]).lengths == pytest.approx((5.0, 12.0))
+    assert Placed([point(64, 8.0, low=1e-3, high=1e6)]).lengths == pytest.approx((4.0, 16.0))
+
+
+@pytest.mark.parametrize("censored", ["", "above", "below"])
+def test_one_point_has_an_axis(censored):
+    layout = Placed([point(64, 8.0, censored)])
+    assert layout.lengths == (8.0, 16.0)
+    assert layout.y_limits[0] < 8 < 16 < layout.y_limits[1]
+
+
+def test_however_many_points_an_arrow_has_lengths_keep_their_share():
+    points = [point(1024, 64.0, "above") for _ in range(90)] + [point(16, 4.0)]
+    layout = Placed(points)
+    (_, bottom), (_, top) = (
+        on_panel(layout, layout.positions[points[-1]]),
+        on_panel(layout, Placed([points[-1]]).positions[points[-1]]._replace(y=64.0)),
+    )
+    assert top - bottom == pytest.approx(0.4 * HEIGHT)
+    assert max(on_panel(layout, at)[1] for at in layout.positions.values()) < HEIGHT

@@ -1,0 +1,366 @@
+import subprocess
+import sys
+
+import pytest
+from matplotlib.colors import same_color, to_hex
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from attnbench.plots.layout import save_figure
+from attnbench.plots.length import draw_accuracy, draw_bits, draw_bleu, draw_length_figures, length_caption
+from attnbench.plots.style import model_style
+from tests.metrics_rows import curve_rows, metrics_row
+from tests.plots.drawn import assert_nothing_overlaps, legend
+from tests.plots.sweeps import FALLING, STAYING, panels_of, text_rows, two_arms
+
+FIXED = model_style("fixed")
+
+
+def draw(rows, function=draw_accuracy, **options):
+    (panel,) = panels_of(rows)
+    ax = Figure(figsize=(6, 4)).add_subplot()
+    assert function(ax, panel, **options) is ax
+    return ax
+
+
+def points_of(ax, model):
+    """The lines of markers of a model: x, y and whether they are hollow."""
+    marker, colour = model_style(model).marker, model_style(model).colour
+    return [
+        (line.get_xdata().tolist(), line.get_ydata().tolist(), line.get_markerfacecolor() == "white")
+        for line in ax.get_lines()
+        if line.get_marker() == marker and same_color(line.get_color(), colour)
+    ]
+
+
+def test_the_mean_has_a_point_at_each_length():
+    ((x, y, hollow),) = points_of(draw(two_arms()), "fixed")
+    assert x == [4, 8, 16, 32]
+    assert y == pytest.approx([2.98 / 3, 0.9, 0.6, 0.3])
+    assert not hollow
+
+
+def test_each_seed_is_a_faint_line_and_a_single_seed_is_none():
+    faint = [line for line in draw(two_arms()).get_lines() if line.get_alpha() == 0.3]
+    assert len(faint) == 2 * 3
+    one = draw(curve_rows({4: [1.0], 8: [0.5]}))
+    assert not [line for line in one.get_lines() if line.get_alpha()]
+
+
+def test_intervals_are_bars_from_low_to_high():
+    ax = draw(curve_rows({4: [0.5, 0.6, 0.7], 8: [0.2, 0.2, 0.2]}))
+    (bars,) = [collection for collection in ax.collections if collection.get_segments()]
+    ((start, end),) = bars.get_segments()
+    assert (start[0], end[0]) == (4, 4)
+    assert (start[1], end[1]) == pytest.approx((0.6 - 0.248414, 0.6 + 0.248414), abs=1e-6)
+
+
+def test_chance_is_drawn_over_the_whole_axis_and_named():
+    ax = draw(two_arms())
+    (chance,) = [line for line in ax.get_lines() if str(line.get_label()).startswith("chance")]
+    assert set(chance.get_ydata()) == {0.0625}
+    assert (chance.get_xdata()[0], chance.get_xdata()[-1]) == ax.get_xlim()
+    assert "chance (0.0625)" in legend(ax)
+
+
+def test_chance_that_changes_with_length_is_named_without_a_number():
+    rows = curve_rows({4: [1.0]}, chance_accuracy=0.25) + curve_rows({8: [1.0]}, chance_accuracy=0.125)
+    assert "chance" in legend(draw(rows))
+
+
+def test_variants_with_other_chances_have_lines_of_their_own():
+    rows = two_arms() + two_arms(variant="task.vocabulary_size=2", chance_accuracy=0.5)
+    assert {"chance (0.0625)", "chance (0.5)"} < set(legend(draw(rows)))
+
+
+def test_a_breakdown_is_marked_where_the_mean_crosses():
+    # From 0.6 at 16 to 0.3 at 32 through 0.53125: at 16 · 2 ** (0.06875 / 0.3) = 18.75.
+    ax = draw(two_arms())
+    (mark,) = [line for line in ax.get_lines() if line.get_marker() == "|"]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == pytest.approx((18.754, 0.53125), abs=1e-3)
+    assert same_color(mark.get_color(), FIXED.colour)
+    assert legend(ax)[0].startswith("fixed\nL50 18.8")
+    assert not ax.texts
+
+
+def test_the_legend_says_where_an_arm_breaks_down_or_that_it_does_not():
+    fixed, attention, *_ = legend(draw(two_arms()))
+    assert fixed.startswith("fixed\nL50 18.8 [")
+    assert attention == "luong general\nno breakdown up to 32"
+
+
+def test_arms_that_did_not_learn_or_broke_before_the_shortest_say_so():
+    rows = curve_rows({4: [0.06], 8: [0.06]}, model="blind") + curve_rows({4: [0.4], 8: [0.3]})
+    ax = draw(rows)
+    assert legend(ax)[:2] == ["blind\nnot learnt", "fixed\nbelow 0.53 already at 4"]
+    assert not ax.texts
+
+
+def test_points_where_a_run_was_ended_by_its_budget_are_hollow():
+    rows = two_arms()
+    for row in rows:
+        if row["model"] == "fixed" and row["length"] == 16 and row["seed"] == 2:
+            row["stop_reason"] = "budget"
+    ax = draw(rows)
+    filled, hollow = sorted(points_of(ax, "fixed"), key=lambda points: points[2])
+    assert (filled[0], filled[2]) == ([4, 8, 32], False)
+    assert (hollow[0], hollow[2]) == ([16], True)
+    assert [points[2] for points in points_of(ax, "luong_general")] == [False]
+
+
+def test_teacher_forced_accuracy_is_drawn_from_its_own_column():
+    rows = two_arms(teacher_forced_accuracy=0.8)
+    ax = draw(rows, score="teacher_forced_accuracy")
+    assert points_of(ax, "fixed")[0][1] == [0.8] * 4
+    assert ax.get_ylabel() == "teacher-forced token accuracy"
+
+
+def test_axes_are_named_with_units():
+    ax = draw(two_arms())
+    assert ax.get_xlabel() == "input length (symbols)"
+    assert ax.get_ylabel() == "free-running token accuracy"
+    assert ax.get_title() == "reverse: one model per length"
+
+
+def test_lengths_beyond_the_train_range_are_shaded_and_named():
+    rows = two_arms(protocol="extrapolation", train_min_length=4, train_max_length=16)
+    ax = draw(rows)
+    (region,) = ax.patches
+    assert (region.get_x(), region.get_x() + region.get_width()) == pytest.approx((16, ax.get_xlim()[1]))
+    assert "trained up to 16" in [text.get_text() for text in ax.texts]
+
+
+def test_hidden_sizes_share_the_colour_and_differ_in_line_and_label():
+    rows = curve_rows(FALLING) + curve_rows(STAYING, hidden_size=128)
+    ax = draw(rows)
+    entries = ax.get_legend().get_lines()[:2]
+    assert [text.split("\n")[0] for text in legend(ax)[:2]] == ["fixed, hidden 64", "fixed, hidden 128"]
+    assert same_color(entries[0].get_color(), entries[1].get_color())
+    assert entries[0].get_linestyle() != entries[1].get_linestyle()
+
+
+def test_bits_have_their_ceiling():
+    rows = [
+        row | {"bits_recovered": 4 * row["length"] / 2, "bits_available": 4 * row["length"]}
+        for row in two_arms()
+    ]
+    ax = draw(rows, draw_bits)
+    (ceiling,) = [line for line in ax.get_lines() if line.get_label() == "bits available"]
+    assert ceiling.get_linestyle() == "--"
+    assert ceiling.get_ydata().tolist() == [16, 32, 64, 128]
+    assert legend(ax) == ["fixed", "luong general", "bits available"]
+    assert ax.get_ylim()[0] == 0
+
+
+def test_negative_bits_are_shown():
+    ax = draw(two_arms(bits_recovered=-3.0), draw_bits)
+    assert ax.get_ylim()[0] < -3
+
+
+def test_bleu_is_drawn_by_buckets():
+    ax = draw(text_rows(seeds=2), draw_bleu)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1–10", "11–20", "21–40"]
+    assert points_of(ax, "bahdanau")[0][1] == pytest.approx([27.0, 24.5, 19.5])
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("BLEU", "input length (source words)")
+    assert ax.get_ylim()[0] == 0
+
+
+def test_one_length_can_be_drawn():
+    ax = draw(curve_rows({8: [0.9, 0.8]}))
+    assert points_of(ax, "fixed")[0][0] == [8]
+
+
+def figures_of(rows):
+    return draw_length_figures(panels_of(rows))
+
+
+def colour_of(figure, model):
+    (entry,) = [line for line in _entries(figure.axes[0]) if line.get_label().startswith(model)]
+    return to_hex(entry.get_color()), entry.get_marker()
+
+
+def _entries(ax):
+    lines, texts = ax.get_legend().get_lines(), ax.get_legend().get_texts()
+    for line, text in zip(lines, texts, strict=True):
+        line.set_label(text.get_text())
+    return lines
+
+
+def test_a_synthetic_sweep_has_accuracy_and_bits():
+    figures = figures_of(two_arms())
+    assert list(figures) == ["accuracy_vs_length", "bits_vs_length"]
+    free, forced = figures["accuracy_vs_length"].axes
+    assert (free.get_ylabel(), forced.get_ylabel()) == (
+        "free-running token accuracy",
+        "teacher-forced token accuracy",
+    )
+    assert free.get_ylim() == forced.get_ylim()
+
+
+def test_real_text_has_bleu_and_no_bits():
+    figures = figures_of(text_rows())
+    assert list(figures) == ["accuracy_vs_length", "bleu_vs_length"]
+    assert [ax.get_ylabel() for ax in figures["accuracy_vs_length"].axes] == ["teacher-forced token accuracy"]
+
+
+def test_tasks_and_protocols_have_columns_of_their_own():
+    rows = two_arms() + two_arms(protocol="mixed", train_min_length=4, train_max_length=32) + text_rows()
+    figures = figures_of(rows)
+    assert len(figures["accuracy_vs_length"].axes) == 2 + 2 + 1
+    assert len(figures["bits_vs_length"].axes) == 2
+    assert len(figures["bleu_vs_length"].axes) == 1
+
+
+def test_an_arm_looks_the_same_in_every_figure_whatever_the_other_arms():
+    alone = figures_of(curve_rows(FALLING))
+    among = figures_of(two_arms(task="copy") + curve_rows(FALLING, model="blind", task="copy"))
+    looks = {colour_of(f, "fixed") for figures in (alone, among) for f in figures.values()}
+    assert len(looks) == 1
+
+
+def test_no_rows_have_no_figures():
+    assert figures_of([]) == {}
+
+
+CROWDED = [
+    two_arms(),
+    text_rows(seeds=2),
+    two_arms(protocol="extrapolation", train_min_length=4, train_max_length=16) + two_arms(),
+    [
+        row
+        for size in (16, 32, 64, 128, 256)
+        for model in ("fixed", "fixed_init", "uniform")
+        for row in curve_rows(FALLING, model=model, hidden_size=size, variant="model.cell=gru")
+    ],
+]
+
+
+@pytest.mark.parametrize("rows", CROWDED, ids=["two arms", "text", "two protocols", "fifteen arms"])
+def test_nothing_leaves_the_figure_and_no_legend_covers_a_panel(rows):
+    for figure in figures_of(rows).values():
+        assert_nothing_overlaps(figure)
+
+
+def test_a_figure_is_saved_as_png_and_svg(tmp_path):
+    figure = figures_of(two_arms())["accuracy_vs_length"]
+    paths = save_figure(figure, tmp_path / "accuracy_vs_length")
+    assert [path.name for path in paths] == ["accuracy_vs_length.png", "accuracy_vs_length.svg"]
+    height, width, _ = imread(paths[0]).shape
+    assert (width, height) == pytest.approx(figure.get_size_inches() * 150, abs=1)
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+
+
+def test_equal_sweeps_give_equal_files(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for name, figure in figures_of(two_arms()).items():
+            save_figure(figure, tmp_path / folder / name)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert len(files) == 4
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_drawing_needs_neither_pyplot_nor_torch_nor_a_display():
+    code = (
+        "import sys, attnbench.plots.length, attnbench.report.summary\n"
+        "print(sorted({'matplotlib.pyplot', 'torch', 'tkinter'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={})
+    assert done.stdout == "[]\n"
+
+
+def test_dollars_in_names_are_no_formula(tmp_path):
+    named = {"task": "cost in $\\frac{", "variant": "task.field=$x$;model.cell=$\\nothing$"}
+    for name, figure in figures_of(two_arms(**named)).items():
+        assert len(save_figure(figure, tmp_path / name)) == 2
+        assert "cost in $" in (tmp_path / f"{name}.svg").read_text()
+
+
+ACCURACIES = ("token_accuracy", "teacher_forced_accuracy")
+
+
+def test_intervals_and_number_of_seeds_are_stated():
+    caption = length_caption(panels_of(two_arms()), ACCURACIES)
+    assert "mean of 3 seeds" in caption
+    assert "95 % Student t interval" in caption
+    assert "All arms: hidden size 64, at most 1,500 training steps." in caption
+
+
+def test_unequal_numbers_of_seeds_and_missing_intervals_are_stated():
+    rows = curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9, 0.8]})
+    caption = length_caption(panels_of(rows), ACCURACIES)
+    assert "mean of 2 to 3 seeds" in caption
+    assert "(none where all seeds are equal)" in caption
+
+
+def test_a_length_with_one_seed_among_several_is_why_it_has_no_interval():
+    caption = length_caption(panels_of(curve_rows({4: [1.0, 0.8], 8: [0.9]})), ACCURACIES)
+    assert "(none where there is one seed)" in caption
+    caption = length_caption(panels_of(curve_rows({4: [1.0, 1.0], 8: [0.9]})), ACCURACIES)
+    assert "(none where there is one seed or all seeds are equal)" in caption
+
+
+def test_bits_have_a_ceiling_only_where_those_available_are_known():
+    for available, is_there in ((24.0, True), (None, False)):
+        figure = draw_length_figures(panels_of(two_arms(bits_available=available)))["bits_vs_length"]
+        assert ("bits available" in legend(figure.axes[0])) == is_there
+
+
+def test_one_seed_has_no_interval():
+    assert "one seed, so there is no interval" in length_caption(panels_of(text_rows()), ["bleu"])
+
+
+@pytest.mark.parametrize("stop_reason", ["budget", "plateau"])
+def test_hollow_points_are_explained_where_there_are_any(stop_reason):
+    caption = length_caption(panels_of(two_arms(stop_reason=stop_reason)), ACCURACIES)
+    assert ("hollow" in caption) == (stop_reason == "budget")
+
+
+def test_free_running_and_teacher_forced_are_told_apart():
+    caption = length_caption(panels_of(two_arms()), ACCURACIES)
+    assert "Free-running:" in caption
+    assert "teacher-forced:" in caption
+    assert "L50:" in caption
+
+
+def test_shading_is_explained_for_extrapolation():
+    ranges = {"train_min_length": 4, "train_max_length": 16}
+    caption = length_caption(panels_of(two_arms(protocol="extrapolation", **ranges)), ACCURACIES)
+    assert "length generalisation" in caption
+    assert "length generalisation" not in length_caption(panels_of(two_arms()), ACCURACIES)
+
+
+def test_bits_and_bleu_are_not_explained_by_breakdowns():
+    assert "lower bound" in length_caption(panels_of(two_arms()), ["bits_recovered"])
+    assert "L50" not in length_caption(panels_of(two_arms()), ["bits_recovered"])
+
+
+def test_what_arms_share_is_named_and_what_differs_is_not():
+    rows = [metrics_row(variant="model.cell=gru", hidden_size=size, steps=None) for size in (32, 64)]
+    caption = length_caption(panels_of(rows), ACCURACIES)
+    assert caption.endswith("All arms: model.cell=gru.")
+
+
+def test_what_arms_share_is_named_also_where_something_else_differs():
+    variants = [f"task.vocabulary_size={size};training.learning_rate=0.02" for size in (2, 4)]
+    rows = [metrics_row(variant=variant, steps=None) for variant in variants]
+    caption = length_caption(panels_of(rows), ACCURACIES)
+    assert caption.endswith("All arms: hidden size 64, training.learning_rate=0.02.")
+
+
+def test_what_only_the_arms_of_one_panel_share_is_named_for_it():
+    settings = (
+        ("copy", 64, "model.cell=gru"),
+        ("copy", 64, "model.cell=gru;model.layers=2"),
+        ("sort", 128, ""),
+    )
+    rows = [
+        metrics_row(task=task, hidden_size=size, variant=variant, steps=None)
+        for task, size, variant in settings
+    ]
+    caption = length_caption(panels_of(rows), ACCURACIES)
+    assert caption.endswith(
+        "In “copy: one model per length”: hidden size 64, model.cell=gru; "
+        "in “sort: one model per length”: hidden size 128."
+    )
