@@ -56,6 +56,13 @@ MOVED: dict[str, str] = {
     "attnbench.tasks.babi.Babi": "attnbench.tasks.text.babi.Babi",
     "attnbench.tasks.text_pairs.TextPairs": "attnbench.tasks.text.text_pairs.TextPairs",
     "attnbench.tasks.text_task.TextTask": "attnbench.tasks.text.task.TextTask",
+    "attnbench.sweeps.executors.base.Executor": "attnbench.executors.base.Executor",
+    "attnbench.sweeps.executors.base.Submission": "attnbench.executors.base.Submission",
+    "attnbench.sweeps.executors.base.WorkOrder": "attnbench.executors.base.WorkOrder",
+    "attnbench.sweeps.executors.inline.Inline": "attnbench.executors.local.Inline",
+    "attnbench.sweeps.executors.processes.Processes": "attnbench.executors.local.Processes",
+    "attnbench.sweeps.executors.slurm.Slurm": "attnbench.executors.slurm.executor.Slurm",
+    "attnbench.sweeps.executors.slurm_job.Pack": "attnbench.executors.slurm.job.RunBundle",
 }
 """From the name under which a thing is written down to its name now: module and class."""
 

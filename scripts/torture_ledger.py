@@ -25,7 +25,7 @@ from typing import Any
 from torture_sweep import holder_of
 
 from attnbench.errors import DamagedFileError
-from attnbench.runs.checkpoint import load_checkpoint
+from attnbench.runs.execute import load_checkpoint
 from attnbench.runs.folder import RunFolder
 
 LOOK_SECONDS = 0.02

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from attnbench.runs.columns import METRICS_COLUMNS, read_rows
+from attnbench.runs.metrics_csv import METRICS_COLUMNS, read_rows
 
 NAME = "tortured"
 TIMES = ("train_seconds", "tokens_per_second")
@@ -84,7 +84,7 @@ class Command:
 
     def workers(self) -> list[int]:
         """Return its living workers."""
-        return [pid for pid in self.members() if b"attnbench.sweeps.worker" in _words_of(pid)]
+        return [pid for pid in self.members() if b"attnbench.executors.worker" in _words_of(pid)]
 
     def send(self, number: int, *pids: int) -> None:
         """Send a signal to processes of the command, to all of them where none is named."""

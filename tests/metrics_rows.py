@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from attnbench.analysis.arms import Metrics
-from attnbench.runs.columns import METRICS_COLUMNS
-from attnbench.runs.tables import join_metrics
+from attnbench.runs.metrics_csv import METRICS_COLUMNS
+from attnbench.runs.metrics_table import join_metrics
 
 
 def metrics_row(**values: object) -> dict[str, object]:

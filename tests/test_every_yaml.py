@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.config.run_request import RunRequest, request_run
-from attnbench.runs.rows import metrics_row
+from attnbench.runs.records import metrics_row
 from attnbench.runs.spec import RunSpec
 from attnbench.schema import load_class
 from attnbench.tasks.base import SyntheticTask, Task

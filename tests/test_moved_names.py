@@ -9,7 +9,7 @@ import pytest
 
 from attnbench import moved_names
 from attnbench.arm import Variant
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.moved_names import MOVED, present_name, recorded_name
 from attnbench.runs.spec import RunSpec

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from attnbench.arm import Arm, Variant
-from attnbench.runs.columns import ARM_COLUMNS
+from attnbench.runs.metrics_csv import ARM_COLUMNS
 
 PER_LENGTH = "per_length"
 

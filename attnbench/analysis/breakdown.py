@@ -14,7 +14,7 @@ from attnbench.analysis.arms import Metrics, arm_table, arms_of
 from attnbench.analysis.curves import TOKEN_SCORES
 from attnbench.analysis.statistics import mean_interval
 from attnbench.arm import Arm
-from attnbench.runs.columns import ARM_COLUMNS
+from attnbench.runs.metrics_csv import ARM_COLUMNS
 
 Censored = Literal["", "above", "below", "not_learnt"]
 

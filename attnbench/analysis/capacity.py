@@ -11,7 +11,7 @@ import pandas as pd
 from attnbench.analysis.arms import Metrics, arms_of
 from attnbench.analysis.breakdown import l50_rows, lengths_around
 from attnbench.analysis.statistics import grouped_intervals, mean_interval
-from attnbench.runs.columns import ARM_COLUMNS
+from attnbench.runs.metrics_csv import ARM_COLUMNS
 
 PlateauStatus = Literal["found", "none", "all_recovered", "too_few"]
 

@@ -9,7 +9,7 @@ from attnbench.analysis.arms import Metrics
 from attnbench.analysis.curves import TOKEN_SCORES
 from attnbench.analysis.statistics import grouped_intervals, sign_flip_floor, sign_flip_p
 from attnbench.arm import Arm
-from attnbench.runs.columns import ARM_COLUMNS
+from attnbench.runs.metrics_csv import ARM_COLUMNS
 
 DEFAULT_BASELINE = "fixed"
 # How far apart, as a share, the parameters of arms may lie that are matched by them.

@@ -5,7 +5,7 @@ import pandas as pd
 
 from attnbench.analysis.arms import Metrics
 from attnbench.analysis.statistics import grouped_intervals
-from attnbench.runs.columns import ARM_COLUMNS
+from attnbench.runs.metrics_csv import ARM_COLUMNS
 
 SCORES = (
     "token_accuracy",

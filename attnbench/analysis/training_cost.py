@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from attnbench.analysis.arms import PER_LENGTH, Metrics
-from attnbench.runs.columns import ARM_COLUMNS
+from attnbench.runs.metrics_csv import ARM_COLUMNS
 
 STOP_REASONS = ("solved", "plateau", "budget")
 _COSTS = ("steps_to_90", "tokens_to_90", "seconds_to_90")

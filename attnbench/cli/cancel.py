@@ -17,10 +17,10 @@ def cancel(
     """End the cluster jobs of a sweep; what they have finished or saved is kept."""
     with explained_errors(debug):
         from attnbench.cli.places import find_store
-        from attnbench.sweeps.executors.slurm_records import JobBook
+        from attnbench.executors.slurm.records import JobRecords
 
         store = find_store(sweep, results)
-        count = JobBook(store.jobs_path).cancel()
+        count = JobRecords(store.jobs_path).cancel()
         if count:
             say(
                 f"Cancelled: {counted(count, 'job')} of {store.path}. The command of the sweep takes the runs up again."

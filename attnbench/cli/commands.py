@@ -95,13 +95,13 @@ def _value_after(name: str, words: "Sequence[str]") -> str:
 
 
 def _full_key(name: str) -> str | None:
-    from attnbench.config.composition import GROUPS, Configuration
-    from attnbench.config.suggestions import full_key
+    from attnbench.config.compose import GROUPS, Configuration
+    from attnbench.config.overrides import full_key
 
     return full_key(name, [*GROUPS, *Configuration().all_keys()])
 
 
 def _is_key(name: str) -> bool:
-    from attnbench.config.composition import GROUPS, Configuration
+    from attnbench.config.compose import GROUPS, Configuration
 
     return name in (*GROUPS, *Configuration().all_keys())

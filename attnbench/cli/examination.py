@@ -7,9 +7,9 @@ from pathlib import Path
 
 import attnbench
 from attnbench.errors import UserError
-from attnbench.runs.environment import PACKAGES, package_version
+from attnbench.executors.resources import available_bytes, available_cores, suitable_workers
+from attnbench.runs.records import PACKAGES, package_version
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.executors.allowance import available_bytes, available_cores, suitable_workers
 from attnbench.training.device import resolve_device
 
 

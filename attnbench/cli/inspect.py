@@ -81,7 +81,7 @@ def inspect(
     with explained_errors(debug, config_dir):
         from attnbench.cli.inspect_request import Choice, InspectRequest, split_words
         from attnbench.cli.inspect_run import inspect_runs
-        from attnbench.config.composition import Configuration
+        from attnbench.config.compose import Configuration
 
         choice = Choice(length, examples, wrong, tuple(index or ()), text, question, answer_tokens)
         trusted_folder = Configuration(config_dir).trusted_folder

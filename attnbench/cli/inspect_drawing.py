@@ -12,7 +12,7 @@ from attnbench.plots.attention_page import attention_page
 from attnbench.plots.attention_panel import boxes_for_missing_letters, missing_letters
 from attnbench.plots.attention_rows import DrawnArm
 from attnbench.plots.layout import save_figure
-from attnbench.runs.files import write_atomically
+from attnbench.runs.io import write_atomically
 
 # Beside the heatmap, of arms that have them: the names of their files.
 _MAPS: dict[str, Callable[[DrawnArm, str], Figure | None]] = {

@@ -25,7 +25,7 @@ from attnbench.inspection.tables import (
     error_rows,
 )
 from attnbench.inspection.word_edits import EDIT_KINDS, AlignedWord, described
-from attnbench.runs.files import write_atomically
+from attnbench.runs.io import write_atomically
 
 CAUSAL_EXAMPLES = 100
 """Of each length: every answer of theirs is read anew some thirty times."""

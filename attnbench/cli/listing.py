@@ -18,7 +18,7 @@ from attnbench.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from attnbench.config.composition import Configuration
+    from attnbench.config.compose import Configuration
 
 KINDS = {"tasks": "task", "models": "model"}
 MOST_CHARACTERS = 100
@@ -33,7 +33,7 @@ def list_choices(
 ) -> None:
     """List the tasks, each with an example, or the models, with what each is."""
     with explained_errors(debug, config_dir):
-        from attnbench.config.composition import Configuration
+        from attnbench.config.compose import Configuration
         from attnbench.errors import unknown
 
         if kind not in KINDS:

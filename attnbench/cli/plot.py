@@ -112,7 +112,7 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
     Raises:
         UserError: where there is no such sweep, nothing has finished, or a table is damaged.
     """
-    from attnbench.runs.tables import join_metrics, read_handed_metrics
+    from attnbench.runs.metrics_table import join_metrics, read_handed_metrics
 
     path = Path(words)
     folders = (results / words, path)
@@ -152,7 +152,7 @@ def _is_table_alone(folder: Path) -> bool:
 
 def _check_merged(store: RunStore) -> None:
     """Refuse a damaged merged table: somebody may be reading it, so it is not mended behind their back."""
-    from attnbench.runs.tables import read_metrics
+    from attnbench.runs.metrics_table import read_metrics
 
     try:
         read_metrics(store.metrics_file)

@@ -28,7 +28,7 @@ def preview(
     """Print samples of a task: source, given words, and the answers that are scored."""
     with explained_errors(debug, config_dir):
         from attnbench.cli.samples import describe_samples
-        from attnbench.config.composition import Configuration
+        from attnbench.config.compose import Configuration
         from attnbench.config.run_request import request_run
         from attnbench.errors import memory_faults_named
 

@@ -3,8 +3,8 @@
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from attnbench.cli.bars import BarOrLines
-from attnbench.runs.outcome import Outcome
-from attnbench.sweeps.events import Event, Note, RunEnded, RunProgressed, RunStarted
+from attnbench.executors.base import Event, Note, RunEnded, RunProgressed, RunStarted
+from attnbench.runs.status import RunStatus
 
 
 class TrainProgress(BarOrLines):
@@ -92,7 +92,7 @@ class SweepProgress(BarOrLines):
         if run_id in self._lines:
             self._bar.remove_task(self._lines.pop(run_id))
 
-    def _tell_end(self, run_id: str, outcome: Outcome) -> None:
+    def _tell_end(self, run_id: str, outcome: RunStatus) -> None:
         if outcome.state == "failed":
             self.say(f"{run_id} failed: {outcome.error}")
         elif not self._console.is_terminal:

@@ -19,8 +19,8 @@ from attnbench.cli.options import (
 from attnbench.wording import counted
 
 if TYPE_CHECKING:
+    from attnbench.executors.slurm.records import JobOfRun
     from attnbench.runs.store import RunStore
-    from attnbench.sweeps.executors.slurm_records import JobOfRun
 
 WORDS = {
     "done": "done",
@@ -70,9 +70,9 @@ def _states(store: "RunStore") -> tuple[dict[str, str], "dict[str, JobOfRun]"]:
     How far a run is its folder tells, and where that tells of no end, its job.
     """
     from attnbench.errors import UserError
-    from attnbench.sweeps.executors.slurm_records import JobBook
+    from attnbench.executors.slurm.records import JobRecords
 
-    book, jobs = JobBook(store.jobs_path), {}
+    book, jobs = JobRecords(store.jobs_path), {}
     before = store.states()
     try:
         jobs = book.jobs_of(

@@ -87,12 +87,11 @@ def sweep(
     """
     with explained_errors(debug, config_dir):
         from attnbench.cli.sweep_run import SweepChoices, sweep_run
-        from attnbench.config.composition import Configuration
-        from attnbench.config.sweep_axes import SweepWords
-        from attnbench.config.sweep_plan import plan_sweep
+        from attnbench.config.compose import Configuration
+        from attnbench.sweeps.plan import SweepOptions, plan_sweep
 
         configuration = Configuration(config_dir)
-        words = SweepWords(
+        words = SweepOptions(
             preset=preset,
             task=task,
             models=models,

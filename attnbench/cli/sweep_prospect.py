@@ -12,11 +12,11 @@ from attnbench.analysis.statistics import USUAL_LEVEL, sign_flip_floor
 from attnbench.cli.arm_table import arm_table
 from attnbench.cli.options import say
 from attnbench.cli.sweep_stages import work_of
-from attnbench.config.sweep_plan import SweepPlan
+from attnbench.runs.spec import PlannedRun
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.planned import PlannedRun
-from attnbench.sweeps.sweep import find_damage
-from attnbench.sweeps.tuning import tuning_runs
+from attnbench.sweeps.learning_rates import tuning_runs
+from attnbench.sweeps.plan import SweepPlan
+from attnbench.sweeps.run import find_damage
 from attnbench.wording import counted
 
 

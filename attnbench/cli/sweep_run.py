@@ -13,14 +13,14 @@ from attnbench.cli.places import named_store
 from attnbench.cli.refusal import Refusal
 from attnbench.cli.sweep_prospect import announce, list_runs, look_ahead, prospect_as_json, task_names
 from attnbench.cli.sweep_stages import Stages
-from attnbench.config.sweep_plan import SweepPlan
 from attnbench.errors import UserError, memory_faults_named
+from attnbench.executors.base import WorkOrder
 from attnbench.runs.checks import check_comparison
-from attnbench.runs.environment import typed_command
+from attnbench.runs.records import typed_command
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.executors.base import WorkOrder
-from attnbench.sweeps.one_rate import check_one_rate
-from attnbench.sweeps.sweep import SweepResult, result_of
+from attnbench.sweeps.learning_rates import check_one_rate
+from attnbench.sweeps.plan import SweepPlan
+from attnbench.sweeps.run import SweepResult, result_of
 from attnbench.training.device import check_precision, resolve_device
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
     damage = store.record_invocation(_invocation(plan))
     if damage:
         say(damage)
-    store.clear_halves()
+    store.remove_partial_files()
     refusal = Refusal()
     with stop_on_signals() as stop:
         order = WorkOrder(device, trusted_folder)

@@ -10,26 +10,27 @@ from attnbench.cli.interruption import StopRequest
 from attnbench.cli.options import say
 from attnbench.cli.progress import SweepProgress
 from attnbench.cli.refusal import Refusal
-from attnbench.config.sweep_plan import SweepPlan
-from attnbench.runs.columns import write_rows
-from attnbench.runs.folder import RunFolder
+from attnbench.executors.base import WorkOrder
+from attnbench.executors.slurm.queue import SlurmError
+from attnbench.runs.folder import RunFolder, forget_failures
+from attnbench.runs.metrics_csv import write_rows
+from attnbench.runs.spec import PlannedRun
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.executors.base import WorkOrder
-from attnbench.sweeps.executors.slurm_commands import SlurmError
-from attnbench.sweeps.longer import FoundBreakdown, longer_runs
-from attnbench.sweeps.one_rate import check_not_named, check_one_rate
-from attnbench.sweeps.planned import PlannedRun
-from attnbench.sweeps.retries import forget_failures
-from attnbench.sweeps.sweep import missing, prepare, run_to_the_end
-from attnbench.sweeps.tuning import (
+from attnbench.sweeps.learning_rates import (
     TUNING_COLUMNS,
+    FoundBreakdown,
     NoRateError,
+    check_not_named,
+    check_one_rate,
     choose_rates,
+    longer_runs,
     read_tuning,
     tuning_rows,
     tuning_runs,
     with_rates,
 )
+from attnbench.sweeps.plan import SweepPlan
+from attnbench.sweeps.run import missing, prepare, run_to_the_end
 from attnbench.tasks.base import LengthRange, Task
 from attnbench.wording import counted
 
@@ -171,7 +172,7 @@ class Stages:
     def _breakdowns(self, runs: Sequence[PlannedRun]) -> list[FoundBreakdown]:
         from attnbench.analysis.arms import Metrics
         from attnbench.analysis.breakdown import breakdown_table, l50_by_arm
-        from attnbench.runs.tables import join_metrics
+        from attnbench.runs.metrics_table import join_metrics
 
         own = {run.spec.run_id for run in runs}
         rows = [row for row in self.store.collect(on_damage=lambda _: None) if row["run_id"] in own]

@@ -38,7 +38,7 @@ def train(
     The same command again carries on where it stopped, or prints what there is.
     """
     with explained_errors(debug, config_dir):
-        from attnbench.config.composition import Configuration
+        from attnbench.config.compose import Configuration
         from attnbench.config.run_request import request_run
 
         configuration = Configuration(config_dir)

@@ -8,14 +8,13 @@ from attnbench.cli.options import print_json, say
 from attnbench.cli.progress import TrainProgress
 from attnbench.cli.refusal import Refusal
 from attnbench.config.run_request import RunRequest
-from attnbench.runs.columns import read_rows
-from attnbench.runs.folder import RunFolder
+from attnbench.executors.base import WorkOrder
+from attnbench.executors.local import Inline
+from attnbench.runs.folder import RunFolder, forget_failures
+from attnbench.runs.metrics_csv import read_rows
+from attnbench.runs.spec import PlannedRun
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.executors.base import WorkOrder
-from attnbench.sweeps.executors.inline import Inline
-from attnbench.sweeps.planned import PlannedRun
-from attnbench.sweeps.retries import forget_failures
-from attnbench.sweeps.sweep import missing, prepare, result_of, run_to_the_end
+from attnbench.sweeps.run import missing, prepare, result_of, run_to_the_end
 from attnbench.training.device import check_precision, resolve_device
 
 SHOWN = (
@@ -41,7 +40,7 @@ def train_run(
     order = WorkOrder(str(device), trusted_folder)
     planned = PlannedRun(request.spec, tuple(request.lengths))
     refusal = Refusal()
-    store.clear_halves()
+    store.remove_partial_files()
     with stop_on_signals() as stop, TrainProgress() as progress, refusal.noted():
         left = missing(prepare(store, [planned], progress.listen, trusted_folder), retry_failed)
         if retry_failed:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from attnbench.arm import Variant
-from attnbench.config.composition import GROUPS, Configuration, conf_folder
+from attnbench.config.compose import GROUPS, Configuration, conf_folder
 from attnbench.config.overrides import Assignment, at_home, single
 from attnbench.errors import UserError
 from attnbench.models.config import ModelConfig

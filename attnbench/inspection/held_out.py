@@ -7,7 +7,7 @@ from attnbench.batch import Batch
 from attnbench.errors import UserError
 from attnbench.inspection.loading import TrainedRun
 from attnbench.inspection.looking import example_alone
-from attnbench.runs.kept_data import KeptTest
+from attnbench.runs.data import KeptTest
 from attnbench.tasks.base import LengthRange, Task
 
 

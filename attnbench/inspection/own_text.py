@@ -8,7 +8,7 @@ import torch
 from attnbench.batch import Batch
 from attnbench.errors import UserError
 from attnbench.inspection.loading import TrainedRun
-from attnbench.runs.kept_data import training_examples
+from attnbench.runs.data import training_examples
 from attnbench.tasks.base import Task
 from attnbench.vocabulary import SPECIAL_TOKENS, UNKNOWN, Vocabulary, words_of
 

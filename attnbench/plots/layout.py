@@ -24,7 +24,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
 from attnbench.plots.style import ArmLook
-from attnbench.runs.files import write_atomically
+from attnbench.runs.io import write_atomically
 
 DPI = 150
 GREY, SMALL = "#555555", 8

@@ -18,10 +18,10 @@ from attnbench.errors import UserError, unknown
 from attnbench.plots.points import split_panels
 from attnbench.report.settings import SweepTables
 from attnbench.report.verdict import verdict_text
-from attnbench.runs.columns import ARM_COLUMNS
-from attnbench.runs.files import clear_halves, write_atomically
+from attnbench.runs.io import remove_partial_files, write_atomically
+from attnbench.runs.metrics_csv import ARM_COLUMNS
+from attnbench.runs.metrics_table import join_metrics, write_table
 from attnbench.runs.store import RunStore
-from attnbench.runs.tables import join_metrics, write_table
 
 if TYPE_CHECKING:  # matplotlib takes a third of a second, and a sweep without figures needs none
     from matplotlib.figure import Figure
@@ -66,7 +66,7 @@ def report_metrics(
     tables = SweepTables.of(joined, baseline)
     verdict = verdict_text(tables)
     out.mkdir(parents=True, exist_ok=True)
-    clear_halves(out)
+    remove_partial_files(out)
     files = []
     for name, table in (({"metrics.csv": joined} if is_copied else {}) | _files_of(tables)).items():
         files.append(out / name)
@@ -90,7 +90,7 @@ def report_figure(name: str, metrics: Sequence[pd.DataFrame], out: Path, is_copi
     joined = join_sweeps(metrics)
     table, figure = FIGURES[name](Metrics.of(joined))
     out.mkdir(parents=True, exist_ok=True)
-    clear_halves(out)
+    remove_partial_files(out)
     files = []
     for stem, each in (({"metrics": joined} if is_copied else {}) | {name: table}).items():
         files.append(out / f"{stem}.csv")

@@ -1,5 +1,7 @@
 """All that a worker does: take one run folder and bring it to its end."""
 
+import hashlib
+import io
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -18,16 +20,13 @@ from attnbench.errors import (
     is_storage_fault,
     storage_faults_named,
 )
-from attnbench.runs.checkpoint import load_checkpoint, save_checkpoint
-from attnbench.runs.columns import as_csv, read_rows, write_rows
-from attnbench.runs.data_files import find_data
-from attnbench.runs.environment import describe_environment, typed_command
-from attnbench.runs.files import read_whole, write_atomically, write_json
+from attnbench.runs.data import find_data, keep_data, read_kept_data
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.kept_data import keep_data, read_kept_data
-from attnbench.runs.outcome import Outcome
-from attnbench.runs.rows import metrics_row
+from attnbench.runs.io import read_whole, write_atomically, write_json
+from attnbench.runs.metrics_csv import as_csv, read_rows, write_rows
+from attnbench.runs.records import describe_environment, metrics_row, typed_command
 from attnbench.runs.spec import RunSpec
+from attnbench.runs.status import RunStatus
 from attnbench.tasks.base import LengthRange
 from attnbench.training.device import check_precision, resolve_device
 from attnbench.training.trainer import Trainer, TrainRow
@@ -60,7 +59,7 @@ class Execution:
     command: str = field(default_factory=typed_command)
 
 
-def execute(folder: RunFolder, execution: Execution) -> Outcome:
+def execute(folder: RunFolder, execution: Execution) -> RunStatus:
     """Train the run, or go on where it stopped, then evaluate it at every requested length.
 
     Whatever goes wrong inside the run ends in its status.json, so that the others can go on. A run that has ended is
@@ -72,7 +71,7 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
         StorageError: when the disk refuses a file; the run goes on another time from what was saved before.
     """
     with storage_faults_named(), folder.claim():
-        folder.clear_halves()
+        folder.remove_partial_files()
         outcome = folder.read_outcome()
         if outcome is not None and folder.has_ended:
             return outcome
@@ -85,7 +84,7 @@ def execute(folder: RunFolder, execution: Execution) -> Outcome:
             if is_storage_fault(error):
                 raise
             write_atomically(folder.error_file, traceback.format_exc().encode())
-            outcome = Outcome(folder.run_id, "failed", error=_reason(error))
+            outcome = RunStatus(folder.run_id, "failed", error=_reason(error))
         outcome.seconds = round(time.perf_counter() - started, 3)
         folder.write_outcome(outcome)
         return outcome
@@ -99,7 +98,7 @@ def _reason(error: Exception) -> str:
     return f"{name}: {error}" if f"{error}" else name
 
 
-def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
+def _train_and_evaluate(folder: RunFolder, execution: Execution) -> RunStatus:
     known = _known_rows(folder)
     folder.status_file.unlink(missing_ok=True)
     folder.error_file.unlink(missing_ok=True)
@@ -124,7 +123,7 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> Outcome:
     write_rows(folder.metrics_file, [rows[each] for each in sorted(rows)])
     tested = [spec.task.evaluation_range(length, lengths) for length in lengths]
     keep_data(folder, spec, {each: int(rows[each]["examples"]) if each in rows else 0 for each in tested})
-    return Outcome(
+    return RunStatus(
         folder.run_id,
         "done",
         lengths=lengths,
@@ -226,3 +225,38 @@ def _evaluate(
             if scores.tokens:
                 rows[each] = metrics_row(spec, trainer, each, scores)
     return rows
+
+
+_HEADER = b"attnbench checkpoint 1 sha256 "
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write the state with its checksum, in one step.
+
+    torch itself does not notice a flipped bit in a tensor, so the checksum stands in front.
+    """
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    payload = buffer.getvalue()
+    write_atomically(path, _HEADER + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a state back, onto the CPU.
+
+    Raises:
+        DamagedFileError: where the file is not what was written, or holds more than tensors and plain values.
+        StorageError: where the disk does not give it.
+    """
+    import torch
+
+    data = read_whole(path)
+    head, _, payload = data.partition(b"\n")
+    if not head.startswith(_HEADER) or head != _HEADER + hashlib.sha256(payload).hexdigest().encode():
+        raise DamagedFileError(f"{path} is damaged: its checksum does not fit.")
+    try:
+        return torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
+    except Exception as error:
+        raise DamagedFileError(f"{path} cannot be loaded: {error}") from error

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -11,19 +11,28 @@ from typing import Any, Literal
 import yaml
 
 from attnbench.errors import DamagedFileError, UserError, storage_faults_named
-from attnbench.runs.checksums import take_checksum, with_checksum
-from attnbench.runs.claim import ClaimedError, claimed, is_claimed
-from attnbench.runs.files import clear_halves, read_whole, write_atomically, write_json
-from attnbench.runs.last_read import LastRead
-from attnbench.runs.outcome import (
-    Outcome,
+from attnbench.runs.io import (
+    CachedFile,
+    ClaimedError,
+    claimed,
+    from_yaml,
+    is_claimed,
+    read_whole,
+    remove_partial_files,
+    take_checksum,
+    to_yaml,
+    with_checksum,
+    write_atomically,
+    write_json,
+)
+from attnbench.runs.status import (
+    RunStatus,
     end_of,
     first_changed,
     read_outcome,
     rewrite_outcome,
     write_outcome,
 )
-from attnbench.runs.plain_yaml import from_yaml, to_yaml
 
 RunState = Literal["done", "failed", "running", "interrupted", "waiting", "renamed"]
 _RUN_ID = re.compile(rb"run_id: *[\"']?([^\s\"']+)")
@@ -66,9 +75,9 @@ class RunFolder:
     def __init__(self, path: Path, run_id: str | None = None) -> None:
         self.path = path
         self.run_id = path.name if run_id is None else run_id
-        self._status = LastRead(self.status_file, lambda: read_outcome(self.status_file, self.run_id))
-        self._named = LastRead(self.spec_file, self._parse_name)
-        self._requested = LastRead(self.evaluation_file, self._parse_requested)
+        self._status = CachedFile(self.status_file, lambda: read_outcome(self.status_file, self.run_id))
+        self._named = CachedFile(self.spec_file, self._parse_name)
+        self._requested = CachedFile(self.evaluation_file, self._parse_requested)
 
     @property
     def true_name(self) -> str | None:
@@ -126,14 +135,14 @@ class RunFolder:
         if wanted != requested:
             write_json(self.evaluation_file, with_checksum({"lengths": wanted}))
 
-    def _replace_spec(self, text: bytes, outcome: Outcome | None) -> None:
+    def _replace_spec(self, text: bytes, outcome: RunStatus | None) -> None:
         """Write the spec anew where the same run is now described otherwise: its files of data have moved."""
         self.status_file.unlink(missing_ok=True)
         write_atomically(self.spec_file, text)
         if outcome is not None and outcome.state == "failed":
             self.write_outcome(outcome)
 
-    def _point_to(self, paths: Mapping[str, str], spec_values: Mapping[str, Any], outcome: Outcome) -> None:
+    def _point_to(self, paths: Mapping[str, str], spec_values: Mapping[str, Any], outcome: RunStatus) -> None:
         """Let the spec of a finished run say where the files of its data lie now; nothing else of it changes."""
         if self.holds_spec(spec_values):
             values: Mapping[str, Any] = spec_values  # to parse it would tell the same, and take longer
@@ -195,7 +204,7 @@ class RunFolder:
         """Hold the run while working on it; raises ClaimedError where somebody else does."""
         return claimed(self.claim_file)
 
-    def read_outcome(self) -> Outcome | None:
+    def read_outcome(self) -> RunStatus | None:
         """Return how the run ended; None where it has not ended, or its status is damaged.
 
         Raises:
@@ -206,7 +215,7 @@ class RunFolder:
         except DamagedFileError:
             return None
 
-    def write_outcome(self, outcome: Outcome) -> None:
+    def write_outcome(self, outcome: RunStatus) -> None:
         """Write status.json, which makes everything before it count."""
         write_outcome(self.status_file, outcome, [*self._products, *self._records])
 
@@ -229,7 +238,7 @@ class RunFolder:
         """How far the run is."""
         return self._state(self.read_outcome(), self.requested_lengths)
 
-    def _state(self, outcome: Outcome | None, requested: Sequence[int]) -> RunState:
+    def _state(self, outcome: RunStatus | None, requested: Sequence[int]) -> RunState:
         end = end_of(outcome, requested)
         if end is not None:
             return end
@@ -281,9 +290,9 @@ class RunFolder:
         outcome = self.read_outcome()
         return None if outcome is None else first_changed(self._records, outcome)
 
-    def clear_halves(self) -> None:
+    def remove_partial_files(self) -> None:
         """Take away what killed processes were writing here."""
-        clear_halves(self.path)
+        remove_partial_files(self.path)
 
     def unfinish(self) -> None:
         """Take away damaged records, status first, so that the next execution makes them from the checkpoint."""
@@ -315,3 +324,38 @@ def _spec_text(values: Mapping[str, Any]) -> bytes:
 @lru_cache(maxsize=256)
 def _as_yaml(json_text: str) -> str:
     return to_yaml(json.loads(json_text))
+
+
+def give_up(folder: RunFolder, reason: str) -> RunStatus | None:
+    """Write down that a run has failed which nobody could bring to its end, and return how it ended.
+
+    Another sweep may have taken it over from whoever died: what that one wrote stands, and while it is at the run there
+    is no end, None.
+
+    Raises:
+        StorageError: when the disk refuses it.
+    """
+    try:
+        with folder.claim():
+            if not folder.has_ended:
+                folder.write_outcome(RunStatus(folder.run_id, "failed", error=reason))
+            return folder.read_outcome()
+    except ClaimedError:
+        return None
+
+
+def forget_failures(folders: Iterable[RunFolder]) -> None:
+    """Take failed runs for unfinished, but for those that another process is at: whoever comes first repeats them.
+
+    Raises:
+        StorageError: when the disk refuses it.
+    """
+    for folder in folders:
+        if _has_failed(folder):
+            with suppress(ClaimedError), folder.claim():
+                folder.unfinish()
+
+
+def _has_failed(folder: RunFolder) -> bool:
+    outcome = folder.read_outcome()
+    return outcome is not None and outcome.state == "failed"

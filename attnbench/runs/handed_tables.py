@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
-from attnbench.runs.columns import METRICS, METRICS_COLUMNS, damaged
-from attnbench.runs.files import read_whole
-from attnbench.runs.parsing import LocatedRows, refuse_missing_columns
+from attnbench.runs.io import read_whole
+from attnbench.runs.metrics_csv import METRICS, METRICS_COLUMNS, LocatedRows, damaged, refuse_missing_columns
 from attnbench.wording import counted
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}

@@ -159,3 +159,11 @@ def _named(instance: Any) -> dict[str, Any]:
 def _without_defaults(values: dict[str, Any], instance: Any) -> dict[str, Any]:
     at_default = {each.name for each in fields(instance) if each.default == getattr(instance, each.name)}
     return {key: value for key, value in values.items() if key not in at_default}
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that a sweep wants, and the lengths at which it is to be evaluated."""
+
+    spec: RunSpec
+    lengths: tuple[int, ...]

@@ -10,11 +10,16 @@ from typing import Any
 import yaml
 
 from attnbench.errors import DamagedFileError, UserError, obstacle, storage_faults_named
-from attnbench.runs.claim import held_in_turn
-from attnbench.runs.columns import read_rows, write_rows
-from attnbench.runs.files import clear_halves, read_whole, write_atomically
 from attnbench.runs.folder import RunFolder, RunState
-from attnbench.runs.plain_yaml import from_yaml, to_yaml
+from attnbench.runs.io import (
+    from_yaml,
+    held_in_turn,
+    read_whole,
+    remove_partial_files,
+    to_yaml,
+    write_atomically,
+)
+from attnbench.runs.metrics_csv import read_rows, write_rows
 
 LEAST_ROOM = 64 * 1024
 """Bytes: what the first files of a small sweep take."""
@@ -94,10 +99,10 @@ class RunStore:
         with held_in_turn(self.claim_file):
             yield
 
-    def clear_halves(self) -> None:
+    def remove_partial_files(self) -> None:
         """Take away what killed processes were writing, anywhere in the folder."""
         for folder in (self.path, self.jobs_path, *(folder.path for folder in self.folders())):
-            clear_halves(folder)
+            remove_partial_files(folder)
 
     def record_invocation(self, invocation: Mapping[str, Any]) -> str | None:
         """Add one invocation to sweep.yaml; a damaged one is put aside, and that is said in words."""

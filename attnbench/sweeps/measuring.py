@@ -11,8 +11,7 @@ import torch
 from attnbench.arm import NO_CHANGES
 from attnbench.errors import InterruptedRunError, RunFailedError
 from attnbench.runs.execute import make_trainer
-from attnbench.runs.spec import RunSpec
-from attnbench.sweeps.planned import PlannedRun
+from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.training.trainer import Trainer
 
 # Timed per cell: the first step of a model fetches memory, and of few others the middle one is no accident.

@@ -2,7 +2,7 @@ import pandas as pd
 
 from attnbench.analysis.arms import arm_table, arms_of, number_arms, sort_arms
 from attnbench.arm import NO_CHANGES, Arm, Variant
-from attnbench.runs.columns import ARM_COLUMNS
+from attnbench.runs.metrics_csv import ARM_COLUMNS
 from tests.metrics_rows import metrics_of, metrics_row, metrics_table
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from attnbench.analysis.breakdown import breakdown_table
 from attnbench.analysis.capacity import CAPACITY_COLUMNS, capacity_table, context_size_table, find_plateau
-from attnbench.runs.columns import ARM_COLUMNS
+from attnbench.runs.metrics_csv import ARM_COLUMNS
 from tests.metrics_rows import curve_rows, metrics_of, metrics_row
 
 

@@ -4,20 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from attnbench.config import composition
+from attnbench.config import compose
 from tests.commands import TINY_SWEEP, attnbench
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _compositions_of_our_yaml_are_kept() -> Iterator[None]:
     """Hydra takes a tenth of a second for what is the same in every test; a person's own yaml is read anew."""
-    compose = composition._compose
-    kept = functools.cache(lambda overrides: compose(list(overrides), None))
+    original = compose._compose
+    kept = functools.cache(lambda overrides: original(list(overrides), None))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            composition,
+            compose,
             "_compose",
-            lambda overrides, folder: compose(overrides, folder) if folder else kept(tuple(overrides)),
+            lambda overrides, folder: original(overrides, folder) if folder else kept(tuple(overrides)),
         )
         yield
 

@@ -4,14 +4,13 @@ import pytest
 from rich.console import Console
 
 from attnbench.cli.arm_table import arm_table
-from attnbench.config.composition import Configuration
-from attnbench.config.sweep_axes import SweepWords
-from attnbench.config.sweep_plan import plan_sweep
+from attnbench.config.compose import Configuration
+from attnbench.sweeps.plan import SweepOptions, plan_sweep
 from tests.commands import TINY, attnbench
 
 
 def rows(*overrides: str, models: str, lengths: str = "2,8") -> list[list[str]]:
-    plan = plan_sweep(Configuration(), SweepWords(models=models, lengths=lengths, overrides=overrides))
+    plan = plan_sweep(Configuration(), SweepOptions(models=models, lengths=lengths, overrides=overrides))
     console = Console(width=160)
     with console.capture() as capture:
         console.print(arm_table([run.spec for run in plan.runs], plan.lengths))

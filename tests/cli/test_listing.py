@@ -1,6 +1,6 @@
 import pytest
 
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from tests.commands import attnbench
 
 

@@ -31,7 +31,7 @@ class Rotate(RearrangementTask):
 '''
 EXECUTOR = '''"""An executor of my own."""
 from dataclasses import dataclass
-from attnbench.sweeps.executors.inline import Inline
+from attnbench.executors.local import Inline
 
 @dataclass(frozen=True, kw_only=True)
 class Mine(Inline):

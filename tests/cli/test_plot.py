@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from attnbench.runs.columns import write_rows
+from attnbench.runs.metrics_csv import write_rows
 from tests.commands import TINY, attnbench, contents, rows_of, run_folders
 from tests.metrics_rows import curve_rows
 

@@ -1,7 +1,7 @@
 import pytest
 
 from attnbench.cli.samples import sample_lines
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from tests.commands import attnbench
 

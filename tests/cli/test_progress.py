@@ -4,11 +4,11 @@ import io
 import pytest
 
 from attnbench.cli.progress import SweepProgress, TrainProgress
-from attnbench.runs.outcome import Outcome
-from attnbench.sweeps.events import Note, RunEnded, RunProgressed, RunStarted
+from attnbench.executors.base import Note, RunEnded, RunProgressed, RunStarted
+from attnbench.runs.status import RunStatus
 
-DONE = Outcome("a", "done", stop_reason="solved", steps=300, seconds=2.5)
-FAILED = Outcome("b", "failed", error="the [reason]")
+DONE = RunStatus("a", "done", stop_reason="solved", steps=300, seconds=2.5)
+FAILED = RunStatus("b", "failed", error="the [reason]")
 EVENTS = [
     RunStarted("a"),
     RunProgressed("a", 100, 1000, 0.5),
@@ -37,7 +37,7 @@ def test_without_a_terminal_every_end_is_a_line():
 
 
 def test_a_resumed_run_says_from_where():
-    outcome = Outcome("a", "done", stop_reason="budget", steps=300, resumed_from_step=200, seconds=1.0)
+    outcome = RunStatus("a", "done", stop_reason="budget", steps=300, resumed_from_step=200, seconds=1.0)
     lines = told_by(lambda: SweepProgress({"a": 1.0}, 1), [RunStarted("a"), RunEnded("a", outcome)])
     assert lines == ["[1/1 done] a: budget after 300 steps, from step 200 on, 1.0 s"]
 

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from attnbench.sweeps.share import Share
+from attnbench.sweeps.grid import Share
 from tests.commands import (
     TINY_SWEEP,
     attnbench,

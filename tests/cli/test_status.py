@@ -1,7 +1,7 @@
 import pytest
 
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.outcome import Outcome
+from attnbench.runs.status import RunStatus
 from tests.commands import attnbench, run_folders
 
 
@@ -9,7 +9,7 @@ from tests.commands import attnbench, run_folders
 def mixed(swept):
     """Of four runs one is done, one has failed, one was interrupted and one has not begun."""
     _, failed, interrupted, waiting = run_folders(swept)
-    RunFolder(failed).write_outcome(Outcome(failed.name, "failed", error="the reason"))
+    RunFolder(failed).write_outcome(RunStatus(failed.name, "failed", error="the reason"))
     (interrupted / "status.json").unlink()
     (waiting / "status.json").unlink()
     (waiting / "checkpoint.pt").unlink()

@@ -6,9 +6,9 @@ import sys
 import pytest
 import yaml
 
-from attnbench.runs.columns import METRICS_COLUMNS
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.outcome import Outcome
+from attnbench.runs.metrics_csv import METRICS_COLUMNS
+from attnbench.runs.status import RunStatus
 from tests.commands import (
     TINY,
     TINY_SWEEP,
@@ -232,7 +232,7 @@ def test_a_dry_run_says_where_seeds_are_too_few_for_a_test(results, words, told)
 def test_a_dry_run_names_what_is_damaged_failed_or_to_be_evaluated(swept):
     damaged, failed, *_ = run_folders(swept)
     (damaged / "metrics.csv").write_text("")
-    RunFolder(failed).write_outcome(Outcome(failed.name, "failed", error="why"))
+    RunFolder(failed).write_outcome(RunStatus(failed.name, "failed", error="why"))
     found = again(swept, "--dry-run", "--json").json
     states = {run["run_id"]: run["state"] for run in found["runs"]}
     assert (states[damaged.name], states[failed.name]) == ("damaged", "failed")

@@ -4,7 +4,7 @@ import re
 import pytest
 import yaml
 
-from attnbench.runs.columns import METRICS_COLUMNS
+from attnbench.runs.metrics_csv import METRICS_COLUMNS
 from tests.commands import TINY, attnbench, contents, modification_times, rows_of, run_folders
 
 TRAIN = ("train", *TINY, "task.length=3")

@@ -5,7 +5,7 @@ import sys
 import pytest
 import yaml
 
-from attnbench.config.composition import (
+from attnbench.config.compose import (
     GROUPS,
     Configuration,
     conf_folder,
@@ -14,8 +14,7 @@ from attnbench.config.composition import (
 )
 from attnbench.config.overrides import Assignment, parse_overrides
 from attnbench.errors import UserError
-from attnbench.sweeps.executors.inline import Inline
-from attnbench.sweeps.executors.processes import Processes
+from attnbench.executors.local import Inline, Processes
 
 CONFIGURATION = Configuration()
 

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from attnbench.arm import NO_CHANGES, Variant
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.errors import UserError
 from attnbench.tasks.base import LengthRange

@@ -2,21 +2,19 @@ import sys
 
 import pytest
 
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
-from attnbench.config.sweep_axes import SweepWords
-from attnbench.config.sweep_plan import plan_sweep
 from attnbench.errors import UserError
+from attnbench.executors.local import Inline, Processes
 from attnbench.models.sizing import VocabularySizes, count_parameters
-from attnbench.sweeps.executors.inline import Inline
-from attnbench.sweeps.executors.processes import Processes
+from attnbench.sweeps.plan import SweepOptions, plan_sweep
 from attnbench.tasks.base import LengthRange
 
 CONFIGURATION = Configuration()
 
 
 def plan(*overrides, **options):
-    return plan_sweep(CONFIGURATION, SweepWords(overrides=overrides, **options))
+    return plan_sweep(CONFIGURATION, SweepOptions(overrides=overrides, **options))
 
 
 def small(*overrides, **options):
@@ -172,9 +170,9 @@ def test_overrides_of_a_preset_count_until_somebody_says_otherwise(tmp_path, mon
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "mine.yaml").write_text(PRESET)
     configuration = Configuration(tmp_path)
-    (run,) = plan_sweep(configuration, SweepWords(preset="mine")).runs
+    (run,) = plan_sweep(configuration, SweepOptions(preset="mine")).runs
     assert (run.spec.training.steps, run.spec.model.hidden_size, run.spec.seed) == (4, 8, 9)
-    words = SweepWords(preset="mine", seeds="2", overrides=("training.steps=6",))
+    words = SweepOptions(preset="mine", seeds="2", overrides=("training.steps=6",))
     planned = plan_sweep(configuration, words)
     assert isinstance(planned.executor, Processes)
     assert planned.executor.workers == 5

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from attnbench.runs.claim import is_claimed
+from attnbench.runs.io import is_claimed
 from tests.commands import attnbench, rows_of, run_folders, started, without_times
 from tests.faults.carrying_on import FOLDER, LONG_RUNS, TRAIN, TWO_RUNS, carry_on, complete, progress_of
 from tests.faults.waiting import checkpoints, wait_for

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from attnbench.runs import checksums
+from attnbench.runs import io
 from attnbench.runs.folder import RunFolder
+from attnbench.runs.spec import PlannedRun
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.planned import PlannedRun
-from attnbench.sweeps.sweep import prepare
+from attnbench.sweeps.run import prepare
 from tests.commands import rows_of, run_folders, started, without_times
 from tests.faults.carrying_on import FOLDER, LONG_RUNS, complete
 from tests.faults.writes import Write, halves_in, killing_environment
@@ -72,7 +72,7 @@ def test_a_run_that_is_being_evaluated_at_more_lengths_is_not_taken_for_damaged(
     folder = RunStore(tmp_path).folder(spec.run_id)
     folder.prepare(spec.to_values(), [2])
     finish(folder)
-    compare = checksums.is_unchanged
+    compare = io.is_unchanged
 
     def compare_after_the_other_has_finished(*arguments):
         monkeypatch.undo()
@@ -81,7 +81,7 @@ def test_a_run_that_is_being_evaluated_at_more_lengths_is_not_taken_for_damaged(
         finish(other)
         return compare(*arguments)
 
-    monkeypatch.setattr("attnbench.runs.outcome.is_unchanged", compare_after_the_other_has_finished)
+    monkeypatch.setattr("attnbench.runs.status.is_unchanged", compare_after_the_other_has_finished)
     assert folder.find_damage() is None
     assert [row["length"] for row in rows_of(folder.metrics_file)] == ["2", "5"]
 

@@ -8,12 +8,19 @@ import sys
 import pytest
 
 from attnbench.errors import RefusedError
-from attnbench.runs.outcome import Outcome
-from attnbench.sweeps.event_lines import from_line, to_line
-from attnbench.sweeps.events import Note, RunEnded, RunProgressed, RunStarted, StorageRefused
-from attnbench.sweeps.executors import processes, worker_process
-from attnbench.sweeps.executors.base import WorkOrder
-from attnbench.sweeps.executors.processes import Processes
+from attnbench.executors import local, worker
+from attnbench.executors.base import (
+    Note,
+    RunEnded,
+    RunProgressed,
+    RunStarted,
+    StorageRefused,
+    WorkOrder,
+    from_line,
+    to_line,
+)
+from attnbench.executors.local import Processes
+from attnbench.runs.status import RunStatus
 from tests.runs.tiny_runs import prepared, tiny_spec
 
 ONE_WORKER = Processes(workers=1, workers_per_gpu=1)
@@ -28,7 +35,7 @@ def worker_that(tmp_path, monkeypatch):
         path = tmp_path / "python"
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o700)
-        monkeypatch.setattr(worker_process.sys, "executable", str(path))
+        monkeypatch.setattr(worker.sys, "executable", str(path))
 
     return does
 
@@ -87,7 +94,7 @@ def test_a_worker_that_dies_in_the_middle_of_a_word_is_a_dead_one(tmp_path, work
 def test_a_worker_that_neither_works_nor_listens_is_ended_after_a_request_to_stop(
     tmp_path, worker_that, monkeypatch
 ):
-    monkeypatch.setattr(processes, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(local, "GRACE_SECONDS", 0.1)
     worker_that("echo $$ > $0.number; kill -STOP $$")
     number_file = tmp_path / "python.number"
     submission = ONE_WORKER.submit([prepared(tmp_path / "runs", SPEC).path], WorkOrder("cpu"))
@@ -100,7 +107,7 @@ def test_a_worker_that_neither_works_nor_listens_is_ended_after_a_request_to_sto
 def test_a_worker_that_does_not_save_when_asked_to_is_waited_for_no_longer_than_the_grace(
     tmp_path, worker_that, monkeypatch
 ):
-    monkeypatch.setattr(processes, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(local, "GRACE_SECONDS", 0.1)
     worker_that("echo $$ > $0.number; exec sleep 60")
     number_file = tmp_path / "python.number"
     folder, events = execute(tmp_path / "runs", lambda: number_file.exists() and number_file.read_text())
@@ -117,7 +124,7 @@ class TestTooFewProcesses:
     @pytest.fixture
     def room(self, monkeypatch):
         """Return what leaves room for so many more workers."""
-        start = worker_process.subprocess.Popen
+        start = worker.subprocess.Popen
 
         def leave(count):
             rooms = iter(range(count))
@@ -127,7 +134,7 @@ class TestTooFewProcesses:
                     raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
                 return start(*words, **options)
 
-            monkeypatch.setattr(worker_process.subprocess, "Popen", start_or_refuse)
+            monkeypatch.setattr(worker.subprocess, "Popen", start_or_refuse)
 
         return leave
 
@@ -169,7 +176,7 @@ class TestTooFewProcesses:
             raise RuntimeError("can't start new thread")
 
         worker_that("exec sleep 60")
-        monkeypatch.setattr(worker_process.threading.Thread, "start", refuse)
+        monkeypatch.setattr(worker.threading.Thread, "start", refuse)
         with pytest.raises(RefusedError, match="can't start new thread"):
             self.work(pair)
         assert started[0].process.returncode == -signal.SIGKILL
@@ -207,7 +214,7 @@ EVENTS = [
     RunStarted("a"),
     RunProgressed("a", 2, 4, 0.5),
     RunEnded("a", None),
-    RunEnded("a", Outcome("a", "failed", error="why")),
+    RunEnded("a", RunStatus("a", "failed", error="why")),
     StorageRefused("a", "The disk refused it."),
     Note("höchst"),
 ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.inspection.loading import TrainedRun
 from attnbench.runs.execute import make_trainer

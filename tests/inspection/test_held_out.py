@@ -5,7 +5,7 @@ from attnbench.errors import UserError
 from attnbench.inspection.held_out import evaluated_lengths, held_out
 from attnbench.inspection.loading import load_run
 from attnbench.inspection.looking import answer_freely
-from attnbench.runs.columns import read_rows
+from attnbench.runs.metrics_csv import read_rows
 from tests.runs.tiny_runs import executed, text_spec, tiny_spec
 
 EXAMPLES = 11

@@ -19,7 +19,7 @@ from attnbench.inspection.tables import (
     causal_rows,
     error_rows,
 )
-from attnbench.runs.columns import read_rows
+from attnbench.runs.metrics_csv import read_rows
 from tests.inspection.small_runs import small_spec
 from tests.runs.tiny_runs import executed
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.batch import Batch
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.models.config import ModelConfig
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.runs.spec import build_named

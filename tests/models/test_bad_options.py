@@ -2,7 +2,7 @@
 
 import pytest
 
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.errors import UserError
 from attnbench.models.seq2seq import Seq2SeqModel

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from attnbench.errors import DamagedFileError
-from attnbench.runs.checkpoint import load_checkpoint, save_checkpoint
+from attnbench.runs.execute import load_checkpoint, save_checkpoint
 
 STATE = {
     "weights": {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1, 2], dtype=torch.int64)},

@@ -8,12 +8,12 @@ import sys
 import pytest
 
 from attnbench.errors import StorageError
-from attnbench.runs.claim import ClaimedError, claimed, held_in_turn, is_claimed
+from attnbench.runs.io import ClaimedError, claimed, held_in_turn, is_claimed
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from attnbench.runs.claim import claimed
+from attnbench.runs.io import claimed
 with claimed(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attnbench.errors import DamagedFileError
-from attnbench.runs.columns import (
+from attnbench.runs.metrics_csv import (
     ARM_COLUMNS,
     METRICS,
     METRICS_COLUMNS,
@@ -127,8 +127,6 @@ def test_every_cut_of_a_file_is_noticed(tmp_path):
 
 
 def test_workers_need_neither_pandas_nor_torch():
-    code = (
-        "import sys, attnbench.runs.parsing; print(sorted({'pandas', 'numpy', 'torch'} & set(sys.modules)))"
-    )
+    code = "import sys, attnbench.runs.metrics_csv; print(sorted({'pandas', 'numpy', 'torch'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

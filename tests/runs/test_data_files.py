@@ -6,9 +6,8 @@ import pytest
 
 from attnbench.config.run_request import request_run
 from attnbench.errors import UserError
-from attnbench.runs.data_files import find_data
+from attnbench.runs.data import find_data, read_kept_data
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.kept_data import read_kept_data
 from attnbench.runs.spec import RunSpec
 from tests.commands import TINY
 from tests.runs.tiny_runs import CONFIGURATION, executed, text_spec, tiny_spec

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from attnbench.errors import InterruptedRunError, UserError
-from attnbench.runs.claim import ClaimedError
-from attnbench.runs.columns import METRICS_COLUMNS
 from attnbench.runs.execute import Execution, execute
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.outcome import Outcome
+from attnbench.runs.io import ClaimedError
+from attnbench.runs.metrics_csv import METRICS_COLUMNS
+from attnbench.runs.status import RunStatus
 from tests.commands import rows_of, without_times
 from tests.runs.tiny_runs import executed, finish, prepared, text_spec, tiny_spec
 
@@ -238,7 +238,7 @@ def test_a_loss_that_is_not_finite_fails_the_run_and_is_explained(tmp_path):
 
 def test_a_run_that_another_sweep_found_failing_is_not_made_again(tmp_path):
     folder = prepared(tmp_path, tiny_spec())
-    folder.write_outcome(Outcome(folder.run_id, "failed", error="the reason"))
+    folder.write_outcome(RunStatus(folder.run_id, "failed", error="the reason"))
     outcome = finish(folder)
     assert (outcome.state, outcome.error) == ("failed", "the reason")
     assert not folder.checkpoint_file.exists()

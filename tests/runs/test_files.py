@@ -5,8 +5,8 @@ import os
 import pytest
 
 from attnbench.errors import StorageError, UserError
-from attnbench.runs import files
-from attnbench.runs.files import clear_halves, read_whole, write_atomically
+from attnbench.runs import io
+from attnbench.runs.io import read_whole, remove_partial_files, write_atomically
 
 
 def test_data_is_written(tmp_path):
@@ -70,7 +70,7 @@ def test_halves_of_killed_writers_are_cleared_and_nothing_else_is(tmp_path):
     kept = [tmp_path / name for name in ("a.csv", ".a.csv.tmp", ".a.csv.0a.tmp", "notes.tmp", ".hidden")]
     for path in kept:
         path.touch()
-    clear_halves(tmp_path)
+    remove_partial_files(tmp_path)
     assert not half.exists()
     assert sorted(tmp_path.iterdir()) == sorted(kept)
 
@@ -79,7 +79,7 @@ def test_what_a_living_writer_is_at_is_not_cleared(tmp_path, monkeypatch):
     right, seen = os.fsync, []
 
     def clear_and_look(descriptor):
-        clear_halves(tmp_path)
+        remove_partial_files(tmp_path)
         seen.extend(path.name.startswith(".a.csv.") for path in tmp_path.iterdir())
         right(descriptor)
 
@@ -95,17 +95,17 @@ def test_a_writer_whose_file_was_cleared_before_it_was_locked_writes_once_more(t
     def clear_first(descriptor, how):
         asked.append(how)
         if len(asked) == 1:
-            clear_halves(tmp_path)
+            remove_partial_files(tmp_path)
         right(descriptor, how)
 
-    monkeypatch.setattr(files.fcntl, "flock", clear_first)
+    monkeypatch.setattr(io.fcntl, "flock", clear_first)
     write_atomically(tmp_path / "a.csv", b"whole")
     assert (tmp_path / "a.csv").read_bytes() == b"whole"
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 def test_there_is_nothing_to_clear_in_a_folder_that_is_not_there(tmp_path):
-    clear_halves(tmp_path / "none")
+    remove_partial_files(tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from attnbench.errors import DamagedFileError
-from attnbench.runs.checksums import take_checksum, with_checksum
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.outcome import Outcome
+from attnbench.runs.io import take_checksum, with_checksum
+from attnbench.runs.status import RunStatus
 from tests.runs.tiny_runs import executed, text_spec, tiny_spec
 from tests.tasks.text.text_examples import numbered_pairs, write_tsv
 
@@ -23,7 +23,7 @@ def folder(tmp_path):
     folder.prepare(SPEC, [4])
     folder.checkpoint_file.write_bytes(b"weights")
     folder.metrics_file.write_text("run_id,length\na,4\n")
-    folder.write_outcome(Outcome("a", "done", lengths=[4]))
+    folder.write_outcome(RunStatus("a", "done", lengths=[4]))
     return folder
 
 
@@ -47,7 +47,7 @@ def test_a_prepared_run_waits(tmp_path):
 
 def test_the_states_of_a_run(folder):
     assert folder.state == "done"
-    folder.write_outcome(Outcome("a", "failed", error="why"))
+    folder.write_outcome(RunStatus("a", "failed", error="why"))
     assert folder.state == "failed"
     folder.status_file.unlink()
     assert folder.state == "interrupted"
@@ -65,7 +65,7 @@ def test_status_json_says_what_the_contract_asks_for(folder):
 def test_a_status_that_another_process_replaced_is_read_anew(folder):
     assert folder.state == "done"
     for error in ("one", "two"):  # of the same length
-        anew(folder).write_outcome(Outcome("a", "failed", error=error))
+        anew(folder).write_outcome(RunStatus("a", "failed", error=error))
         assert folder.read_outcome().error == error
     folder.status_file.unlink()
     assert folder.read_outcome() is None
@@ -222,7 +222,7 @@ def test_a_run_has_ended_when_it_is_done_at_every_length_or_has_failed(folder):
         assert folder.has_ended
     folder.prepare(folder.read_spec(), [99])
     assert not folder.has_ended
-    folder.write_outcome(Outcome(folder.run_id, "failed", error="no reason"))
+    folder.write_outcome(RunStatus(folder.run_id, "failed", error="no reason"))
     assert folder.has_ended
 
 
@@ -345,7 +345,7 @@ def test_a_damaged_spec_gives_no_true_name(folder, text):
 
 
 def test_a_failed_run_stays_failed_when_its_files_have_moved(folder):
-    folder.write_outcome(Outcome("a", "failed", error="why"))
+    folder.write_outcome(RunStatus("a", "failed", error="why"))
     folder.prepare(MOVED, [4])
     assert folder.read_spec() == MOVED
     assert (folder.state, folder.find_damage()) == ("failed", None)

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from attnbench.errors import DamagedFileError
-from attnbench.runs.columns import METRICS, METRICS_COLUMNS, as_csv
-from attnbench.runs.tables import read_handed_metrics, read_metrics
+from attnbench.runs.metrics_csv import METRICS, METRICS_COLUMNS, as_csv
+from attnbench.runs.metrics_table import read_handed_metrics, read_metrics
 from tests.metrics_rows import curve_rows, metrics_row
 
 VARIANT = "task.eos=true;training.steps=20"

@@ -3,9 +3,9 @@ import torch
 
 from attnbench.config.run_request import request_run
 from attnbench.errors import DamagedFileError
+from attnbench.runs.data import TEST_EXAMPLES, keep_data, read_kept_data
 from attnbench.runs.execute import Execution, execute
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.kept_data import TEST_EXAMPLES, keep_data, read_kept_data
 from attnbench.runs.spec import RunSpec
 from attnbench.tasks.base import LengthRange
 from attnbench.tasks.text import encoded_text as encoded_text_module

@@ -3,8 +3,7 @@ import os
 import pytest
 
 from attnbench.errors import DamagedFileError
-from attnbench.runs.files import write_atomically
-from attnbench.runs.last_read import LastRead
+from attnbench.runs.io import CachedFile, write_atomically
 
 
 class CountedReading:
@@ -30,12 +29,12 @@ def reading(tmp_path):
 
 
 def test_the_same_file_is_read_once(reading):
-    last = LastRead(reading.path, reading)
+    last = CachedFile(reading.path, reading)
     assert [last.get(), last.get(), reading.count] == ["one", "one", 1]
 
 
 def test_a_file_put_in_its_place_is_read_though_size_and_time_are_the_same(reading):
-    last = LastRead(reading.path, reading)
+    last = CachedFile(reading.path, reading)
     last.get()
     found = reading.path.stat()
     write_atomically(reading.path, b"two")
@@ -44,7 +43,7 @@ def test_a_file_put_in_its_place_is_read_though_size_and_time_are_the_same(readi
 
 
 def test_a_file_that_is_gone_is_none_and_read_when_it_is_back(reading):
-    last = LastRead(reading.path, reading)
+    last = CachedFile(reading.path, reading)
     last.get()
     reading.path.unlink()
     assert last.get() is None
@@ -53,7 +52,7 @@ def test_a_file_that_is_gone_is_none_and_read_when_it_is_back(reading):
 
 
 def test_what_cannot_be_read_is_refused_each_time(reading):
-    last = LastRead(reading.path, reading)
+    last = CachedFile(reading.path, reading)
     last.get()
     write_atomically(reading.path, b"bad")
     for _ in range(2):

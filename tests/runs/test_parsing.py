@@ -1,8 +1,7 @@
 import pytest
 
 from attnbench.errors import DamagedFileError
-from attnbench.runs.columns import METRICS, write_rows
-from attnbench.runs.parsing import check_metrics_file, parse_cell
+from attnbench.runs.metrics_csv import METRICS, check_metrics_file, parse_cell, write_rows
 from tests.metrics_rows import metrics_row
 
 COLUMNS = {column.name: column for column in METRICS}

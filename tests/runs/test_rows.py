@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from attnbench.runs.rows import metrics_row, steps_to_90
+from attnbench.runs.records import metrics_row, steps_to_90
 from attnbench.tasks.base import LengthRange
 from attnbench.training.evaluation import Scores
 from tests.runs.tiny_runs import tiny_spec

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from attnbench.errors import DamagedFileError, UserError
-from attnbench.runs.columns import METRICS_COLUMNS, write_rows
-from attnbench.runs.outcome import Outcome
+from attnbench.runs.metrics_csv import METRICS_COLUMNS, write_rows
+from attnbench.runs.status import RunStatus
 from attnbench.runs.store import RunStore, check_writable
 from tests.metrics_rows import metrics_row
 
@@ -21,9 +21,9 @@ def store(tmp_path):
         folder = store.folder(run_id)
         folder.prepare({"run_id": run_id}, [length])
         write_rows(folder.metrics_file, [metrics_row(run_id=run_id, length=length)])
-        folder.write_outcome(Outcome(run_id, "done", lengths=[length]))
+        folder.write_outcome(RunStatus(run_id, "done", lengths=[length]))
     store.folder("c").prepare({"run_id": "c"}, [4])
-    store.folder("c").write_outcome(Outcome("c", "failed", error="why"))
+    store.folder("c").write_outcome(RunStatus("c", "failed", error="why"))
     store.folder("d").prepare({"run_id": "d"}, [4])
     return store
 
@@ -43,7 +43,7 @@ def test_what_another_process_does_to_a_run_is_seen_at_once(store):
     other = RunStore(store.path).folder("d")
     other.prepare({"run_id": "d"}, [8])
     assert store.folder("d").requested_lengths == [4, 8]
-    other.write_outcome(Outcome("d", "done", lengths=[4, 8]))
+    other.write_outcome(RunStatus("d", "done", lengths=[4, 8]))
     assert store.states()["d"] == "done"
     other.status_file.unlink()
     assert store.states()["d"] == "waiting"

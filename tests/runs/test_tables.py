@@ -2,8 +2,8 @@ import pandas as pd
 import pytest
 
 from attnbench.errors import DamagedFileError
-from attnbench.runs.columns import METRICS, METRICS_COLUMNS, read_rows, write_rows
-from attnbench.runs.tables import collect_metrics, join_metrics, read_metrics, write_table
+from attnbench.runs.metrics_csv import METRICS, METRICS_COLUMNS, read_rows, write_rows
+from attnbench.runs.metrics_table import collect_metrics, join_metrics, read_metrics, write_table
 from tests.growth import growth
 from tests.metrics_rows import as_text, curve_rows, metrics_row
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.runs.execute import Execution, execute
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.outcome import Outcome
 from attnbench.runs.spec import RunSpec
+from attnbench.runs.status import RunStatus
 from tests.commands import TINY
 
 CONFIGURATION = Configuration()
@@ -36,5 +36,5 @@ def executed(runs: Path, spec: RunSpec, *lengths: int) -> RunFolder:
     return folder
 
 
-def finish(folder: RunFolder) -> Outcome:
+def finish(folder: RunFolder) -> RunStatus:
     return execute(RunFolder(folder.path), Execution(device="cpu"))

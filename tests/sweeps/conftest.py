@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from attnbench.executors.slurm import submission
+from attnbench.executors.slurm.records import JobRecords
 from attnbench.runs.folder import RunFolder
-from attnbench.sweeps.executors import slurm_submission
-from attnbench.sweeps.executors.slurm_records import JobBook
 from tests.runs.tiny_runs import prepared, tiny_spec
 from tests.sweeps.fake_slurm import FakeSlurm, install
 
@@ -14,7 +14,7 @@ from tests.sweeps.fake_slurm import FakeSlurm, install
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
     """The commands of a Slurm whose answers nobody waits for."""
     for name in ("POLL_SECONDS", "LOST_AFTER_SECONDS", "REFUSED_SECONDS"):
-        monkeypatch.setattr(slurm_submission, name, 0.0)
+        monkeypatch.setattr(submission, name, 0.0)
     return install(tmp_path / "bin", monkeypatch)
 
 
@@ -25,6 +25,6 @@ def folders(tmp_path: Path) -> Sequence[RunFolder]:
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> JobBook:
+def book(tmp_path: Path) -> JobRecords:
     """The records of that sweep."""
-    return JobBook(tmp_path / "sweep" / "jobs")
+    return JobRecords(tmp_path / "sweep" / "jobs")

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from attnbench.sweeps.executors import allowance
-from attnbench.sweeps.executors.allowance import (
+from attnbench.executors import resources
+from attnbench.executors.resources import (
     WORKER_BYTES,
     available_bytes,
     available_cores,
@@ -21,8 +21,8 @@ def eight_cores(monkeypatch):
 
 
 def limit(monkeypatch, cpu=None, memory=None):
-    monkeypatch.setattr(allowance, "cpu_limit", lambda: cpu)
-    monkeypatch.setattr(allowance, "memory_limit", lambda: memory)
+    monkeypatch.setattr(resources, "cpu_limit", lambda: cpu)
+    monkeypatch.setattr(resources, "memory_limit", lambda: memory)
 
 
 def test_without_limits_every_core_counts():
@@ -56,5 +56,5 @@ def test_memory_is_that_of_the_machine_or_the_limit(monkeypatch):
 
 @pytest.mark.parametrize(("memory", "workers"), [(1, 1), (3, 2), (5, 4), (100, 8)])
 def test_there_are_as_many_workers_as_fit_beside_the_sweep_itself(monkeypatch, memory, workers):
-    monkeypatch.setattr(allowance, "available_bytes", lambda: memory * WORKER_BYTES)
+    monkeypatch.setattr(resources, "available_bytes", lambda: memory * WORKER_BYTES)
     assert suitable_workers() == workers

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.sweeps.executors.cgroup import cpu_limit, memory_limit
+from attnbench.executors.resources import cpu_limit, memory_limit
 
 
 class Machine:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from attnbench.sweeps.longer import FoundBreakdown, lengths_around, longer_runs, with_budget
-from attnbench.sweeps.planned import PlannedRun
+from attnbench.runs.spec import PlannedRun
+from attnbench.sweeps.learning_rates import FoundBreakdown, lengths_around, longer_runs, with_budget
 from attnbench.tasks.base import LengthRange
 from tests.runs.tiny_runs import tiny_spec
 

@@ -4,11 +4,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from attnbench.config.composition import Configuration
-from attnbench.config.sweep_axes import SweepWords
-from attnbench.config.sweep_plan import plan_sweep
+from attnbench.config.compose import Configuration
 from attnbench.sweeps import measuring
 from attnbench.sweeps.measuring import Estimate, Speed, estimate
+from attnbench.sweeps.plan import SweepOptions, plan_sweep
 from tests.commands import TINY
 
 CPU = torch.device("cpu")
@@ -16,7 +15,7 @@ CPU = torch.device("cpu")
 
 def planned(**words):
     words = {"lengths": "2,4,8", "seeds": "2", "overrides": TINY} | words
-    return plan_sweep(Configuration(), SweepWords(**words)).runs
+    return plan_sweep(Configuration(), SweepOptions(**words)).runs
 
 
 @pytest.fixture

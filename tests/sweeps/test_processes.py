@@ -7,13 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from attnbench.executors import local, worker
+from attnbench.executors.base import Note, RunEnded, RunProgressed, RunStarted, WorkOrder
+from attnbench.executors.local import Inline, Processes
+from attnbench.executors.resources import suitable_workers
 from attnbench.runs.folder import RunFolder
-from attnbench.sweeps.events import Note, RunEnded, RunProgressed, RunStarted
-from attnbench.sweeps.executors import processes, worker_process
-from attnbench.sweeps.executors.allowance import suitable_workers
-from attnbench.sweeps.executors.base import WorkOrder
-from attnbench.sweeps.executors.inline import Inline
-from attnbench.sweeps.executors.processes import Processes
 from tests.commands import ENDLESS, rows_of, without_times
 from tests.runs.tiny_runs import prepared, tiny_spec
 
@@ -132,7 +130,7 @@ def test_a_request_to_stop_saves_the_runs_in_flight_and_begins_no_other(tmp_path
 
 
 def test_workers_that_cannot_even_begin_fail_their_runs(tmp_path, monkeypatch):
-    monkeypatch.setattr(worker_process.sys, "executable", "/bin/false")
+    monkeypatch.setattr(worker.sys, "executable", "/bin/false")
     events = []
     folders = execute_with(TWO_WORKERS, tmp_path, events.append, specs=SPECS[:2])
     assert [folder.state for folder in folders] == ["failed", "failed"]
@@ -142,7 +140,7 @@ def test_workers_that_cannot_even_begin_fail_their_runs(tmp_path, monkeypatch):
 
 
 def test_what_is_meant_for_the_sweep_does_not_reach_a_worker_that_is_only_starting():
-    with worker_process.signals_held_back():
+    with worker.signals_held_back():
         asked = subprocess.run(
             [sys.executable, "-c", "import signal; print(signal.pthread_sigmask(signal.SIG_BLOCK, []))"],
             capture_output=True,
@@ -176,7 +174,7 @@ def test_there_are_as_many_workers_as_suit_the_machine_unless_somebody_says_othe
 
 
 def test_gpus_are_shared_by_a_few_workers_each(monkeypatch):
-    monkeypatch.setattr(processes, "_count_gpus", lambda device: ["0", "3"])
+    monkeypatch.setattr(local, "_count_gpus", lambda device: ["0", "3"])
     submission = replace(TWO_WORKERS, workers=None).submit([], WorkOrder("cuda"))
     assert submission.worker_count == 8
     assert submission.environments == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "3"}]

@@ -1,11 +1,11 @@
-from attnbench.runs.outcome import Outcome
-from attnbench.sweeps.retries import forget_failures, give_up
+from attnbench.runs.folder import forget_failures, give_up
+from attnbench.runs.status import RunStatus
 from tests.runs.tiny_runs import executed, finish, prepared, tiny_spec
 
 
 def failing(runs, *overrides):
     folder = prepared(runs, tiny_spec(*overrides))
-    folder.write_outcome(Outcome(folder.run_id, "failed", error="the reason"))
+    folder.write_outcome(RunStatus(folder.run_id, "failed", error="the reason"))
     return folder
 
 

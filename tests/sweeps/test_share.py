@@ -1,7 +1,7 @@
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.sweeps.share import Share, parse_share
+from attnbench.sweeps.grid import Share, parse_share
 
 
 def test_runs_are_dealt_out_to_and_fro():

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.errors import UserError
+from attnbench.executors.base import Note, RunEnded, RunProgressed, WorkOrder
+from attnbench.executors.slurm import job, queue, records
+from attnbench.executors.slurm.job import RunBundle
+from attnbench.executors.slurm.records import new_record
 from attnbench.runs.folder import RunFolder
-from attnbench.sweeps.events import Note, RunEnded, RunProgressed
-from attnbench.sweeps.executors import slurm_job, slurm_records, slurm_sight
-from attnbench.sweeps.executors.base import WorkOrder
-from attnbench.sweeps.executors.slurm_job import Pack
-from attnbench.sweeps.executors.slurm_records import new_record
-from attnbench.sweeps.sweep import run_to_the_end
+from attnbench.sweeps.run import run_to_the_end
 from tests.commands import ENDLESS
 from tests.runs.tiny_runs import finish, prepared, tiny_spec
 from tests.sweeps.fake_slurm import Cluster
@@ -91,7 +90,7 @@ def test_jobs_are_found_again_where_the_sweep_was_killed_before_it_learnt_their_
 
 
 def test_two_sweeps_do_not_submit_the_same_runs_at_the_same_moment(fake, folders, book, monkeypatch):
-    monkeypatch.setattr(slurm_records, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(records, "TURN_SECONDS", 0.0)
     with book.held():
         assert "Another attnbench is still submitting" in str(submit(folders).rejection)
     assert fake.submissions == 0
@@ -198,7 +197,7 @@ def test_options_that_would_break_the_array_are_refused(fake, tmp_path):
 
 @pytest.fixture
 def far_nodes(fake, monkeypatch):
-    monkeypatch.setattr(slurm_sight, "file_system_of", lambda path: "ext4")
+    monkeypatch.setattr(queue, "file_system_of", lambda path: "ext4")
     fake.answer("sinfo", "node1\nnode2")
     return fake
 
@@ -237,7 +236,7 @@ def test_a_node_that_cannot_be_asked_is_no_yes(far_nodes, tmp_path):
 
 
 def test_no_node_is_asked_about_a_network_file_system(far_nodes, tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm_sight, "file_system_of", lambda path: "nfs4")
+    monkeypatch.setattr(queue, "file_system_of", lambda path: "nfs4")
     EXECUTOR.check(tmp_path)
     assert far_nodes.calls("srun") == []
 
@@ -245,7 +244,7 @@ def test_no_node_is_asked_about_a_network_file_system(far_nodes, tmp_path, monke
 def test_the_file_system_is_that_of_the_nearest_mount(tmp_path):
     mounts = tmp_path / "mounts"
     mounts.write_text("a / ext4 rw 0 0\nb /home nfs4 rw 0 0\nc /home/me/tmp tmpfs rw 0 0\n")
-    kinds = [slurm_sight.file_system_of(path, mounts) for path in map(Path, ("/x", "/home/me", "/homes"))]
+    kinds = [queue.file_system_of(path, mounts) for path in map(Path, ("/x", "/home/me", "/homes"))]
     assert kinds == ["ext4", "nfs4", "ext4"]
 
 
@@ -256,7 +255,7 @@ def test_the_kernel_writes_blanks_and_backslashes_of_mount_points_in_numbers(tmp
         encoding="utf-8",
     )
     places = ("/big disk/me", "/back\\040/me", "/größe/me")
-    kinds = [slurm_sight.file_system_of(path, mounts) for path in map(Path, places)]
+    kinds = [queue.file_system_of(path, mounts) for path in map(Path, places)]
     assert kinds == ["nfs4", "zfs", "xfs"]
 
 
@@ -290,8 +289,8 @@ def test_a_warned_job_saves_its_runs_before_it_is_requeued(
             if len(in_progress) == side_by_side:
                 os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(slurm_job, "_log", warn_once_all_are_in_progress)
-    Pack(tuple(str(folder.path) for folder in (*running, later)), "cpu", None, side_by_side)()
+    monkeypatch.setattr(job, "_log", warn_once_all_are_in_progress)
+    RunBundle(tuple(str(folder.path) for folder in (*running, later)), "cpu", None, side_by_side)()
     assert [folder.state for folder in running] == ["interrupted"] * side_by_side
     assert later.state == "waiting"
     assert submitit_handler == requeued
@@ -302,7 +301,7 @@ def test_a_warned_job_saves_its_runs_before_it_is_requeued(
 def test_a_pack_makes_its_runs_and_outlives_a_pickle(tmp_path, submitit_handler, side_by_side):
     folders = [prepared(tmp_path / "runs", tiny_spec(f"seed={seed}")) for seed in (0, 1)]
     paths = tuple(str(folder.path) for folder in folders)
-    pack = pickle.loads(pickle.dumps(Pack(paths, "cpu", None, side_by_side)))
+    pack = pickle.loads(pickle.dumps(RunBundle(paths, "cpu", None, side_by_side)))
     pack()
     assert [RunFolder(folder.path).state for folder in folders] == ["done", "done"]
     assert submitit_handler == []

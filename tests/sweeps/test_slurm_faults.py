@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.errors import DamagedFileError, UserError
-from attnbench.sweeps.events import Note, RunEnded
-from attnbench.sweeps.executors import slurm, slurm_arrays, slurm_job, slurm_records, slurm_submission
-from attnbench.sweeps.executors.base import WorkOrder
-from attnbench.sweeps.executors.slurm_job import Pack, StopSignal
+from attnbench.executors.base import Note, RunEnded, WorkOrder
+from attnbench.executors.slurm import executor, job, records, submission
+from attnbench.executors.slurm.job import RunBundle, StopSignal
 from tests.runs.tiny_runs import finish, prepared, tiny_spec
 from tests.sweeps.fake_slurm import Cluster
 
@@ -79,11 +78,11 @@ def test_an_array_is_no_larger_than_the_cluster_allows(fake, folders, book):
 
 
 def test_where_the_cluster_tells_no_limit_an_array_holds_a_thousand_jobs(fake):
-    assert slurm_arrays.largest_array() == 1000
+    assert executor.largest_array() == 1000
     fake.answer("scontrol", "MaxArraySize            = 4000001")
-    assert slurm_arrays.largest_array() == 1000
+    assert executor.largest_array() == 1000
     fake.refuse("scontrol", SILENCE)
-    assert slurm_arrays.largest_array() == 1000
+    assert executor.largest_array() == 1000
 
 
 def test_arrays_beyond_a_limit_are_submitted_when_there_is_room(fake, folders, book):
@@ -143,17 +142,17 @@ def test_who_cancels_a_sweep_has_nothing_submitted_that_was_lost(fake, folders, 
 def test_jobs_that_are_cancelled_while_they_are_being_submitted_stay_cancelled(
     fake, folders, book, monkeypatch
 ):
-    right = slurm.submit_array
+    right = executor.submit_array
     others = []
 
     def submit_while_another_cancels(*arguments):
         job_id = right(*arguments)
         others.append(threading.Thread(target=book.cancel))
         others[-1].start()
-        others[-1].join(2 * slurm_records.LOOK_SECONDS)
+        others[-1].join(2 * records.LOOK_SECONDS)
         return job_id
 
-    monkeypatch.setattr(slurm, "submit_array", submit_while_another_cancels)
+    monkeypatch.setattr(executor, "submit_array", submit_while_another_cancels)
     fake.answer("scontrol", "MaxArraySize = 3")
     submit(folders)
     for other in others:
@@ -176,7 +175,7 @@ def test_a_sweep_whose_runs_are_refused_for_good_ends_in_the_words_of_slurm(fake
 
     with pytest.raises(UserError, match="QOSMaxSubmitJobPerUserLimit"):
         waiting.wait(lambda _: None, Cluster(lambda: None, refuse_from_now_on))
-    assert fake.submissions == 1 + slurm_submission.REFUSALS + 1
+    assert fake.submissions == 1 + submission.REFUSALS + 1
     assert [folder.state for folder in folders] == ["waiting"] * 5
 
 
@@ -289,9 +288,9 @@ def test_a_warning_that_comes_as_the_job_begins_to_listen_is_not_lost(monkeypatc
 @pytest.mark.slow
 @pytest.mark.parametrize("side_by_side", [1, 2])
 def test_a_job_comes_back_to_a_run_that_another_process_is_at(tmp_path, monkeypatch, side_by_side):
-    monkeypatch.setattr(slurm_job, "CLAIMED_SECONDS", 0.01)
+    monkeypatch.setattr(job, "CLAIMED_SECONDS", 0.01)
     claimed, free = (prepared(tmp_path / "runs", tiny_spec(f"seed={seed}")) for seed in (0, 1))
-    pack = Pack((str(claimed.path), str(free.path)), "cpu", None, side_by_side)
+    pack = RunBundle((str(claimed.path), str(free.path)), "cpu", None, side_by_side)
     with claimed.claim():
         worker = threading.Thread(target=pack._execute, args=(StopSignal(),))
         worker.start()
@@ -305,6 +304,6 @@ def test_a_job_comes_back_to_a_run_that_another_process_is_at(tmp_path, monkeypa
 def test_a_run_that_breaks_its_execution_leaves_the_others_of_its_job(tmp_path, monkeypatch, capsys):
     broken, sound = (prepared(tmp_path / "runs", tiny_spec(f"seed={seed}")) for seed in (0, 1))
     broken.claim_file.mkdir()
-    Pack((str(broken.path), str(sound.path)), "cpu", None)._execute(StopSignal())
+    RunBundle((str(broken.path), str(sound.path)), "cpu", None)._execute(StopSignal())
     assert (broken.read_outcome(), sound.state) == (None, "done")
     assert "IsADirectoryError" in capsys.readouterr().err

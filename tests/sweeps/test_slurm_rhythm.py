@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from attnbench.sweeps.events import Note, RunEnded, RunStarted
-from attnbench.sweeps.executors import slurm_rhythm, slurm_submission
-from attnbench.sweeps.executors.slurm_commands import SilentSlurmError
-from attnbench.sweeps.executors.slurm_submission import HandedOver, SlurmSubmission
+from attnbench.executors.base import Note, RunEnded, RunStarted
+from attnbench.executors.slurm import submission
+from attnbench.executors.slurm.queue import SilentSlurmError
+from attnbench.executors.slurm.submission import SlurmSubmission, SubmitResult
 from tests.runs.tiny_runs import finish, prepared, tiny_spec
 
 
@@ -54,8 +54,7 @@ class Book:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in (slurm_rhythm, slurm_submission):
-        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(submission, "time", clock)
     return clock
 
 
@@ -67,7 +66,7 @@ def run(tmp_path):
 def wait(clock, run, answer, *, seconds):
     """Wait so long for a run of which the book says `answer(seconds)`; return the book and the events."""
     book, events = Book(clock, answer), []
-    waiting = SlurmSubmission(book, {run.run_id: run}, HandedOver(["1"]), lambda *_: HandedOver(["2"]), 1)
+    waiting = SlurmSubmission(book, {run.run_id: run}, SubmitResult(["1"]), lambda *_: SubmitResult(["2"]), 1)
     waiting.wait(events.append, lambda: clock.seconds >= seconds)
     return book, events
 
@@ -97,7 +96,7 @@ def test_the_beginning_and_the_end_of_a_run_are_told_without_asking_slurm(clock,
         return {run.run_id: "running"}
 
     book = Book(clock, answer)
-    waiting = SlurmSubmission(book, {run.run_id: run}, HandedOver(["1"]), lambda *_: HandedOver(), 1)
+    waiting = SlurmSubmission(book, {run.run_id: run}, SubmitResult(["1"]), lambda *_: SubmitResult(), 1)
 
     def work():
         if clock.seconds >= 64:

@@ -3,12 +3,11 @@ import time
 
 import pytest
 
+from attnbench.executors.base import Executor, Note, Submission, WorkOrder
 from attnbench.runs.folder import RunFolder
+from attnbench.runs.spec import PlannedRun
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.events import Note
-from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
-from attnbench.sweeps.planned import PlannedRun
-from attnbench.sweeps.sweep import missing, prepare, result_of, run_to_the_end
+from attnbench.sweeps.run import missing, prepare, result_of, run_to_the_end
 from tests.runs.tiny_runs import executed, finish, tiny_spec
 
 SPECS = [tiny_spec(), tiny_spec("seed=1")]
@@ -155,7 +154,7 @@ def test_nothing_is_begun_after_a_request_to_stop(store):
 
 
 def test_a_run_that_somebody_else_does_is_waited_for_and_not_done_twice(store, monkeypatch):
-    monkeypatch.setattr("attnbench.sweeps.sweep.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("attnbench.sweeps.run.POLL_SECONDS", 0.02)
     folders, _ = prepare_quietly(store)
     others = RunFolder(folders[0].path)
     done_elsewhere = executed(store.path / "elsewhere", SPECS[0])
@@ -179,7 +178,7 @@ def test_a_run_that_somebody_else_does_is_waited_for_and_not_done_twice(store, m
 
 
 def test_a_run_whose_holder_died_is_taken_over(store, monkeypatch):
-    monkeypatch.setattr("attnbench.sweeps.sweep.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("attnbench.sweeps.run.POLL_SECONDS", 0.02)
     folders, _ = prepare_quietly(store)
     claim = folders[0].claim()
     claim.__enter__()

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.sweeps.planned import PlannedRun
-from attnbench.sweeps.tuning import (
+from attnbench.runs.spec import PlannedRun
+from attnbench.sweeps.learning_rates import (
     TunedRate,
     at_rate,
     choose_rates,

@@ -8,7 +8,7 @@ from attnbench.runs.folder import RunFolder
 from tests.commands import ENDLESS
 from tests.runs.tiny_runs import prepared, tiny_spec
 
-WORKER = [sys.executable, "-m", "attnbench.sweeps.worker"]
+WORKER = [sys.executable, "-m", "attnbench.executors.worker"]
 
 
 def order(folder):

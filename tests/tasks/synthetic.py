@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.errors import UserError
 from attnbench.runs.spec import build_named
 from attnbench.schema import load_class

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attnbench.batch import Batch
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.errors import UserError
 from attnbench.randomness import generator_for

@@ -2,9 +2,9 @@
 
 import pytest
 
+from attnbench.executors.slurm.records import JobRecords
+from attnbench.runs.metrics_table import join_metrics
 from attnbench.runs.store import RunStore
-from attnbench.runs.tables import join_metrics
-from attnbench.sweeps.executors.slurm_records import JobBook
 from tests.commands import attnbench
 from tools.benchmarks.scale import (
     finish_all,
@@ -49,5 +49,5 @@ def test_made_runs_are_done_and_whole_with_a_row_each(plan, store, tmp_path):
 def test_made_jobs_wait_in_the_queue(plan, store, tmp_path, monkeypatch):
     hand_to_cluster(store, plan.runs, tmp_path / "bin")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
-    states = JobBook(store.jobs_path).states([run.spec.run_id for run in plan.runs])
+    states = JobRecords(store.jobs_path).states([run.spec.run_id for run in plan.runs])
     assert list(states.values()) == ["pending"] * len(plan.runs)

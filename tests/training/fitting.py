@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.models.config import ModelConfig
 from attnbench.schema import build
 from attnbench.tasks.base import LengthRange, SyntheticTask

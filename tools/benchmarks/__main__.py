@@ -72,7 +72,7 @@ def time_overhead(
 
 
 def _trainer(*overrides: str):  # type: ignore[no-untyped-def]  # types would import torch at start-up
-    from attnbench.config.composition import Configuration
+    from attnbench.config.compose import Configuration
     from attnbench.config.run_request import request_run
     from attnbench.runs.execute import make_trainer
     from attnbench.training.device import resolve_device
@@ -120,7 +120,7 @@ def time_step(
     """
     import torch
 
-    from attnbench.config.composition import Configuration
+    from attnbench.config.compose import Configuration
 
     torch.set_num_threads(threads)
     chosen = models.split(",") if models else Configuration().choices("model")

@@ -18,18 +18,17 @@ from typing import Annotated
 
 import typer
 
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
-from attnbench.config.sweep_axes import SweepWords
-from attnbench.config.sweep_plan import SweepPlan, plan_sweep
-from attnbench.runs.columns import read_rows, write_rows
+from attnbench.executors.slurm.records import JobRecord, JobRecords, new_record
 from attnbench.runs.execute import Execution, execute
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.outcome import Outcome
+from attnbench.runs.metrics_csv import read_rows, write_rows
+from attnbench.runs.spec import PlannedRun
+from attnbench.runs.status import RunStatus
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.executors.slurm_records import JobBook, JobRecord, new_record
-from attnbench.sweeps.planned import PlannedRun
-from attnbench.sweeps.sweep import prepare
+from attnbench.sweeps.plan import SweepOptions, SweepPlan, plan_sweep
+from attnbench.sweeps.run import prepare
 
 AIM_SECONDS = 5.0
 
@@ -152,7 +151,7 @@ def sweep_words(seeds: int, results: Path) -> list[str]:
 
 def planned_sweep(seeds: int) -> SweepPlan:
     """Return what these words plan."""
-    return plan_sweep(Configuration(), SweepWords(lengths=LENGTHS, models=MODELS, seeds=str(seeds)))
+    return plan_sweep(Configuration(), SweepOptions(lengths=LENGTHS, models=MODELS, seeds=str(seeds)))
 
 
 def prepare_all(store: RunStore, plan: SweepPlan) -> None:
@@ -184,7 +183,7 @@ def finish_all(store: RunStore, runs: Sequence[PlannedRun], trained: RunFolder) 
         folder.checkpoint_file.hardlink_to(trained.checkpoint_file)
         write_rows(folder.metrics_file, [{**row, **_own_cells(run)}])
         folder.write_outcome(
-            Outcome(folder.run_id, "done", list(run.lengths), outcome.stop_reason, outcome.steps)
+            RunStatus(folder.run_id, "done", list(run.lengths), outcome.stop_reason, outcome.steps)
         )
 
 
@@ -211,7 +210,7 @@ def hand_to_cluster(store: RunStore, runs: Sequence[PlannedRun], commands: Path)
     packs = [names[first : first + RUNS_PER_JOB] for first in range(0, len(names), RUNS_PER_JOB)]
     records = [new_record(packs[first : first + ARRAY_SIZE]) for first in range(0, len(packs), ARRAY_SIZE)]
     for record in records:
-        JobBook(store.jobs_path).write(record)
+        JobRecords(store.jobs_path).write(record)
     commands.mkdir()
     (commands / "queue").write_text("\n".join(line for record in records for line in _queue_lines(record)))
     squeue = commands / "squeue"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from attnbench.runs.files import write_atomically
+from attnbench.runs.io import write_atomically
 from tools.coverage.page import page
 from tools.coverage.simulation import Row, breakdown_rows, gap_rows, mean_rows
 

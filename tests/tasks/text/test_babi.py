@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench.config.composition import Configuration
+from attnbench.config.compose import Configuration
 from attnbench.errors import UserError
 from attnbench.tasks.base import LengthRange
 from attnbench.tasks.text.babi import Babi, BabiFile

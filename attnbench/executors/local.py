@@ -1,8 +1,4 @@
-"""Several runs side by side on this machine, in persistent single-thread workers.
-
-Two single-thread processes do half as much work again as one process with two threads; and a worker that lives
-through many runs pays for importing torch once.
-"""
+"""Executors on this machine: in this process, or in several that work side by side."""
 
 import math
 import os
@@ -13,16 +9,80 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attnbench.errors import StorageError
+from attnbench.errors import InterruptedRunError, StorageError
+from attnbench.executors.base import (
+    Executor,
+    Listener,
+    Note,
+    RunEnded,
+    RunProgressed,
+    RunStarted,
+    StorageRefused,
+    Submission,
+    WorkOrder,
+    from_line,
+)
+from attnbench.executors.resources import suitable_workers
+from attnbench.executors.worker import Messages, Worker, WorkerError, start_worker
 from attnbench.ranges import Count
-from attnbench.runs.folder import RunFolder
-from attnbench.sweeps.event_lines import from_line
-from attnbench.sweeps.events import Listener, Note, RunEnded, StorageRefused
-from attnbench.sweeps.executors.allowance import suitable_workers
-from attnbench.sweeps.executors.base import Executor, Submission, WorkOrder
-from attnbench.sweeps.executors.worker_process import Messages, Worker, WorkerError, start_worker
-from attnbench.sweeps.retries import give_up
+from attnbench.runs.execute import Execution, execute
+from attnbench.runs.folder import RunFolder, give_up
+from attnbench.runs.io import ClaimedError
+from attnbench.runs.status import RunStatus
 from attnbench.wording import counted
+
+
+def execute_and_tell(
+    folder: RunFolder, order: WorkOrder, listener: Listener, should_stop: Callable[[], bool]
+) -> RunStatus | None:
+    """Execute one run, turning what happens into events; None where it was interrupted or is claimed.
+
+    Raises:
+        StorageError: when the disk refuses a file of the run; everybody has been told.
+    """
+    run_id = folder.run_id
+    listener(RunStarted(run_id))
+    execution = Execution(
+        device=order.device,
+        trusted_folder=order.trusted_folder,
+        should_stop=should_stop,
+        on_progress=lambda step, steps, accuracy: listener(RunProgressed(run_id, step, steps, accuracy)),
+        on_note=lambda text: listener(Note(text)),
+        command=order.command,
+    )
+    try:
+        outcome: RunStatus | None = execute(folder, execution)
+    except (InterruptedRunError, ClaimedError):
+        outcome = None
+    except StorageError as error:
+        listener(StorageRefused(run_id, f"{error}"))
+        listener(RunEnded(run_id, None))
+        raise
+    listener(RunEnded(run_id, outcome))
+    return outcome
+
+
+@dataclass(frozen=True)
+class InlineSubmission(Submission):
+    """Runs that begin when somebody waits for them."""
+
+    run_folders: Sequence[Path]
+    order: WorkOrder
+
+    def wait(self, listener: Listener, should_stop: Callable[[], bool]) -> None:
+        for path in self.run_folders:
+            if should_stop():
+                return
+            execute_and_tell(RunFolder(path), self.order, listener, should_stop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inline(Executor):
+    """Executes in the process of the sweep."""
+
+    def submit(self, run_folders: Sequence[Path], order: WorkOrder) -> InlineSubmission:
+        return InlineSubmission(list(run_folders), order)
+
 
 ATTEMPTS = 2
 GRACE_SECONDS = 120.0

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import Literal
 
 from attnbench.errors import DamagedFileError, storage_faults_named
-from attnbench.runs.checksums import take_checksum, with_checksum
-from attnbench.runs.claim import ClaimedError, claimed
-from attnbench.runs.files import read_whole, write_json
-from attnbench.sweeps.executors.slurm_commands import (
+from attnbench.executors.slurm.queue import (
     QueuedJob,
     SlurmError,
     cancel_jobs,
     jobs_in_queue,
 )
+from attnbench.runs.io import ClaimedError, claimed, read_whole, take_checksum, with_checksum, write_json
 
 JobState = Literal["pending", "running", "lost"]
 
@@ -78,7 +76,7 @@ def new_record(packs: Sequence[Sequence[str]]) -> JobRecord:
     return JobRecord(f"attnbench-{uuid.uuid4().hex[:12]}", [list(pack) for pack in packs], now)
 
 
-class JobBook:
+class JobRecords:
     """All records of one sweep."""
 
     def __init__(self, folder: Path) -> None:

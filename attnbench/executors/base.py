@@ -1,14 +1,92 @@
-"""Where runs are executed. What has been done is told by the run folders, never by an executor's memory."""
+"""What every executor offers, and the events that it tells while it works."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
 from attnbench.errors import UserError
-from attnbench.runs.environment import typed_command
-from attnbench.sweeps.events import Listener
+from attnbench.runs.records import typed_command
+from attnbench.runs.status import RunStatus
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A worker took up a run."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
+class RunProgressed:
+    """A run was validated: its step, its budget, its free-running accuracy."""
+
+    run_id: str
+    step: int
+    steps: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """A worker is done with a run.
+
+    Attributes:
+        outcome: how it ended; None where it was interrupted, is in the hands of another process, or could not be
+            saved.
+    """
+
+    run_id: str
+    outcome: RunStatus | None
+
+
+@dataclass(frozen=True)
+class StorageRefused:
+    """The disk refused what a run had to save; no other run should be begun. The end of the run follows.
+
+    Attributes:
+        reason: the path, what the system said and what to do.
+    """
+
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a person should know."""
+
+    text: str
+
+
+Event = RunStarted | RunProgressed | RunEnded | StorageRefused | Note
+Listener = Callable[[Event], None]
+
+
+_KIND = "event"
+_BEGINNING = f'{{"{_KIND}"'
+_KINDS: dict[str, Callable[..., Event]] = {
+    each.__name__: each for each in (RunStarted, RunProgressed, RunEnded, StorageRefused, Note)
+}
+
+
+def to_line(event: Event) -> str:
+    """Write an event as one line of JSON."""
+    return json.dumps({_KIND: type(event).__name__, **asdict(event)}) + "\n"
+
+
+def from_line(line: str) -> Event | None:
+    """Read an event, whatever stands before it on its line; None where there is none, or half of one."""
+    try:
+        values = json.loads(line[max(line.find(_BEGINNING), 0) :])
+        kind = _KINDS[values.pop(_KIND)]
+        if values.get("outcome") is not None:
+            values["outcome"] = RunStatus(**values["outcome"])
+        return kind(**values)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 @dataclass(frozen=True)

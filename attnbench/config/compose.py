@@ -13,12 +13,18 @@ from typing import Any
 
 import yaml
 
-from attnbench.config.overrides import Assignment, parse_overrides, single
-from attnbench.config.suggestions import full_key, instead_of_bare_word, instead_of_model
+from attnbench.config.overrides import (
+    Assignment,
+    full_key,
+    instead_of_bare_word,
+    instead_of_model,
+    parse_overrides,
+    single,
+)
 from attnbench.errors import UserError, obstacle, unknown
+from attnbench.executors.base import Executor
 from attnbench.runs.spec import Protocol, build_named
 from attnbench.schema import TARGET_KEY, build, load_class, trust_folder
-from attnbench.sweeps.executors.base import Executor
 
 GROUPS = ("task", "model", "training", "sweep", "executor")
 # What people call a choice of the group, where that is another word.

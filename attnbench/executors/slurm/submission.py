@@ -1,4 +1,4 @@
-"""Waiting for the jobs of a cluster: what is lost is handed over again, what was refused later."""
+"""How often Slurm is asked: every question costs the one daemon that serves a whole cluster."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -6,14 +6,34 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from attnbench.errors import UserError
-from attnbench.runs.folder import RunFolder
-from attnbench.sweeps.events import Listener, Note, RunEnded, RunStarted
-from attnbench.sweeps.executors.base import Submission
-from attnbench.sweeps.executors.slurm_commands import SilentSlurmError, SlurmError
-from attnbench.sweeps.executors.slurm_records import JobBook, JobState
-from attnbench.sweeps.executors.slurm_rhythm import Rhythm
-from attnbench.sweeps.retries import give_up
+from attnbench.executors.base import Listener, Note, RunEnded, RunStarted, Submission
+from attnbench.executors.slurm.queue import SilentSlurmError, SlurmError
+from attnbench.executors.slurm.records import JobRecords, JobState
+from attnbench.runs.folder import RunFolder, give_up
 from attnbench.wording import counted
+
+
+@dataclass
+class Backoff:
+    """Pauses between questions: they double while nothing changes, and are short again once something does."""
+
+    shortest_seconds: float
+    longest_seconds: float
+    pause_seconds: float = field(init=False)
+    next_at: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        self.pause_seconds = self.shortest_seconds
+
+    def is_due(self) -> bool:
+        return time.monotonic() >= self.next_at
+
+    def take(self, *, has_changed: bool) -> None:
+        """Reckon from the answer when to ask next."""
+        longer = min(2 * self.pause_seconds, self.longest_seconds)
+        self.pause_seconds = self.shortest_seconds if has_changed else longer
+        self.next_at = time.monotonic() + self.pause_seconds
+
 
 POLL_SECONDS = 2.0
 """How often the run folders are looked at, and whether to stop; Slurm as often only while something changes."""
@@ -27,7 +47,7 @@ REFUSALS = 10
 
 
 @dataclass
-class HandedOver:
+class SubmitResult:
     """What came of handing runs to Slurm.
 
     Attributes:
@@ -61,10 +81,10 @@ class SlurmSubmission(Submission):
         known: what Slurm said last of the jobs.
     """
 
-    book: JobBook
+    book: JobRecords
     left: dict[str, RunFolder]
-    first: HandedOver
-    hand_over: Callable[[Sequence[RunFolder], int], HandedOver]
+    first: SubmitResult
+    hand_over: Callable[[Sequence[RunFolder], int], SubmitResult]
     runs_per_job: int
     is_given_up: bool = False
     started: set[str] = field(default_factory=set)
@@ -76,7 +96,7 @@ class SlurmSubmission(Submission):
     refusals: int = 0
     told: set[str] = field(default_factory=set)
     known: dict[str, JobState] = field(default_factory=dict)
-    rhythm: Rhythm = field(default_factory=lambda: Rhythm(POLL_SECONDS, LONGEST_PAUSE_SECONDS))
+    rhythm: Backoff = field(default_factory=lambda: Backoff(POLL_SECONDS, LONGEST_PAUSE_SECONDS))
     is_silent: bool = False
 
     def __post_init__(self) -> None:
@@ -160,14 +180,14 @@ class SlurmSubmission(Submission):
         if handed_over.is_in_vain and handed_over.refusal and self.refusals >= REFUSALS:
             raise handed_over.refusal
 
-    def _hand_over(self, run_ids: Collection[str], runs_per_job: int, listener: Listener) -> HandedOver:
+    def _hand_over(self, run_ids: Collection[str], runs_per_job: int, listener: Listener) -> SubmitResult:
         handed_over = self.hand_over([self.left[run_id] for run_id in run_ids], runs_per_job)
         self.refused = self.refused.difference(run_ids).union(handed_over.refused)
         self.refused_at = time.monotonic()
         self._tell_refusal(handed_over, listener)
         return handed_over
 
-    def _tell_refusal(self, handed_over: HandedOver, listener: Listener) -> None:
+    def _tell_refusal(self, handed_over: SubmitResult, listener: Listener) -> None:
         """Say once in Slurm's own words why runs have to wait."""
         words = f"{handed_over.refusal} What was not taken is handed over again every {REFUSED_SECONDS:g} s."
         if handed_over.refusal is not None and words not in self.told:

@@ -4,28 +4,31 @@ submitit writes the jobs down, submits and requeues them. Whether a run is done 
 submitit's results are not read.
 """
 
-from collections.abc import Sequence
+import contextlib
+import io
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from attnbench.errors import UserError
-from attnbench.ranges import Count, NonNegativeCount, Rate
-from attnbench.runs.folder import RunFolder
-from attnbench.runs.store import RunStore
-from attnbench.sweeps.executors.base import Executor, WorkOrder
-from attnbench.sweeps.executors.slurm_arrays import largest_array, submit_array
-from attnbench.sweeps.executors.slurm_commands import (
+from attnbench.errors import UserError, storage_faults_named
+from attnbench.executors.base import Executor, WorkOrder
+from attnbench.executors.slurm.job import RunBundle
+from attnbench.executors.slurm.queue import (
     Option,
     SilentSlurmError,
     SlurmError,
+    ask,
+    check_nodes_see,
     check_on_path,
     try_submission,
 )
-from attnbench.sweeps.executors.slurm_job import Pack
-from attnbench.sweeps.executors.slurm_records import JobBook, new_record
-from attnbench.sweeps.executors.slurm_sight import check_nodes_see
-from attnbench.sweeps.executors.slurm_submission import HandedOver, SlurmSubmission
+from attnbench.executors.slurm.records import JobRecords, new_record
+from attnbench.executors.slurm.submission import SlurmSubmission, SubmitResult
+from attnbench.ranges import Count, NonNegativeCount, Rate
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.store import RunStore
 
 OURS = ("array", "error", "job-name", "open-mode", "output", "signal", "wrap")
 
@@ -96,9 +99,9 @@ class Slurm(Executor):
 
     def submit(self, run_folders: Sequence[Path], order: WorkOrder) -> SlurmSubmission:
         folders = [RunFolder(path.absolute()) for path in run_folders]
-        book = JobBook(RunStore(folders[0].path.parents[1]).jobs_path)
+        book = JobRecords(RunStore(folders[0].path.parents[1]).jobs_path)
 
-        def hand_over(each: Sequence[RunFolder], runs_per_job: int) -> HandedOver:
+        def hand_over(each: Sequence[RunFolder], runs_per_job: int) -> SubmitResult:
             return self._hand_over(each, order, book, runs_per_job)
 
         first = hand_over(folders, self.runs_per_job)
@@ -108,8 +111,8 @@ class Slurm(Executor):
         return SlurmSubmission(book, left, first, hand_over, self.runs_per_job)
 
     def _hand_over(
-        self, folders: Sequence[RunFolder], order: WorkOrder, book: JobBook, runs_per_job: int
-    ) -> HandedOver:
+        self, folders: Sequence[RunFolder], order: WorkOrder, book: JobRecords, runs_per_job: int
+    ) -> SubmitResult:
         """Submit those runs that no job is at, array by array, until Slurm refuses one."""
         run_ids = [folder.run_id for folder in folders]
         try:
@@ -119,13 +122,17 @@ class Slurm(Executor):
                 taken = set(found)
                 free = [folder for folder in folders if folder.run_id not in taken]
                 packs = [free[first : first + runs_per_job] for first in range(0, len(free), runs_per_job)]
-                return self._submit_arrays(packs, order, book, HandedOver(found=found))
+                return self._submit_arrays(packs, order, book, SubmitResult(found=found))
         except SlurmError as error:
-            return HandedOver(refused=run_ids, refusal=SilentSlurmError(f"{error}"))
+            return SubmitResult(refused=run_ids, refusal=SilentSlurmError(f"{error}"))
 
     def _submit_arrays(
-        self, packs: Sequence[Sequence[RunFolder]], order: WorkOrder, book: JobBook, handed_over: HandedOver
-    ) -> HandedOver:
+        self,
+        packs: Sequence[Sequence[RunFolder]],
+        order: WorkOrder,
+        book: JobRecords,
+        handed_over: SubmitResult,
+    ) -> SubmitResult:
         size = largest_array()
         for first in range(0, len(packs), size):
             try:
@@ -136,7 +143,7 @@ class Slurm(Executor):
             handed_over.arrays.append(array)
         return handed_over
 
-    def _submit_array(self, packs: Sequence[Sequence[RunFolder]], order: WorkOrder, book: JobBook) -> str:
+    def _submit_array(self, packs: Sequence[Sequence[RunFolder]], order: WorkOrder, book: JobRecords) -> str:
         """Submit an array and return its id.
 
         Raises:
@@ -146,7 +153,9 @@ class Slurm(Executor):
         book.write(record)
         trusted = str(order.trusted_folder) if order.trusted_folder else None
         jobs = [
-            Pack(tuple(str(folder.path) for folder in pack), order.device, trusted, self.cpus, order.command)
+            RunBundle(
+                tuple(str(folder.path) for folder in pack), order.device, trusted, self.cpus, order.command
+            )
             for pack in packs
         ]
         try:
@@ -171,3 +180,50 @@ class Slurm(Executor):
             # Since 22.05 srun no longer takes the number of cores over from sbatch.
             "srun_args": [f"--cpus-per-task={self.cpus}"],
         }
+
+
+ARRAY_SIZE = 1000
+UUID_LETTERS = 32
+
+
+def largest_array() -> int:
+    """Return how many jobs an array may have: a thousand, or fewer where the cluster says so."""
+    try:
+        found = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask(["scontrol", "show", "config"]), re.MULTILINE)
+    except SlurmError:
+        return ARRAY_SIZE
+    return min(ARRAY_SIZE, max(int(found[1]), 1)) if found else ARRAY_SIZE
+
+
+def submit_array(
+    jobs: Sequence[RunBundle], folder: Path, requeues: int, parameters: Mapping[str, Any]
+) -> str:
+    """Submit an array and return its id.
+
+    Raises:
+        SlurmError: in the words of sbatch.
+        StorageError: where the disk does not take what submitit writes down.
+    """
+    import submitit
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    executor = submitit.SlurmExecutor(folder, max_num_timeout=requeues)
+    executor.update_parameters(**parameters)
+    loose_before = _loose_files(folder)
+    try:
+        # submitit prints the words of sbatch by itself; they are in the error too.
+        with storage_faults_named(folder), contextlib.redirect_stderr(io.StringIO()), executor.batch():
+            submitted = [executor.submit(job) for job in jobs]
+    except (FailedJobError, FailedSubmissionError) as error:
+        raise SlurmError(f"sbatch refused: {error}") from error
+    finally:
+        # What was refused may be submitted every minute from now on, and has a file for each job.
+        for path in _loose_files(folder) - loose_before:
+            path.unlink(missing_ok=True)
+    return str(submitted[0].job_id).partition("_")[0]
+
+
+def _loose_files(folder: Path) -> set[Path]:
+    """Return what submitit wrote down for jobs that have no number yet; files of jobs bear theirs."""
+    pickles = [path for path in folder.glob("*.pkl") if len(path.stem) == UUID_LETTERS]
+    return {*pickles, *(path for path in folder.glob(".submission_file_*.sh") if not path.is_symlink())}

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attnbench.errors import UserError
-from attnbench.runs.claim import ClaimedError, is_claimed
+from attnbench.executors.base import Executor, Listener, Note, WorkOrder
 from attnbench.runs.folder import RunFolder
-from attnbench.runs.spec import RunSpec
+from attnbench.runs.io import ClaimedError, is_claimed
+from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.events import Listener, Note
-from attnbench.sweeps.executors.base import Executor, WorkOrder
-from attnbench.sweeps.planned import PlannedRun
 
 POLL_SECONDS = 0.5
 

@@ -1,11 +1,36 @@
-"""What the control groups of Linux allow this process: how containers, systemd and clusters share a machine.
+"""How many processes this machine, and whoever shares it out, has room for."""
 
-A limit holds for everything below it, so every group from that of the process up to the root is asked. Source: the
-kernel's documentation of cgroup-v1 (cpu.cfs_quota_us, memory.limit_in_bytes) and cgroup-v2 (cpu.max, memory.max).
-"""
-
+import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
+
+# `scripts/bench memory` prints what one worker takes at the sizes of `quick`.
+WORKER_BYTES = 600 * 2**20
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, a part of one counted as one."""
+    bounds = [os.cpu_count() or 1, cpu_limit()]
+    if hasattr(os, "sched_getaffinity"):
+        bounds.append(len(os.sched_getaffinity(0)))
+    # A cluster that does not bind its jobs to cores still says how many they were given.
+    given = os.environ.get("SLURM_CPUS_ON_NODE", "")
+    bounds.append(int(given) if given.isdigit() else None)
+    return max(1, math.ceil(min(bound for bound in bounds if bound is not None)))
+
+
+def available_bytes() -> int:
+    """Return how much memory this process and its workers may take together."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(there, memory_limit() or there)
+
+
+def suitable_workers() -> int:
+    """Return how many workers this machine can take: one per core, if there is memory for them and the sweep."""
+    room = available_bytes() // WORKER_BYTES - 1
+    return max(1, min(available_cores(), room))
+
 
 MOUNT = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")

@@ -1,14 +1,16 @@
-"""One learning rate for each arm and length, chosen on validation data alone, from one grid for all arms."""
+"""Learning rates chosen by validation, one for each arm and seed; and larger budgets around a breakdown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from attnbench.errors import UserError
-from attnbench.runs.columns import ARM_COLUMNS, read_rows
-from attnbench.runs.spec import RunSpec
+from attnbench.arm import Arm, Variant
+from attnbench.errors import DamagedFileError, UserError
+from attnbench.runs.metrics_csv import ARM_COLUMNS, read_rows
+from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.planned import PlannedRun
+from attnbench.sweeps.run import find_damage
 
 RATE_KEY = "training.learning_rate"
 TUNING_COLUMNS = (
@@ -155,3 +157,125 @@ def _arm(spec: RunSpec) -> RunSpec:
 
 def _without_seed(spec: RunSpec) -> RunSpec:
     return replace(spec, seed=0)
+
+
+Training = tuple[str, ...]
+"""What tells one training from another but for its rate: the columns of its arm, and the seed."""
+
+
+def check_one_rate(store: RunStore, runs: Sequence[PlannedRun], grid: Sequence[float] = ()) -> None:
+    """Refuse runs of which the folder holds rows that were trained at another learning rate.
+
+    A rate that a person names stands in `variant` and makes another arm; one that was tuned does not.
+
+    Args:
+        store: the folder of the sweep.
+        runs: what is to be trained.
+        grid: the rates that are about to be tried; empty where each run has its own.
+
+    Raises:
+        UserError: naming the run that is there and both rates.
+    """
+    there = _trained(store)
+    for run in runs:
+        wanted = grid or (run.spec.training.learning_rate,)
+        for run_id, rate in there.get(_training_of(run.spec), {}).items():
+            if rate not in wanted and store.folder(run_id).path.is_dir():
+                at = " or ".join(f"{each:g}" for each in wanted)
+                raise UserError(
+                    f"{store.path} holds {run_id}, trained at the learning rate {rate:g}, and this sweep trains the "
+                    f"same at {at}: one curve would be the mean of both. Use another --name."
+                )
+
+
+def check_not_named(store: RunStore, runs: Sequence[PlannedRun], trusted_folder: Path | None) -> None:
+    """Refuse tuned runs that the folder holds already, as those of a rate that a person had named.
+
+    Raises:
+        UserError: naming the first of them.
+    """
+    for run in runs:
+        folder = store.folder(run.spec.run_id)
+        if not folder.spec_file.exists() or find_damage(folder, run.spec, trusted_folder):
+            continue  # what is damaged is named and made anew
+        if Variant.parse(str(folder.read_spec().get("variant"))) != run.spec.variant:
+            raise UserError(
+                f"{folder.path} was made with a learning rate named by hand, so its row counts as another arm. "
+                "Use another --name for the tuned sweep."
+            )
+
+
+def _trained(store: RunStore) -> dict[Training, dict[str, float]]:
+    """Return which runs the folder's table has of each training, with their rates."""
+    try:
+        rows = read_rows(store.metrics_file) if store.metrics_file.exists() else []
+        trained: dict[Training, dict[str, float]] = {}
+        for row in rows:
+            cells = {**row, "variant": str(Variant.parse(row["variant"]))}
+            training = tuple(cells[name] for name in (*ARM_COLUMNS, "seed"))
+            trained.setdefault(training, {})[row["run_id"]] = float(row["learning_rate"])
+    except (DamagedFileError, KeyError, ValueError):
+        return {}  # the table is derived, and this sweep makes it anew
+    return trained
+
+
+def _training_of(spec: RunSpec) -> Training:
+    lengths = (spec.lengths.minimum, spec.lengths.maximum)
+    arm = (spec.task.name, spec.model.name, spec.variant, spec.protocol, spec.model.hidden_size, *lengths)
+    return tuple(map(str, (*arm, spec.seed)))
+
+
+STEPS_KEY = "training.steps"
+
+
+@dataclass(frozen=True)
+class FoundBreakdown:
+    """Where an arm's mean curve fell through L50, as breakdown.csv has it.
+
+    Attributes:
+        length: in the task's unit; the shortest tested one for an arm that was under the threshold from the start.
+        censored: "", "above", "below" or "not_learnt".
+    """
+
+    arm: Arm
+    length: float
+    censored: str
+
+
+def longer_runs(
+    runs: Sequence[PlannedRun], breakdowns: Sequence[FoundBreakdown], factor: int
+) -> list[PlannedRun]:
+    """Return the runs of the lengths next to each breakdown with `factor` times the budget.
+
+    These are the two tested lengths between which the arm broke down and the next longer one, to which the breakdown
+    may move; the two shortest for an arm that was under the threshold from the start. An arm that never broke down
+    has none. A model of many lengths (mixed, extrapolation) is trained again as a whole.
+    """
+    wanted = []
+    for found in breakdowns:
+        own = [run for run in runs if run.spec.arm == found.arm]
+        tested = sorted({length for run in own for length in run.lengths})
+        near = set(lengths_around(tested, found))
+        wanted += [
+            replace(run, spec=with_budget(run.spec, factor))
+            for run in own
+            if near and near & set(run.lengths)
+        ]
+    return list(dict.fromkeys(wanted))
+
+
+def lengths_around(tested: Sequence[int], found: FoundBreakdown) -> list[int]:
+    """Return the tested lengths next to a breakdown, see `longer_runs`."""
+    if found.censored == "above":
+        return []
+    if found.censored:
+        return list(tested[:2])
+    below = max(place for place, length in enumerate(tested) if length <= found.length)
+    return list(tested[below : below + 3])
+
+
+def with_budget(spec: RunSpec, factor: int) -> RunSpec:
+    """Return the run with so many times its budget; its variant says so."""
+    steps = spec.training.steps * factor
+    variant = spec.variant.replaced({STEPS_KEY: steps})
+    return replace(spec, training=replace(spec.training, steps=steps), variant=variant)

@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attnbench.errors import DamagedFileError
-from attnbench.runs.checksums import CHECKSUM, fingerprint, is_unchanged, take_checksum, with_checksum
-from attnbench.runs.files import read_whole, write_json
+from attnbench.runs.io import (
+    CHECKSUM,
+    fingerprint,
+    is_unchanged,
+    read_whole,
+    take_checksum,
+    with_checksum,
+    write_json,
+)
 
 
 @dataclass
-class Outcome:
+class RunStatus:
     """How a run ended: the content of status.json.
 
     Attributes:
@@ -35,10 +42,10 @@ class Outcome:
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-_FIELDS = {each.name for each in fields(Outcome)}
+_FIELDS = {each.name for each in fields(RunStatus)}
 
 
-def write_outcome(path: Path, outcome: Outcome, left: Sequence[Path]) -> None:
+def write_outcome(path: Path, outcome: RunStatus, left: Sequence[Path]) -> None:
     """Write how a run ended, with the fingerprints of what it `left`, as far as that is there.
 
     Raises:
@@ -49,7 +56,7 @@ def write_outcome(path: Path, outcome: Outcome, left: Sequence[Path]) -> None:
     write_json(path, with_checksum(values))
 
 
-def rewrite_outcome(path: Path, outcome: Outcome, changed: Path) -> None:
+def rewrite_outcome(path: Path, outcome: RunStatus, changed: Path) -> None:
     """Write how a run ended once more, after one of its files was written anew; it does not vouch for others anew.
 
     Raises:
@@ -59,7 +66,7 @@ def rewrite_outcome(path: Path, outcome: Outcome, changed: Path) -> None:
     write_json(path, with_checksum({**asdict(outcome), "files": files}))
 
 
-def read_outcome(path: Path, run_id: str) -> Outcome | None:
+def read_outcome(path: Path, run_id: str) -> RunStatus | None:
     """Return how the run of that name ended; None where it has not.
 
     Raises:
@@ -72,7 +79,7 @@ def read_outcome(path: Path, run_id: str) -> Outcome | None:
         is_whole = take_checksum(values)
         # A later version may have written more than this one knows of.
         known = values.keys() & _FIELDS if is_vouched_for else values.keys()
-        outcome = Outcome(**{name: values[name] for name in known})
+        outcome = RunStatus(**{name: values[name] for name in known})
     except FileNotFoundError:
         return None
     except (IsADirectoryError, ValueError, TypeError) as error:
@@ -83,14 +90,14 @@ def read_outcome(path: Path, run_id: str) -> Outcome | None:
     return outcome
 
 
-def end_of(outcome: Outcome | None, requested: Sequence[int]) -> Literal["done", "failed"] | None:
+def end_of(outcome: RunStatus | None, requested: Sequence[int]) -> Literal["done", "failed"] | None:
     """Return how a run has ended; None where it has not, or has more lengths to be evaluated at."""
     if outcome is None or (outcome.state == "done" and outcome.lengths != requested):
         return None
     return outcome.state
 
 
-def first_changed(paths: Sequence[Path], outcome: Outcome, always_read: Path | None = None) -> str | None:
+def first_changed(paths: Sequence[Path], outcome: RunStatus, always_read: Path | None = None) -> str | None:
     """Name the first file that is not what the outcome recorded; one that it did not record is not looked at."""
     for path in paths:
         recorded = outcome.files.get(path.name)

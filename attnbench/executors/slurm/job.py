@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
+    from attnbench.executors.base import Event, WorkOrder
     from attnbench.runs.folder import RunFolder
-    from attnbench.sweeps.events import Event
-    from attnbench.sweeps.executors.base import WorkOrder
+
 
 CLAIMED_SECONDS = 2.0
 """How often a job looks for runs that another process is at."""
@@ -52,7 +52,7 @@ class StopSignal:
 
 
 @dataclass(frozen=True)
-class Pack:
+class RunBundle:
     """The runs of one job; submitit writes it to disk and calls it on a node.
 
     Attributes:
@@ -91,9 +91,9 @@ class Pack:
         # Imported here: while the job is being read a signal would kill it, and torch takes seconds.
         from pathlib import Path
 
+        from attnbench.executors.base import WorkOrder
         from attnbench.runs.folder import RunFolder
         from attnbench.schema import trust_folder
-        from attnbench.sweeps.executors.base import WorkOrder
 
         trusted_folder = Path(self.trusted_folder) if self.trusted_folder else None
         if trusted_folder is not None:
@@ -113,8 +113,8 @@ class Pack:
         self, folders: "list[RunFolder]", order: "WorkOrder", stop: StopSignal
     ) -> "list[RunFolder]":
         """Make the runs in processes of their own; return those that another process is at."""
-        from attnbench.runs.claim import is_claimed
-        from attnbench.sweeps.executors.processes import Processes
+        from attnbench.executors.local import Processes
+        from attnbench.runs.io import is_claimed
 
         free = [folder.path for folder in folders if not is_claimed(folder.claim_file)]
         if free:
@@ -133,8 +133,8 @@ class Pack:
 def _is_over(folder: "RunFolder", order: "WorkOrder", stop: StopSignal) -> bool:
     """Make a run; say whether this job is through with it, and not another process at it."""
     from attnbench.errors import StorageError
-    from attnbench.runs.claim import is_claimed
-    from attnbench.sweeps.executors.inline import execute_and_tell
+    from attnbench.executors.local import execute_and_tell
+    from attnbench.runs.io import is_claimed
 
     try:
         if stop() or is_claimed(folder.claim_file):

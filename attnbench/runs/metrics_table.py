@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from attnbench.runs.columns import METRICS, Column
-from attnbench.runs.files import write_atomically
 from attnbench.runs.handed_tables import read_handed_table
-from attnbench.runs.parsing import LocatedRows, Value, parse_rows
+from attnbench.runs.io import write_atomically
+from attnbench.runs.metrics_csv import METRICS, Column, LocatedRows, Value, parse_rows
 
 _TYPES = {column.name: column for column in METRICS}
 
