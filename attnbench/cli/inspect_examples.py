@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from attnbench.cli.inspect_progress import StageProgress
 from attnbench.cli.inspect_request import Choice
-from attnbench.inspection.held_out import HeldOut, NumberedExample, evaluated_lengths, held_out
-from attnbench.inspection.loading import TrainedRun
-from attnbench.inspection.own_text import own_text
-from attnbench.inspection.portrait import Portrait
-from attnbench.inspection.portraying import portray
-from attnbench.inspection.survey import survey_errors
+from attnbench.inspection.attention_example import AttentionExample
+from attnbench.inspection.capture import capture_attention
+from attnbench.inspection.evaluate import evaluate_errors
+from attnbench.inspection.examples import HeldOut, NumberedExample, evaluated_lengths, held_out, own_text
+from attnbench.inspection.load import TrainedRun
 from attnbench.plots.attention_rows import DrawnArm
 from attnbench.plots.style import model_style
 from attnbench.tasks.base import LengthRange
@@ -33,7 +32,7 @@ class Drawn:
 
     names: Sequence[str]
     run_ids: Sequence[str]
-    portraits: Sequence[Sequence[Portrait]]
+    portraits: Sequence[Sequence[AttentionExample]]
     about: Sequence[str]
     stems: Sequence[str]
     length: int | None = None
@@ -51,7 +50,7 @@ class Drawn:
         return [DrawnArm(name, run_id, portraits[number]) for name, run_id, portraits in answered]
 
 
-def portray_examples(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
+def capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
     """Choose test examples and let every run answer them.
 
     Raises:
@@ -59,11 +58,11 @@ def portray_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stage
     """
     examples = _test_of(runs, choice.length)
     chosen = _choose(runs, examples, choice, progress)
-    portraits: list[list[Portrait]] = [[] for _ in runs]
+    portraits: list[list[AttentionExample]] = [[] for _ in runs]
     tell = progress.stage("answering")
     for done, example in enumerate(chosen):
         for run, own in zip(runs, portraits, strict=True):
-            own.append(portray(run, example.batch, example.index))
+            own.append(capture_attention(run, example.batch, example.index))
         tell(done + 1, len(chosen))
     unit = examples.task.length_unit
     at = f"{examples.task.name}, {_span(examples.lengths)} {unit}"
@@ -82,7 +81,7 @@ def portray_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stage
     )
 
 
-def portray_text(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
+def capture_text(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
     """Let every run answer a person's own text.
 
     Raises:
@@ -100,7 +99,7 @@ def portray_text(runs: Sequence[TrainedRun], choice: Choice, progress: StageProg
             f"{name} answers {own.batch.source.shape[1]:,} words; then come the gradients of its answer"
         )
         tell = progress.stage(f"{name}: gradients", "words")
-        portraits.append([portray(run, own.batch, has_expected=False, on_progress=tell)])
+        portraits.append([capture_attention(run, own.batch, has_expected=False, on_progress=tell)])
     notes += _gradient_notes(portraits)
     return Drawn(
         names=arm_names(runs),
@@ -148,12 +147,12 @@ def _worst(runs: Sequence[TrainedRun], examples: HeldOut, count: int, progress: 
     badness: dict[int, tuple[float, float]] = {}
     for name, run in zip(arm_names(runs), runs, strict=True):
         tell = progress.stage(f"{name}: searching the worst")
-        for each in survey_errors(run, examples, tell, kept=count).worst:
+        for each in evaluate_errors(run, examples, tell, kept=count).worst:
             badness[each.index] = max(each.badness, badness.get(each.index, each.badness))
     return sorted(badness, key=lambda index: (*(-share for share in badness[index]), index))[:count]
 
 
-def _gradient_notes(portraits: Sequence[Sequence[Portrait]]) -> list[str]:
+def _gradient_notes(portraits: Sequence[Sequence[AttentionExample]]) -> list[str]:
     """Say of how many words gradients are drawn, where those of all would take too long."""
     reached = [each.with_gradient for own in portraits for each in own if each.with_gradient is not None]
     if not reached:

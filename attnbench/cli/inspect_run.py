@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.cli.inspect_drawing import draw_examples, letters_note
-from attnbench.cli.inspect_examples import Drawn, portray_examples, portray_text, shared_lengths
+from attnbench.cli.inspect_examples import Drawn, capture_examples, capture_text, shared_lengths
 from attnbench.cli.inspect_progress import StageProgress, heard_at_once
 from attnbench.cli.inspect_request import InspectRequest
 from attnbench.cli.inspect_scores import Scores, score_runs, write_scores
 from attnbench.cli.inspect_tables import print_scores, print_shaded
 from attnbench.cli.options import print_json, say
 from attnbench.errors import memory_faults_named
-from attnbench.inspection.loading import TrainedRun, check_comparable, load_run
-from attnbench.inspection.portrait import Portrait
+from attnbench.inspection.attention_example import AttentionExample
+from attnbench.inspection.load import TrainedRun, check_comparable, load_run
 from attnbench.inspection.word_edits import described, edits_of
 from attnbench.runs.store import check_writable
 
@@ -63,8 +63,8 @@ def _inspect(request: InspectRequest, as_json: bool) -> None:
 
 def _drawn(request: InspectRequest, runs: Sequence[TrainedRun], progress: StageProgress) -> Drawn:
     if request.choice.text is None:
-        return portray_examples(runs, request.choice, progress)
-    return portray_text(runs, request.choice, progress)
+        return capture_examples(runs, request.choice, progress)
+    return capture_text(runs, request.choice, progress)
 
 
 def _announce(drawn: Drawn, runs: Sequence[TrainedRun], out: Path) -> None:
@@ -126,7 +126,7 @@ def _example_as_json(drawn: Drawn, number: int) -> dict[str, Any]:
     }
 
 
-def _wrong_in_place(portrait: Portrait) -> int:
+def _wrong_in_place(portrait: AttentionExample) -> int:
     """Return how many places hold another word than the expected one, or none; given words left out."""
     places = zip_longest(portrait.written, portrait.expected, portrait.is_given)
     return sum(word != expected and not is_given for word, expected, is_given in places)

@@ -10,12 +10,9 @@ from typing import Literal
 from attnbench.cli.inspect_examples import Drawn, arm_names
 from attnbench.cli.inspect_progress import StageProgress
 from attnbench.cli.inspect_request import InspectRequest
-from attnbench.inspection.error_anatomy import ExampleErrors
-from attnbench.inspection.held_out import HeldOut, held_out
-from attnbench.inspection.loading import TrainedRun
-from attnbench.inspection.looking import maps_of
-from attnbench.inspection.survey import survey_attention, survey_causes, survey_errors
-from attnbench.inspection.tables import (
+from attnbench.inspection.decode import maps_of
+from attnbench.inspection.errors import ExampleErrors
+from attnbench.inspection.evaluate import (
     ATTENTION_COLUMNS,
     CAUSAL_COLUMNS,
     ERROR_COLUMNS,
@@ -23,7 +20,12 @@ from attnbench.inspection.tables import (
     attention_rows,
     causal_rows,
     error_rows,
+    evaluate_attention,
+    evaluate_causes,
+    evaluate_errors,
 )
+from attnbench.inspection.examples import HeldOut, held_out
+from attnbench.inspection.load import TrainedRun
 from attnbench.inspection.word_edits import EDIT_KINDS, AlignedWord, described
 from attnbench.runs.io import write_atomically
 
@@ -90,13 +92,13 @@ def score_runs(runs: Sequence[TrainedRun], lengths: Sequence[int], progress: Sta
 
 def _score(scores: Scores, run: TrainedRun, examples: HeldOut, where: str, progress: StageProgress) -> None:
     tell = progress.stage(f"{where}: where it looks")
-    attention = survey_attention(run, examples, with_heads=maps_of(run.model) > 1, on_progress=tell)
+    attention = evaluate_attention(run, examples, with_heads=maps_of(run.model) > 1, on_progress=tell)
     scores.attention += attention_rows(run, attention)
-    errors = survey_errors(run, examples, on_progress=progress.stage(f"{where}: errors"))
+    errors = evaluate_errors(run, examples, on_progress=progress.stage(f"{where}: errors"))
     scores.errors += error_rows(run, examples.lengths, errors)
     scores.worst += [in_words(run, examples.lengths.maximum, each) for each in errors.worst]
     tell = progress.stage(f"{where}: whether looks matter")
-    causes = survey_causes(run, examples.fewer(CAUSAL_EXAMPLES), on_progress=tell)
+    causes = evaluate_causes(run, examples.fewer(CAUSAL_EXAMPLES), on_progress=tell)
     scores.causal += causal_rows(run, examples.lengths, causes)
 
 

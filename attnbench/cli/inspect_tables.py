@@ -11,7 +11,7 @@ from attnbench.cli.inspect_examples import Drawn
 from attnbench.cli.inspect_request import InspectRequest
 from attnbench.cli.inspect_scores import Scores
 from attnbench.cli.options import print_text
-from attnbench.inspection.tables import Cell, Row
+from attnbench.inspection.evaluate import Cell, Row
 from attnbench.inspection.word_edits import described
 from attnbench.report.text_heatmap import shaded_lines
 
@@ -20,13 +20,13 @@ _LONGEST_LINE = 100
 
 _LOOKS = (
     "Looks of the weights, teacher-forced. On gold: share of words whose largest weight lies where the answer stands; "
-    "equal, dealt: the same by equal weights and by the model's dealt anew; mass: the weight on gold; AER: alignment "
+    "equal, permuted: the same by equal weights and by the model's, permuted; mass: the weight on gold; AER: alignment "
     "error rate; entropy: 0 is one word; change: from word to word, 0 to 1."
 )
 _CAUSES = (
     "Do the looks matter? Share of answers that became another one as the read lost one source word: the most "
-    "attended, another at random, the one with the largest gradient; dealt: how far answers moved with the weights "
-    "dealt anew, 0 to 1."
+    "attended, another at random, the one with the largest gradient; permuted: how far answers moved with the weights "
+    "permuted, 0 to 1."
 )
 _ERRORS = (
     "Errors, running freely. At place: share of words right place by place (token accuracy). Then what was written is "
@@ -78,21 +78,21 @@ def print_scores(scores: Scores, request: InspectRequest, drawn: Drawn) -> None:
 
 
 def _looks_table(scores: Scores, names: Mapping[str, str]) -> Table:
-    table = _table("on gold", "equal", "dealt", "mass", "AER", "entropy", "change")
+    table = _table("on gold", "equal", "permuted", "mass", "AER", "entropy", "change")
     for (run_id, length), rows in _by_test(scores.attention).items():
-        model, equal, dealt = (
-            _row(rows, weights=kind, layer=None) for kind in ("model", "uniform", "shuffled")
+        model, equal, permuted = (
+            _row(rows, weights=kind, layer=None) for kind in ("model", "uniform", "permuted")
         )
         if not model.get("words"):
             continue
-        accuracies = [each.get("alignment_accuracy") for each in (model, equal, dealt)]
+        accuracies = [each.get("alignment_accuracy") for each in (model, equal, permuted)]
         names_of_rest = ("gold_mass", "alignment_error_rate", "entropy_bits", "change_bits")
         _add(table, names[run_id], length, [*accuracies, *(model.get(name) for name in names_of_rest)])
     return table
 
 
 def _causes_table(scores: Scores, names: Mapping[str, str]) -> Table:
-    table = _table("most attended", "at random", "largest gradient", "dealt")
+    table = _table("most attended", "at random", "largest gradient", "permuted")
     for (run_id, length), rows in _by_test(scores.causal).items():
         erased = [
             _row(rows, change=f"erased_{kind}").get("flip_rate")

@@ -61,6 +61,13 @@ app.command(cls=Command)(doctor)
 
 def run() -> None:
     """Run the command that the program was called with."""
+    for word in sys.argv[1:]:
+        if word.endswith("\r"):
+            say(
+                f"attnbench: '{word}' ends in a carriage return: a script with Windows line ends? "
+                "Take them out: sed -i 's/\\r$//' SCRIPT"
+            )
+            sys.exit(WRONG_USE)
     # Thousands of runs and rows hold no cycles; looking for some as often as by default took a fifth of all time.
     gc.set_threshold(50_000)
     # When it ends, Python would look for cycles once more among all that torch and thousands of runs have made.
@@ -70,8 +77,6 @@ def run() -> None:
         app()
     except SystemExit as leaving:
         status = leaving.code
-    if status == WRONG_USE and any(word.endswith("\r") for word in sys.argv[1:]):
-        say("A word of this command ends in a carriage return (\\r): a script with Windows line ends?")
     if refusal := refused_output():
         say(
             f"attnbench: Standard output is incomplete: {refusal.strerror}. Make room there, then repeat the command."

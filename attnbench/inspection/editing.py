@@ -1,4 +1,4 @@
-"""A trained model whose weights over the source are changed as it reads: erased, or dealt anew.
+"""A trained model whose weights over the source are changed as it reads: erased, or permuted.
 
 Nothing of the model is altered: an edited copy shares its parameters, and an edit acts on a state that is thrown away.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from attnbench.inspection.distributions import as_shares
+from attnbench.inspection.attention_scores import as_shares
 from attnbench.models.contexts.base import Context
 from attnbench.models.contexts.multihead import MultiHead, join_heads, split_heads
 from attnbench.models.decoder import Decoder
@@ -97,7 +97,7 @@ class Erasure(Edit):
 
 
 @dataclass(frozen=True)
-class Reordering(Edit):
+class Permutation(Edit):
     """Each weight at another source position; in every layer and head alike.
 
     Attributes:
@@ -108,8 +108,8 @@ class Reordering(Edit):
 
     orders: Tensor
 
-    def within(self, span: slice) -> "Reordering":
-        return Reordering(self.orders[:, span])
+    def within(self, span: slice) -> "Permutation":
+        return Permutation(self.orders[:, span])
 
     def reweigh(self, weights: Tensor) -> Tensor:
         if weights.dim() == 4:

@@ -17,7 +17,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from attnbench.inspection.portrait import Numbers, Places, Portrait
+from attnbench.inspection.attention_example import AttentionExample, Numbers, Places
 from attnbench.inspection.word_edits import described
 
 Value = None | bool | int | float | str | Sequence["Value"] | Mapping[str, "Value"]
@@ -26,7 +26,7 @@ Value = None | bool | int | float | str | Sequence["Value"] | Mapping[str, "Valu
 _SCRIPTS = ("numbers.js", "colours.js", "views.js", "words.js", "tooltip.js", "maps.js", "arms.js", "page.js")
 
 
-def attention_page(title: str, arms: Sequence[tuple[str, Sequence[Portrait]]]) -> str:
+def attention_page(title: str, arms: Sequence[tuple[str, Sequence[AttentionExample]]]) -> str:
     """Return the HTML of a page that shows the same examples under one arm or side by side under two.
 
     Args:
@@ -57,7 +57,7 @@ def attention_page(title: str, arms: Sequence[tuple[str, Sequence[Portrait]]]) -
     return _fill(_part("page.html"), filled)
 
 
-def _check(arms: Sequence[tuple[str, Sequence[Portrait]]]) -> None:
+def _check(arms: Sequence[tuple[str, Sequence[AttentionExample]]]) -> None:
     counts = [len(portraits) for _, portraits in arms]
     if not 1 <= len(arms) <= 2:
         raise ValueError(f"{len(arms)} arms: expected one or two.")
@@ -96,7 +96,7 @@ def _fill(template: str, filled: dict[str, str]) -> str:
     return "".join(page)
 
 
-def _portrait_values(portrait: Portrait) -> Value:
+def _portrait_values(portrait: AttentionExample) -> Value:
     """Return what the page shows of one example, of types that JSON knows."""
     encoder = portrait.encoder
     return {
@@ -115,7 +115,7 @@ def _portrait_values(portrait: Portrait) -> Value:
     }
 
 
-def _kinds_of(portraits: Sequence[Portrait]) -> Mapping[str, bool]:
+def _kinds_of(portraits: Sequence[AttentionExample]) -> Mapping[str, bool]:
     """Return the kinds of maps, and whether any of the portraits has it."""
     return {
         "attention": any(each.weights is not None for each in portraits),
@@ -124,12 +124,12 @@ def _kinds_of(portraits: Sequence[Portrait]) -> Mapping[str, bool]:
     }
 
 
-def _chosen_kind(portraits: Sequence[Portrait]) -> str | None:
+def _chosen_kind(portraits: Sequence[AttentionExample]) -> str | None:
     """Return the kind of map that is shown first: attention where any portrait has it; None where there is no map."""
     return next((kind for kind, is_there in _kinds_of(portraits).items() if is_there), None)
 
 
-def _answer(portrait: Portrait) -> Mapping[str, Value]:
+def _answer(portrait: AttentionExample) -> Mapping[str, Value]:
     """Return which written words are wrong, what was expected in their place, what was left out, and all in words."""
     wrong: list[Value] = [False] * len(portrait.written)
     instead: list[Value] = [None] * len(portrait.written)
@@ -151,7 +151,7 @@ def _answer(portrait: Portrait) -> Mapping[str, Value]:
     return {"wrong": wrong, "instead": instead, "missing": missing, "slips": slips}
 
 
-def _positions(places: Places | None, portrait: Portrait) -> Value:
+def _positions(places: Places | None, portrait: AttentionExample) -> Value:
     """Return the source positions that are True, a list for each written word: those of the word it belongs to."""
     if places is None:
         return None

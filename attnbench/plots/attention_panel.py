@@ -21,7 +21,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from attnbench.inspection.portrait import Numbers
+from attnbench.inspection.attention_example import Numbers
 from attnbench.plots.attention_rows import WrittenWord
 from attnbench.plots.layout import EDGE, add_panel, wrap_caption, write_caption
 

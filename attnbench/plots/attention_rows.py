@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from attnbench.inspection.portrait import Numbers, Places, Portrait
+from attnbench.inspection.attention_example import AttentionExample, Numbers, Places
 from attnbench.inspection.word_edits import AlignedWord
 
 Kind = Literal["weights", "gradient"]
@@ -24,7 +24,7 @@ class DrawnArm:
 
     name: str
     run_id: str
-    portrait: Portrait
+    portrait: AttentionExample
 
     @property
     def has_weights(self) -> bool:
@@ -53,14 +53,14 @@ class WrittenWord:
     is_wrong: bool
 
 
-def written_words(portrait: Portrait) -> list[WrittenWord]:
+def written_words(portrait: AttentionExample) -> list[WrittenWord]:
     """Return the rows: all that was written, and at its place what was left out."""
     return [
         WrittenWord(_label(each, portrait), each.kind == "given", each.is_edit) for each in portrait.aligned
     ]
 
 
-def _label(each: AlignedWord, portrait: Portrait) -> str:
+def _label(each: AlignedWord, portrait: AttentionExample) -> str:
     written = None if each.written is None else shortened(portrait.written[each.written])
     if each.kind == "given":
         return f"[{written or _NOTHING}]"
@@ -78,20 +78,20 @@ def shortened(word: str) -> str:
     return word if len(word) <= _LONGEST_WORD else f"{word[: _LONGEST_WORD - 1]}…"
 
 
-def shares_of(portrait: Portrait, kind: Kind) -> Numbers | None:
+def shares_of(portrait: AttentionExample, kind: Kind) -> Numbers | None:
     """Return the weights or gradients, a row for each of `written_words`; not a number where nothing was written."""
     numbers = portrait.weights if kind == "weights" else portrait.gradients
     return None if numbers is None else with_missing_rows(numbers, portrait)
 
 
-def with_missing_rows(numbers: Numbers, portrait: Portrait) -> Numbers:
+def with_missing_rows(numbers: Numbers, portrait: AttentionExample) -> Numbers:
     """Return numbers (written, …) as rows of `written_words`: not a number where nothing was written."""
     nothing = np.full(numbers.shape[1:], np.nan, dtype=np.float32)
     rows = [nothing if each.written is None else numbers[each.written] for each in portrait.aligned]
     return np.array(rows, dtype=np.float32).reshape(len(rows), *numbers.shape[1:])
 
 
-def gold_rows(places: Places | None, portrait: Portrait) -> Places | None:
+def gold_rows(places: Places | None, portrait: AttentionExample) -> Places | None:
     """Return gold positions (expected, source) as rows of `written_words`, moved along with the word they belong to."""
     if places is None:
         return None
@@ -109,7 +109,7 @@ def gold_stretches(places: Places | None) -> list[tuple[int, int, int]]:
     return [(row, first, behind - 1) for (row, first), (_, behind) in zip(starts, ends, strict=True)]
 
 
-def possible_alone(portrait: Portrait) -> Places | None:
+def possible_alone(portrait: AttentionExample) -> Places | None:
     """Return the positions that are possible and not sure."""
     if portrait.possible is None or portrait.sure is None:
         return None

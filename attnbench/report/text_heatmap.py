@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.text import Text
 
-from attnbench.inspection.portrait import Numbers, Places, Portrait
+from attnbench.inspection.attention_example import AttentionExample, Numbers, Places
 from attnbench.plots.attention_rows import DrawnArm, WrittenWord, gold_rows, shares_of, written_words
 
 # What stands for a share below each bound; the square roots of the bounds are evenly spaced.
@@ -75,7 +75,7 @@ def _headline(arm: DrawnArm) -> str:
     return f"{arm.name} has no attention weights over the source; shaded: the gradient of each answer"
 
 
-def _heading(portrait: Portrait, block: range, grid: _Grid) -> Iterator[Text]:
+def _heading(portrait: AttentionExample, block: range, grid: _Grid) -> Iterator[Text]:
     """Yield the words above the columns, downwards, their last letters on one line."""
     words = [portrait.source[position][:_HEADING_LETTERS] for position in block]
     for line in range(-max(map(len, words)), 0):

@@ -10,7 +10,7 @@ import pytest
 from attnbench.cli.inspect_progress import heard_at_once
 from attnbench.cli.inspect_scores import in_words
 from attnbench.errors import UserError
-from attnbench.inspection.error_anatomy import ExampleErrors
+from attnbench.inspection.errors import ExampleErrors
 from attnbench.inspection.word_edits import align
 from attnbench.runs.folder import RunFolder
 from attnbench.vocabulary import EOS
@@ -103,7 +103,7 @@ def test_by_default_three_examples_and_the_whole_test_set(here, luong):
 def test_the_tables_have_rows_for_every_length_and_kind(here, luong):
     attnbench("inspect", luong)
     folder = here / "results/train/runs" / luong / "inspect"
-    assert [row["weights"] for row in rows_of(folder / "attention.csv")] == ["model", "uniform", "shuffled"]
+    assert [row["weights"] for row in rows_of(folder / "attention.csv")] == ["model", "uniform", "permuted"]
     assert [row["change"] for row in rows_of(folder / "causal.csv")] == [
         "erased_most_attended",
         "erased_random",
@@ -186,7 +186,7 @@ def test_by_default_three_of_the_worst_are_printed(here, luong):
 
 
 def test_ones_own_long_text_says_at_once_what_is_done_and_where_gradients_end(here, fixed, monkeypatch):
-    monkeypatch.setattr("attnbench.inspection.gradients.MOST_WORK", 7 * 7 * 20 * 9)
+    monkeypatch.setattr("attnbench.inspection.decode.MOST_WORK", 7 * 7 * 20 * 9)
     finished = attnbench("inspect", fixed, "--text", "a b " * 10)
     assert finished.err.startswith("fixed answers 20 words; then come the gradients")
     assert "Gradients are drawn of the first 7 words of an answer alone" in finished.err

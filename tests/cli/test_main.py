@@ -135,14 +135,15 @@ def test_a_json_document_is_whole_on_a_terminal_without_umlauts(tmp_path, monkey
 
 
 @pytest.mark.parametrize(
-    "words", [("train", "task=copy\r"), ("sweep", "--task", "copy\r"), ("status", "copy\r"), ("doctor\r",)]
+    "words", [("train", "task=copy\r"), ("sweep", "--name", "mine\r"), ("status", "copy\r"), ("doctor\r",)]
 )
-def test_a_word_that_ends_in_a_carriage_return_is_shown_with_where_it_comes_from(words, tmp_path):
+def test_a_word_that_ends_in_a_carriage_return_is_refused_with_where_it_comes_from(words, tmp_path):
     finished = in_a_process(*words, cwd=tmp_path)
-    assert finished.status == 2
+    assert (finished.status, finished.out, list(tmp_path.iterdir())) == (2, "", [])
     assert "\r" not in finished.err
-    assert "copy\\r'" in finished.err or "doctor\\r'" in finished.err
-    assert finished.err.endswith("(\\r): a script with Windows line ends?\n")
+    assert finished.err.startswith(
+        f"attnbench: '{words[-1][:-1]}\\r' ends in a carriage return: a script with Windows"
+    )
 
 
 def test_control_characters_of_a_word_are_written_out(tmp_path):

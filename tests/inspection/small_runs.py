@@ -6,7 +6,7 @@ import torch
 
 from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
-from attnbench.inspection.loading import TrainedRun
+from attnbench.inspection.load import TrainedRun
 from attnbench.runs.execute import make_trainer
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.spec import RunSpec

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from attnbench.batch import Batch
-from attnbench.inspection.alignment_scores import AlignmentCounts
-from attnbench.inspection.distributions import shuffled
+from attnbench.inspection.attention_scores import AlignmentCounts, permute_weights
 from attnbench.randomness import generator_for
 from tests.inspection.hand_built import asked
 
@@ -40,12 +39,12 @@ def test_equal_weights_score_what_a_guesser_would():
     assert counts.change_bits == 0
 
 
-def test_shuffled_weights_come_to_the_expected_value():
+def test_permuted_weights_come_to_the_expected_value():
     examples = 2000
     batch = diagonal(examples)
     mask = torch.ones(examples, LENGTH, dtype=torch.bool)
-    dealt = shuffled(torch.eye(LENGTH).repeat(examples, 1, 1), mask, generator_for("dealt"))
-    counts = counted(dealt, batch)
+    permuted = permute_weights(torch.eye(LENGTH).repeat(examples, 1, 1), mask, generator_for("dealt"))
+    counts = counted(permuted, batch)
     # Five standard errors of a share of 1/5 among 10,000 words.
     assert counts.alignment_accuracy == pytest.approx(1 / LENGTH, abs=0.02)
     assert counts.alignment_error_rate == pytest.approx(1 - 1 / LENGTH, abs=0.02)

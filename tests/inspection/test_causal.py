@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from attnbench.batch import Batch
-from attnbench.inspection.causal import CausalCounts, count_causes
-from attnbench.inspection.editing import Erasure, NoEdit, Reordering, can_be_edited, editable
-from attnbench.inspection.looking import Answers
+from attnbench.inspection.decode import Decoded
+from attnbench.inspection.editing import Erasure, NoEdit, Permutation, can_be_edited, editable
+from attnbench.inspection.interventions import CausalCounts, count_causes
 from attnbench.models.seq2seq import RecurrentSeq2Seq, RecurrentState, Seq2SeqModel
 from attnbench.models.transformer import Transformer, TransformerState
 from attnbench.models.transformer_layers import Attention, KeysAndValues, LayerMemory
@@ -21,11 +21,11 @@ either_way = pytest.mark.parametrize("steps_through_time", [False, True])
 TABLE = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
 
 
-def answers_of(model: Seq2SeqModel, batch: Batch) -> Answers:
+def answers_of(model: Seq2SeqModel, batch: Batch) -> Decoded:
     """Return the batch's target as if the model had written it."""
     with torch.no_grad():
         weights = model(batch).attention
-    return Answers(batch, batch.target, batch.scored, weights)
+    return Decoded(batch, batch.target, batch.scored, weights)
 
 
 def causes(model: Seq2SeqModel, batch: Batch, permutations: int = 9) -> CausalCounts:
@@ -34,7 +34,7 @@ def causes(model: Seq2SeqModel, batch: Batch, permutations: int = 9) -> CausalCo
     return counts
 
 
-def edited_reads(model: Seq2SeqModel, batch: Batch, edit: Erasure | Reordering | NoEdit) -> Tensor:
+def edited_reads(model: Seq2SeqModel, batch: Batch, edit: Erasure | Permutation | NoEdit) -> Tensor:
     """Return the logits of each target position, read by itself with changed weights."""
     edited, inputs = editable(model), model.shifted(batch.target)
     assert edited is not None
@@ -82,7 +82,7 @@ def test_dealing_weights_anew_is_felt_as_often_as_another_word_comes_to_be_read(
     assert other.median_variation == pytest.approx(1, abs=0.02)
 
 
-def test_equal_weights_dealt_anew_change_nothing():
+def test_equal_weights_permuted_change_nothing():
     model = build(arm("uniform"))
     assert causes(model, uneven_batch()).median_variation == pytest.approx(0, abs=1e-6)
 
@@ -197,7 +197,7 @@ def test_dealing_values_anew_is_dealing_weights_anew():
     )
     read = attention.project(source)
     mask = torch.tensor([[True, True, True, True], [True, True, True, False]])[:, None, None, :]
-    order = Reordering(torch.tensor([[[2, 0, 3, 1]], [[1, 2, 0, 3]]]))
+    order = Permutation(torch.tensor([[[2, 0, 3, 1]], [[1, 2, 0, 3]]]))
     changed = order.of_layer(LayerMemory(None, read, mask))
     found, weights = attention(states, changed.source, changed.source_mask, wants_weights=True)
     heads = order.reweigh(weights) @ read.values

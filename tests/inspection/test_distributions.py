@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from attnbench.inspection.distributions import (
+from attnbench.inspection.attention_scores import (
     as_shares,
     entropy_bits,
     jensen_shannon_bits,
+    permute_weights,
     random_orders,
-    shuffled,
     total_variation,
 )
 from attnbench.randomness import generator_for
@@ -43,10 +43,10 @@ def test_rows_that_do_not_sum_to_one_are_brought_to_it_and_rows_of_zeros_stay():
 def test_shuffling_keeps_each_words_weights_and_gives_none_to_padding():
     weights = torch.tensor([[[0.1, 0.2, 0.7, 0.0], [0.6, 0.3, 0.1, 0.0]]]).repeat(50, 1, 1)
     mask = torch.tensor([[True, True, True, False]]).repeat(50, 1)
-    dealt = shuffled(weights, mask, generator_for("shuffled"))
-    torch.testing.assert_close(dealt.sort(dim=2).values, weights.sort(dim=2).values)
-    assert not dealt[:, :, 3].any()
-    assert len(set(map(tuple, dealt[:, 0].tolist()))) == 6
+    permuted = permute_weights(weights, mask, generator_for("shuffled"))
+    torch.testing.assert_close(permuted.sort(dim=2).values, weights.sort(dim=2).values)
+    assert not permuted[:, :, 3].any()
+    assert len(set(map(tuple, permuted[:, 0].tolist()))) == 6
 
 
 def test_every_order_of_the_real_positions_comes_up_alike_often():

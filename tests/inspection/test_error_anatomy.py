@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from attnbench.batch import Batch
-from attnbench.inspection.error_anatomy import WORST, ErrorCounts
-from attnbench.inspection.looking import Answers, answer_freely
+from attnbench.inspection.decode import Decoded, greedy_decode
+from attnbench.inspection.errors import WORST, ErrorCounts
 from attnbench.training.evaluation import evaluate
 from attnbench.vocabulary import EOS
 from tests.inspection.hand_built import asked
@@ -20,7 +20,7 @@ def counted(batch: Batch, written: list[list[int]], looked_at: list[list[int]] |
     if looked_at is not None:
         weights = torch.nn.functional.one_hot(torch.tensor(looked_at), batch.source.shape[1]).float()
     counts = ErrorCounts()
-    counts.add(Answers(batch, tokens, tokens > 0, weights), 0)
+    counts.add(Decoded(batch, tokens, tokens > 0, weights), 0)
     return counts
 
 
@@ -86,7 +86,7 @@ def test_answers_that_stand_apart_make_no_sequence():
     )
     tokens = torch.tensor([[4, 7, 6, 5]])
     counts = ErrorCounts()
-    counts.add(Answers(apart, tokens, apart.scored, None), 0)
+    counts.add(Decoded(apart, tokens, apart.scored, None), 0)
     assert [counts.count(kind) for kind in EDITS] == [None, None, 2, None, None, None]
     assert (counts.count("words"), counts.count("right"), counts.positions) == (2, 0, 2)
 
@@ -128,7 +128,7 @@ def test_what_was_never_written_is_wrong_and_was_looked_at_nowhere():
 
 def test_batches_of_other_lengths_add_up():
     counts = counted(asked([[4]], [[4, 5, 6]]), [[4, 5, 9]])
-    counts.add(Answers(asked([[4]], [[4]]), torch.tensor([[4]]), torch.tensor([[True]]), None), 1)
+    counts.add(Decoded(asked([[4]], [[4]]), torch.tensor([[4]]), torch.tensor([[True]]), None), 1)
     assert [counts.count("words", place) for place in range(3)] == [2, 1, 1]
     assert [counts.accuracy(place) for place in range(3)] == [1, 1, 0]
     assert counts.count("words") == 4
@@ -141,7 +141,7 @@ def test_the_worst_come_first_and_right_ones_never():
     for start in range(0, len(rows), 6):
         part = rows[start : start + 6]
         batch = asked([[4, 5]] * len(part), [[4, 5]] * len(part))
-        counts.add(Answers(batch, torch.tensor(part), torch.ones(len(part), 2) > 0, None), start)
+        counts.add(Decoded(batch, torch.tensor(part), torch.ones(len(part), 2) > 0, None), start)
     assert [each.index for each in counts.worst] == [1, 3, 2, 4, 5, 6, 7, 8, 9, 10]
     assert len(counts.worst) == WORST
     assert (counts.worst[0].expected, counts.worst[0].written, counts.worst[0].wrong) == ((4, 5), (9, 9), 2)
@@ -152,7 +152,7 @@ def test_an_empty_answer_leaves_every_word_out_and_looks_nowhere(written):
     batch = asked([[4, 5]], [[4, 5, EOS]], sure=[[[1, 0], [0, 1], [0, 0]]])
     tokens = torch.tensor([written], dtype=torch.int64)
     counts = ErrorCounts()
-    counts.add(Answers(batch, tokens, tokens > 0, torch.full((1, len(written), 2), 0.5)), 0)
+    counts.add(Decoded(batch, tokens, tokens > 0, torch.full((1, len(written), 2), 0.5)), 0)
     left_out = [counts.count("left_out", place) for place in range(3)]
     assert left_out == [1, 1, int(not written)]
     assert [counts.count(kind) for kind in ("exchanged", "looked_wrong", "looked_right")] == [0, 0, 0]
@@ -178,6 +178,6 @@ def test_errors_are_those_of_the_evaluation(task):
     batch = task.sample("test", 3, 200, torch.Generator().manual_seed(0))
     scores = evaluate(model, task, [batch], CPU)
     counts = ErrorCounts()
-    counts.add(answer_freely(model, task, batch), 0)
+    counts.add(greedy_decode(model, task, batch), 0)
     assert scores.tokens
     assert (counts.count("right"), counts.count("words")) == (scores.correct_free, scores.tokens)

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.batch import Batch
-from attnbench.inspection.gradients import answers_within_reach, source_gradients
+from attnbench.inspection.decode import answers_within_reach, source_gradients
 from attnbench.models.seq2seq import Seq2SeqModel
 from tests.inspection.hand_built import asked, pointing_model
 from tests.models.arms import arm, build, every_arm, row_alone, uneven_batch, with_padding
@@ -73,7 +73,7 @@ def test_words_that_go_backward_together_have_the_gradient_of_each_alone(monkeyp
     model, batch = build(arm(name)), uneven_batch()
     told: list[tuple[int, int]] = []
     together = source_gradients(model, batch, lambda done, of: told.append((done, of)))
-    monkeypatch.setattr("attnbench.inspection.gradients.AT_ONCE", at_once)
+    monkeypatch.setattr("attnbench.inspection.decode.AT_ONCE", at_once)
     torch.testing.assert_close(gradients(model, batch), together)
     words = int(batch.scored.any(dim=0).sum())
     assert told == [(words, words)]
@@ -82,7 +82,7 @@ def test_words_that_go_backward_together_have_the_gradient_of_each_alone(monkeyp
 def test_a_long_answer_has_the_gradients_of_its_first_words(monkeypatch):
     model, batch = build(arm("fixed")), asked([[4, 7, 5, 6]], [[5, 6, 4, 4]])
     assert answers_within_reach(model, batch) == 4
-    monkeypatch.setattr("attnbench.inspection.gradients.MOST_WORK", 2 * 2 * 4 * 9)
+    monkeypatch.setattr("attnbench.inspection.decode.MOST_WORK", 2 * 2 * 4 * 9)
     assert answers_within_reach(model, batch) == 2
     assert answers_within_reach(build(arm("bahdanau")), batch) == 1
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from attnbench.errors import UserError
-from attnbench.inspection.held_out import evaluated_lengths, held_out
-from attnbench.inspection.loading import load_run
-from attnbench.inspection.looking import answer_freely
+from attnbench.inspection.decode import greedy_decode
+from attnbench.inspection.examples import evaluated_lengths, held_out
+from attnbench.inspection.load import load_run
 from attnbench.runs.metrics_csv import read_rows
 from tests.runs.tiny_runs import executed, text_spec, tiny_spec
 
@@ -52,7 +52,7 @@ def test_the_examples_are_those_that_metrics_csv_was_counted_on(run):
     for row in read_rows(run.folder.metrics_file):
         right = words = 0
         for _, batch in held_out(run, int(row["length"])).batches():
-            tokens = answer_freely(run.model, run.spec.task, batch).tokens
+            tokens = greedy_decode(run.model, run.spec.task, batch).tokens
             right, words = right + int((tokens == batch.target).sum()), words + batch.target.numel()
         assert right / words == pytest.approx(float(row["token_accuracy"]))
 

@@ -5,7 +5,7 @@ import torch
 import yaml
 
 from attnbench.errors import DamagedFileError, UserError
-from attnbench.inspection.loading import check_comparable, load_run
+from attnbench.inspection.load import check_comparable, load_run
 from attnbench.runs.execute import load_checkpoint, save_checkpoint
 from attnbench.runs.folder import RunFolder
 from tests.runs.test_checkpoint import Intruder

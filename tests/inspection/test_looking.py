@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from attnbench.batch import NOT_GIVEN
-from attnbench.inspection import looking
-from attnbench.inspection.looking import answer_freely, example_alone, head_maps, maps_of, portions, rows_of
+from attnbench.inspection import decode
+from attnbench.inspection.decode import example_alone, greedy_decode, head_maps, maps_of, portions, rows_of
 from attnbench.vocabulary import EOS, PAD
 from tests.inspection.hand_built import asked, pointing_model
 from tests.models.arms import build, every_arm, uneven_batch
@@ -17,7 +17,7 @@ every = pytest.mark.parametrize("arm", every_arm())
 
 def test_a_hand_built_model_says_and_looks_as_its_table_says():
     table = [[0.2, 0.1, 0.7], [0.8, 0.2, 0.0]]
-    answers = answer_freely(pointing_model(table), TOLD, asked([[4, 5, 6], [7, 8, 9]], [[1, 1], [1, 1]]))
+    answers = greedy_decode(pointing_model(table), TOLD, asked([[4, 5, 6], [7, 8, 9]], [[1, 1], [1, 1]]))
     assert answers.tokens.tolist() == [[6, 4], [9, 7]]
     assert answers.weights is not None
     torch.testing.assert_close(answers.weights, torch.tensor([table, table]))
@@ -25,13 +25,13 @@ def test_a_hand_built_model_says_and_looks_as_its_table_says():
 
 def test_an_answer_ends_at_its_mark_and_what_follows_is_not_chosen():
     model = pointing_model([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]] * 6)
-    answers = answer_freely(model, UNTOLD, asked([[4, EOS, 5], [6, 7, EOS]], [[9, 9], [9, 9]]))
+    answers = greedy_decode(model, UNTOLD, asked([[4, EOS, 5], [6, 7, EOS]], [[9, 9], [9, 9]]))
     assert answers.tokens.tolist() == [[4, EOS, PAD], [6, 7, EOS]]
     assert answers.chosen.tolist() == [[True, True, False], [True, True, True]]
 
 
 def test_an_answer_without_end_is_cut_as_in_the_evaluation():
-    answers = answer_freely(pointing_model([[1.0, 0.0]] * 30), UNTOLD, asked([[4, 5], [6, 0]], [[9], [9]]))
+    answers = greedy_decode(pointing_model([[1.0, 0.0]] * 30), UNTOLD, asked([[4, 5], [6, 0]], [[9], [9]]))
     assert answers.chosen.sum(dim=1).tolist() == [2 * 2 + 10, 2 * 1 + 10]
 
 
@@ -39,7 +39,7 @@ def test_an_answer_without_end_is_cut_as_in_the_evaluation():
 @torch.no_grad()
 def test_replayed_answers_are_looked_at_as_when_they_were_written(arm):
     model, batch = build(arm), uneven_batch()
-    answers = answer_freely(model, TOLD, batch)
+    answers = greedy_decode(model, TOLD, batch)
     assert answers.chosen.equal(batch.scored)
     is_given = batch.given != NOT_GIVEN
     assert torch.equal(answers.tokens[is_given], batch.target[is_given])
@@ -68,7 +68,7 @@ def test_the_mean_over_layers_and_heads_is_the_models_weights(arm):
 
 
 def test_portions_hold_every_example_once_and_no_more_than_fits(monkeypatch):
-    monkeypatch.setattr(looking, "AT_ONCE", 2 * 11 * (11 * 3 + 7))
+    monkeypatch.setattr(decode, "AT_ONCE", 2 * 11 * (11 * 3 + 7))
     batch = uneven_batch((5, 1, 3), (4, 6, 1))
     parts = list(portions(batch, numbers_per_pair=3, numbers_per_word=7))
     assert [len(part) for part in parts] == [2, 1]

@@ -3,9 +3,9 @@ from functools import cache
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.inspection.loading import TrainedRun
-from attnbench.inspection.own_text import own_text
-from attnbench.inspection.portraying import portray
+from attnbench.inspection.capture import capture_attention
+from attnbench.inspection.examples import own_text
+from attnbench.inspection.load import TrainedRun
 from attnbench.vocabulary import UNKNOWN
 from tests.inspection.small_runs import small_spec, untrained
 from tests.runs.tiny_runs import text_spec
@@ -30,7 +30,13 @@ def test_words_outside_the_vocabulary_are_named_and_read_as_unknown():
     own = own_text(run_of(), "a zebra b <pad> <eos>")
     assert own.unknown == ("zebra", "<pad>", "<eos>")
     assert own.batch.source[0, 1:].tolist() == [UNKNOWN, own.batch.source[0, 2], UNKNOWN, UNKNOWN]
-    assert portray(run_of(), own.batch, has_expected=False).source == ("a", "<unk>", "b", "<unk>", "<unk>")
+    assert capture_attention(run_of(), own.batch, has_expected=False).source == (
+        "a",
+        "<unk>",
+        "b",
+        "<unk>",
+        "<unk>",
+    )
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])
@@ -61,7 +67,7 @@ def test_a_person_may_say_how_much_is_to_be_answered():
 
 def test_a_question_is_given_and_one_word_answered():
     run = run_of(*STORY)
-    portrait = portray(
+    portrait = capture_attention(
         run, own_text(run, "Alice lives in Paris .", "Where does Alice live ?").batch, has_expected=False
     )
     assert portrait.written[:-1] == ("Where", "does", "Alice", "live", "?")

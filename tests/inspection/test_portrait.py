@@ -3,5 +3,5 @@ import sys
 
 
 def test_a_portrait_can_be_drawn_without_torch():
-    program = "import sys, attnbench.inspection.portrait; sys.exit('torch' in sys.modules)"
+    program = "import sys, attnbench.inspection.attention_example; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

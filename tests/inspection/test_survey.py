@@ -5,20 +5,22 @@ from dataclasses import replace
 import pytest
 import torch
 
-from attnbench.inspection import looking
-from attnbench.inspection.error_anatomy import ErrorCounts
-from attnbench.inspection.held_out import held_out
-from attnbench.inspection.loading import TrainedRun, load_run
-from attnbench.inspection.portraying import portray
-from attnbench.inspection.survey import survey_attention, survey_causes, survey_errors
-from attnbench.inspection.tables import (
+from attnbench.inspection import decode
+from attnbench.inspection.capture import capture_attention
+from attnbench.inspection.errors import ErrorCounts
+from attnbench.inspection.evaluate import (
     ATTENTION_COLUMNS,
     CAUSAL_COLUMNS,
     ERROR_COLUMNS,
     attention_rows,
     causal_rows,
     error_rows,
+    evaluate_attention,
+    evaluate_causes,
+    evaluate_errors,
 )
+from attnbench.inspection.examples import held_out
+from attnbench.inspection.load import TrainedRun, load_run
 from attnbench.runs.metrics_csv import read_rows
 from tests.inspection.small_runs import small_spec
 from tests.runs.tiny_runs import executed
@@ -41,7 +43,7 @@ def run(request, runs) -> TrainedRun:
 
 
 def test_alignment_is_that_of_metrics_csv(run):
-    scores = survey_attention(run, held_out(run))
+    scores = evaluate_attention(run, held_out(run))
     (row,) = read_rows(run.folder.metrics_file)
     model = scores.by_kind.get("model")
     if row["alignment_accuracy"] == "":
@@ -52,12 +54,12 @@ def test_alignment_is_that_of_metrics_csv(run):
     assert scores.examples == EXAMPLES
 
 
-def test_beside_the_weights_stand_equal_and_shuffled_ones(run):
-    rows = attention_rows(run, survey_attention(run, held_out(run), with_heads=True))
+def test_beside_the_weights_stand_equal_and_permuted_ones(run):
+    rows = attention_rows(run, evaluate_attention(run, held_out(run), with_heads=True))
     assert all(tuple(row) == ATTENTION_COLUMNS for row in rows)
     kinds = [row["weights"] for row in rows if row["layer"] is None]
     has_weights = run.spec.model.name != "fixed"
-    assert kinds == ["model", "uniform", *(["shuffled"] if has_weights else [])]
+    assert kinds == ["model", "uniform", *(["permuted"] if has_weights else [])]
     assert (rows[0]["entropy_bits"] is not None) == has_weights
     assert rows[1]["alignment_accuracy"] == pytest.approx(1 / 6)
     assert rows[1]["change_bits"] == 0
@@ -66,7 +68,7 @@ def test_beside_the_weights_stand_equal_and_shuffled_ones(run):
 
 
 def test_causes_of_every_arm_with_weights(run):
-    counts = survey_causes(run, held_out(run), permutations=3)
+    counts = evaluate_causes(run, held_out(run), permutations=3)
     rows = causal_rows(run, held_out(run).lengths, counts)
     assert all(tuple(row) == CAUSAL_COLUMNS for row in rows)
     changes = ["erased_most_attended", "erased_random", "erased_largest_gradient", "permuted"]
@@ -79,12 +81,12 @@ def test_causes_of_every_arm_with_weights(run):
 
 def test_causes_can_be_sought_at_a_few_positions_of_long_answers(runs):
     run = runs["bahdanau"]
-    counts = survey_causes(run, held_out(run), permutations=1, most_positions=2)
+    counts = evaluate_causes(run, held_out(run), permutations=1, most_positions=2)
     assert counts.words == EXAMPLES * 2
 
 
 def test_errors_by_position_add_up(run):
-    counts = survey_errors(run, held_out(run))
+    counts = evaluate_errors(run, held_out(run))
     rows = error_rows(run, held_out(run).lengths, counts)
     assert all(tuple(row) == ERROR_COLUMNS for row in rows)
     assert [row["position"] for row in rows] == [None, 1, 2, 3]
@@ -97,13 +99,13 @@ def test_errors_by_position_add_up(run):
 def test_portions_change_nothing_that_is_not_drawn(run, monkeypatch):
     examples = held_out(run)
     told: list[tuple[int, int]] = []
-    whole, errors = survey_attention(run, examples), survey_errors(run, examples)
-    monkeypatch.setattr(looking, "AT_ONCE", 1)
-    parts = survey_attention(run, examples, on_progress=lambda done, of: told.append((done, of)))
+    whole, errors = evaluate_attention(run, examples), evaluate_errors(run, examples)
+    monkeypatch.setattr(decode, "AT_ONCE", 1)
+    parts = evaluate_attention(run, examples, on_progress=lambda done, of: told.append((done, of)))
     assert told == [(done, EXAMPLES) for done in range(1, EXAMPLES + 1)]
-    for kind in set(whole.by_kind) - {"shuffled"}:
+    for kind in set(whole.by_kind) - {"permuted"}:
         assert vars(parts.by_kind[kind]) == pytest.approx(vars(whole.by_kind[kind]), abs=1e-4)
-    again = survey_errors(run, examples)
+    again = evaluate_errors(run, examples)
     assert isinstance(again, ErrorCounts)
     assert error_rows(run, examples.lengths, again) == error_rows(run, examples.lengths, errors)
     assert again.worst == errors.worst
@@ -111,7 +113,7 @@ def test_portions_change_nothing_that_is_not_drawn(run, monkeypatch):
 
 def test_a_portrait_shows_one_example_as_the_model_saw_it(run):
     (example,) = held_out(run).pick([2])
-    portrait = portray(run, example.batch, example.index)
+    portrait = capture_attention(run, example.batch, example.index)
     source, target = len(portrait.source), len(portrait.expected)
     assert (portrait.index, source, target, len(portrait.written)) == (2, 6, 6, 6)
     assert portrait.is_given == (True, False) * 3
@@ -128,7 +130,7 @@ def test_a_portrait_shows_one_example_as_the_model_saw_it(run):
 def test_an_example_of_one_word_is_drawn(runs):
     run = runs["bahdanau"]
     (example,) = held_out(run, 1).pick([0])
-    assert portray(run, example.batch, 0).weights.shape == (2, 2)
+    assert capture_attention(run, example.batch, 0).weights.shape == (2, 2)
 
 
 def test_a_test_without_gold_has_no_alignment(runs, monkeypatch):
@@ -136,9 +138,9 @@ def test_a_test_without_gold_has_no_alignment(runs, monkeypatch):
     batches = run.spec.task.evaluation_batches("test", 0, held_out(run).lengths, EXAMPLES, EXAMPLES)
     unaligned = [replace(batch, alignment_sure=None, alignment_possible=None) for batch in batches]
     monkeypatch.setattr(type(run.spec.task), "evaluation_batches", lambda *_: unaligned)
-    rows = attention_rows(run, survey_attention(run, held_out(run)))
+    rows = attention_rows(run, evaluate_attention(run, held_out(run)))
     assert [row["alignment_accuracy"] for row in rows] == [None] * 3
-    errors = error_rows(run, held_out(run).lengths, survey_errors(run, held_out(run)))
+    errors = error_rows(run, held_out(run).lengths, evaluate_errors(run, held_out(run)))
     assert (errors[0]["looked_wrong"], errors[0]["looked_right"]) == (None, None)
 
 
@@ -146,12 +148,12 @@ LONG_INPUTS = """
 import resource
 import torch
 torch.set_num_threads(1)
-from attnbench.inspection.held_out import held_out
-from attnbench.inspection.survey import survey_attention
+from attnbench.inspection.examples import held_out
+from attnbench.inspection.evaluate import evaluate_attention
 from tests.inspection.small_runs import small_spec, untrained
 sizes = ["model.hidden_size=64", "training.test_examples={examples}", *{options}]
 run = untrained(small_spec("task=reverse", "model={model}", "task.length=500", *sizes))
-scores = survey_attention(run, held_out(run, 500), with_heads=True)
+scores = evaluate_attention(run, held_out(run, 500), with_heads=True)
 assert scores.examples == {examples}
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
@@ -176,7 +178,7 @@ def test_attention_looks_at_the_sentence_of_the_answer_and_equal_weights_do_not(
     trained = ["training.steps=1500", "training.evaluate_every=100", "training.batch_size=64"]
     sizes = ["model.hidden_size=64", "model.embedding_size=64", "training.test_examples=200"]
     run = load_run(executed(tmp_path, small_spec(*lengths, *trained, *sizes)).path)
-    scores = survey_attention(run, held_out(run)).by_kind
+    scores = evaluate_attention(run, held_out(run)).by_kind
     chance = scores["uniform"].alignment_accuracy
     found = scores["model"].alignment_accuracy
     assert (found >= 0.8) if name == "luong_general" else (found == pytest.approx(chance))

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from attnbench.inspection.portrait import Numbers, Portrait
+from attnbench.inspection.attention_example import AttentionExample, Numbers
 
 SOURCE = ("a", "b", "c")
 WRITTEN = ("c", "a", "a")
 
 
-def portrait(**changes: Any) -> Portrait:
+def portrait(**changes: Any) -> AttentionExample:
     """Return `a b c` to be reversed, written as `c a a`: the second word is wrong, and its weight .83 lies on `a`."""
     values: dict[str, Any] = {
         "index": 7,
@@ -26,7 +26,7 @@ def portrait(**changes: Any) -> Portrait:
         "sure": np.eye(3, dtype=bool)[::-1].copy(),
         "possible": None,
     }
-    return Portrait(**{**values, **changes})
+    return AttentionExample(**{**values, **changes})
 
 
 def numbers(rows: Any) -> Numbers:
@@ -39,7 +39,7 @@ def random_shares(*shape: int, seed: int = 0) -> Numbers:
     return generator.dirichlet(np.full(shape[-1], 0.2), size=shape[:-1]).astype(np.float32)
 
 
-def long_portrait(words: int, layers: int = 1, heads: int = 1) -> Portrait:
+def long_portrait(words: int, layers: int = 1, heads: int = 1) -> AttentionExample:
     """Return one of a Transformer that writes as many words as it reads."""
     names = tuple(f"word{place}" for place in range(words))
     maps = random_shares(layers, heads, words, words)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnbench.inspection.portraying import portray
+from attnbench.inspection.capture import capture_attention
 from attnbench.plots.attention_page import attention_page
 from tests.inspection.small_runs import small_spec, untrained
 from tests.models.arms import arm_names
@@ -135,7 +135,7 @@ def test_of_two_arms_one_with_attention_is_enough_to_begin_with_it():
 @pytest.mark.parametrize("model", arm_names())
 def test_every_arm_begins_with_attention_or_without_it_with_gradients(model: str):
     run = untrained(small_spec(f"model={model}"))
-    shown = portray(run, run.spec.task.sample("test", 3, 1, torch.Generator().manual_seed(0)))
+    shown = capture_attention(run, run.spec.task.sample("test", 3, 1, torch.Generator().manual_seed(0)))
     values = values_of(attention_page("reverse", [(model, [shown])]))
     assert values["kind"] == ("gradient" if model in WITHOUT_ATTENTION else "attention")
     assert values["kinds"]["attention"] == (model not in WITHOUT_ATTENTION)

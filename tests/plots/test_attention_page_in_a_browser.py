@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from attnbench.inspection.portraying import portray
+from attnbench.inspection.capture import capture_attention
 from attnbench.plots.attention_page import attention_page
 from tests.inspection.small_runs import small_spec, untrained
 from tests.models.arms import arm_names
@@ -249,7 +249,7 @@ def test_beside_an_arm_with_attention_the_legend_names_the_one_without(opened: O
 @pytest.mark.parametrize("model", arm_names())
 def test_the_page_of_every_arm_speaks_of_the_map_that_it_shows(opened: Opened, model: str):
     run = untrained(small_spec(f"model={model}"))
-    shown = portray(run, run.spec.task.sample("test", 3, 1, torch.Generator().manual_seed(0)))
+    shown = capture_attention(run, run.spec.task.sample("test", 3, 1, torch.Generator().manual_seed(0)))
     page = opened((model, [shown]))
     has_attention = shown.weights is not None
     assert pressed(page) == ["Attention" if has_attention else "Gradient"]

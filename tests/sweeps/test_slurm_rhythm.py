@@ -32,7 +32,7 @@ class Clock:
 
 
 class Book:
-    """Answers by the clock, and remembers when it was asked."""
+    """Decoded by the clock, and remembers when it was asked."""
 
     logs_folder = "logs"
 

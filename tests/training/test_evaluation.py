@@ -24,7 +24,7 @@ MARKED = Copy(name="copy", vocabulary_size=3, eos=True)
 
 
 class Script:
-    """Answers what a test wrote down for it."""
+    """Decoded what a test wrote down for it."""
 
     def __init__(
         self, written: list[list[int]], logits: Tensor | None = None, attention: Tensor | None = None

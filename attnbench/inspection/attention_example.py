@@ -17,7 +17,7 @@ Places = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Portrait:
+class AttentionExample:
     """One example: what was asked, expected and produced, and where the model looked, running freely.
 
     Attributes:

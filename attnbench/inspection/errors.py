@@ -7,8 +7,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from attnbench.inspection.alignment_scores import ratio
-from attnbench.inspection.looking import Answers
+from attnbench.inspection.attention_scores import ratio
+from attnbench.inspection.decode import Decoded
 from attnbench.inspection.word_edits import AlignedWord, WordKind, align, edits_of
 from attnbench.vocabulary import EOS
 
@@ -103,7 +103,7 @@ class ErrorCounts:
     kept: int = WORST
     worst: list[ExampleErrors] = field(default_factory=list)
 
-    def add(self, answers: Answers, first_index: int) -> None:
+    def add(self, answers: Decoded, first_index: int) -> None:
         """Count the answers to a batch whose first example has this number."""
         batch = answers.batch
         is_wrong = (answers.written_at(batch.target.shape[1]) != batch.target) & batch.scored
@@ -203,7 +203,7 @@ def _added(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _example_errors(
-    answers: Answers, is_wrong: Tensor, looked_at: Tensor | None, row: int, index: int
+    answers: Decoded, is_wrong: Tensor, looked_at: Tensor | None, row: int, index: int
 ) -> ExampleErrors:
     batch = answers.batch
     source_len, target_len = int(batch.source_lengths[row]), int(batch.target_mask[row].sum())

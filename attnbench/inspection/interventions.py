@@ -8,16 +8,14 @@ import torch
 from torch import Generator, Tensor
 
 from attnbench.batch import Batch
-from attnbench.inspection.alignment_scores import ratio
-from attnbench.inspection.distributions import jensen_shannon_bits, random_orders, total_variation
-from attnbench.inspection.editing import Edit, EditableModel, Erasure, Reordering, can_be_edited, editable
-from attnbench.inspection.gradients import source_gradients
-from attnbench.inspection.looking import Answers
+from attnbench.inspection.attention_scores import jensen_shannon_bits, random_orders, ratio, total_variation
+from attnbench.inspection.decode import Decoded, source_gradients
+from attnbench.inspection.editing import Edit, EditableModel, Erasure, Permutation, can_be_edited, editable
 from attnbench.models.seq2seq import Seq2SeqModel
 
 Erased = Literal["most_attended", "random", "largest_gradient"]
 PERMUTATIONS = 25
-"""Weights dealt anew per answer; Jain & Wallace take 100, whose median 25 come close to at a quarter of the cost."""
+"""Weights permuted per answer; Jain & Wallace take 100, whose median 25 come close to at a quarter of the cost."""
 
 
 @dataclass
@@ -59,7 +57,7 @@ class CausalCounts:
         erased: by which position was erased: the one with the most weight (the mean over layers and heads), one of
             the others at random (sources of one word have none and are not counted), the one with the largest
             gradient.
-        words: answers whose weights were dealt anew.
+        words: answers whose weights were permuted.
         variation: summed over these: the median total variation distance over the permutations.
     """
 
@@ -82,7 +80,7 @@ class CausalCounts:
 def count_causes(
     counts: CausalCounts,
     model: Seq2SeqModel,
-    answers: Answers,
+    answers: Decoded,
     generator: Generator,
     permutations: int = PERMUTATIONS,
 ) -> bool:
@@ -95,7 +93,7 @@ def count_causes(
         model: in eval mode.
         answers: what it wrote.
         generator: of the random positions and orders.
-        permutations: how often the weights of an answer are dealt anew.
+        permutations: how often the weights of an answer are permuted.
 
     Returns:
         False, and nothing is counted, where it is not defined: no weights over the source, or a context that is no
@@ -120,7 +118,7 @@ def count_causes(
             is_defined = batch.source_lengths.unsqueeze(1) > (kind == "random")
             counts.erased[kind].add(before, read(erasure.within(span)), chosen & is_defined)
         orders = (random_orders(mask, chosen.shape[1], generator) for _ in range(permutations))
-        distances = [total_variation(before, read(Reordering(order))) for order in orders]
+        distances = [total_variation(before, read(Permutation(order))) for order in orders]
         counts.variation += float(torch.stack(distances).quantile(0.5, dim=0)[chosen].sum())
         counts.words += int(chosen.sum())
     return True

@@ -7,21 +7,26 @@ import torch
 from torch import Tensor
 
 from attnbench.batch import Batch
-from attnbench.inspection.distributions import as_shares
-from attnbench.inspection.gradients import answers_within_reach, source_gradients
-from attnbench.inspection.loading import TrainedRun
-from attnbench.inspection.looking import Answers, answer_freely, head_maps
-from attnbench.inspection.portrait import Numbers, Places, Portrait
+from attnbench.inspection.attention_example import AttentionExample, Numbers, Places
+from attnbench.inspection.attention_scores import as_shares
+from attnbench.inspection.decode import (
+    Decoded,
+    answers_within_reach,
+    greedy_decode,
+    head_maps,
+    source_gradients,
+)
+from attnbench.inspection.load import TrainedRun
 from attnbench.vocabulary import PAD, Vocabulary
 
 
-def portray(
+def capture_attention(
     run: TrainedRun,
     batch: Batch,
     index: int | None = None,
     has_expected: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
-) -> Portrait:
+) -> AttentionExample:
     """Let a model answer one example and return all there is to draw of it.
 
     Args:
@@ -31,7 +36,7 @@ def portray(
         has_expected: whether the batch's target is the right answer; not for a person's own text.
         on_progress: told of words whose gradient is known, and of all that get one.
     """
-    answers = answer_freely(run.model, run.spec.task, batch)
+    answers = greedy_decode(run.model, run.spec.task, batch)
     answers = _without_padding(answers)
     target_vocabulary = run.spec.task.target_vocabulary
     heads = head_maps(run.model, answers.replay)
@@ -40,7 +45,7 @@ def portray(
     is_within = torch.arange(replay.target.shape[1], device=replay.target.device) < reach
     within = replace(replay, scored=replay.scored & is_within)
     gradients = source_gradients(run.model, within, *([on_progress] if on_progress else []))
-    return Portrait(
+    return AttentionExample(
         index=index,
         source=_words(run.spec.task.source_vocabulary, batch.source),
         written=_words(target_vocabulary, answers.tokens),
@@ -57,7 +62,7 @@ def portray(
     )
 
 
-def _without_padding(answers: Answers) -> Answers:
+def _without_padding(answers: Decoded) -> Decoded:
     """Return the answers up to the last word that was given or chosen."""
     is_written = answers.chosen | (answers.tokens != PAD)
     steps = int(is_written[0].sum())
