@@ -11,6 +11,7 @@ from attnbench import moved_names
 from attnbench.arm import Variant
 from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
+from attnbench.executors.slurm.job import RunBundle
 from attnbench.moved_names import MOVED, present_name, recorded_name
 from attnbench.runs.spec import RunSpec
 from attnbench.schema import load_class
@@ -53,6 +54,14 @@ def test_a_pickled_job_finds_its_class_where_its_module_is_no_more():
     old = text.replace(f"{Recall.__module__}\nRecall".encode(), OLD_NAME.replace(".Back", "\nBack").encode())
     assert old != text
     assert pickle.loads(old) is Recall
+
+
+def test_a_job_that_waited_in_the_queue_while_its_class_moved_is_read():
+    bundle = RunBundle(("/results/runs/one",), "cpu", None)
+    name = f"{RunBundle.__module__}\n{RunBundle.__qualname__}".encode()
+    queued = pickle.dumps(bundle, protocol=0).replace(name, b"attnbench.sweeps.executors.slurm_job\nPack")
+    assert b"Pack" in queued
+    assert pickle.loads(queued) == bundle
 
 
 @pytest.mark.usefixtures("moved")
