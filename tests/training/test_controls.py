@@ -12,11 +12,17 @@ pytestmark = pytest.mark.slow
 
 
 def trained(
-    task: SyntheticTask, model: str, length: int, steps: int, hidden_size: int = 32, **changed: object
+    task: SyntheticTask,
+    model: str,
+    length: int,
+    steps: int,
+    hidden_size: int = 32,
+    carry: str = "hidden",
+    **changed: object,
 ) -> Scores:
     """Train as conf/ has it, by default at half the hidden size, and test."""
     sizes = {"hidden_size": hidden_size, "embedding_size": hidden_size}
-    configured = arm(model, **sizes, cell="lstm", layers=1, bidirectional=True)
+    configured = arm(model, **sizes, cell="lstm", layers=1, bidirectional=True, carry=carry)
     lengths = LengthRange(length, length)
     trainer = make_trainer(
         configured,
@@ -55,11 +61,11 @@ def test_one_vector_holds_the_answer_to_a_question_that_it_knew() -> None:
         assert trained(task, "fixed", length, 1200).token_accuracy > 0.95
 
 
-def answered(question: str, model: str, length: int, steps: int) -> float:
+def answered(question: str, model: str, length: int, steps: int, carry: str = "hidden") -> float:
     """Return the accuracy of answers about stories of few words, at a rate at which they are learnt."""
     task = synthetic_task("story_qa", question=question, relations=1, people=8, vocabulary_size=4)
     return trained(
-        task, model, length, steps, hidden_size=64, learning_rate=2e-3, patience=100
+        task, model, length, steps, hidden_size=64, carry=carry, learning_rate=2e-3, patience=100
     ).token_accuracy
 
 
@@ -70,5 +76,6 @@ def test_one_vector_falls_where_the_whole_story_may_be_asked_about_and_attention
 
 
 def test_one_vector_holds_the_answer_of_a_story_whose_question_it_knew() -> None:
+    # With the cell: without it, six sentences are learnt within 4,000 steps on some machines and not on others.
     for length in (2, 6):
-        assert answered("before", "fixed", length, 4000) > 0.95
+        assert answered("before", "fixed", length, 4000, carry="state") > 0.95
