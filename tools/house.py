@@ -20,6 +20,7 @@ from typing import Annotated
 import typer
 
 PACKAGE = Path(__file__).parents[1] / "attnbench"
+LEARNT = PACKAGE.parent / "results" / "reference" / "quick" / "metrics.csv"
 SHORT = 100
 TINY = ("training.steps=4", "training.batch_size=8", "training.test_examples=8", "training.evaluate_every=2")
 SWEEP = (
@@ -72,7 +73,9 @@ def _ways() -> Iterator[tuple[str, str]]:
         yield "opened: metrics.csv to accuracy_vs_length.png", _opened(results, "plot", "walk")
         run = next(Path(results).glob(RUN))
         yield "opened: a run to its heatmap", _opened(results, "inspect", str(run), "--examples", "1")
-        yield "opened: metrics.csv to memory.png", _opened(results, "plot", "walk", "--figure", "memory")
+        # Of arms that have learnt, as those of a tiny sweep have not.
+        memory = ("plot", str(LEARNT), "--figure", "memory", "--out", f"{results}/memory")
+        yield "opened: metrics.csv to memory.png", _opened(results, *memory)
 
 
 def _opened(results: str, *words: str) -> str:
