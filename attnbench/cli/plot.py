@@ -15,15 +15,14 @@ from attnbench.cli.options import (
     folder_at_home,
     say,
 )
-from attnbench.cli.places import find_store
 from attnbench.errors import DamagedFileError, UserError
-from attnbench.runs.store import RunStore
 from attnbench.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from attnbench.report.settings import SweepTables
+    from attnbench.runs.store import RunStore
 
 
 def plot(
@@ -112,6 +111,7 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
     Raises:
         UserError: where there is no such sweep, nothing has finished, or a table is damaged.
     """
+    from attnbench.cli.places import find_store
     from attnbench.runs.metrics_table import join_metrics, read_handed_metrics
 
     path = Path(words)
@@ -140,7 +140,7 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
     return join_metrics(rows), store.path
 
 
-def tell_renamed(store: RunStore) -> None:
+def tell_renamed(store: "RunStore") -> None:
     """Say which runs of a folder are left out, since their folders were renamed."""
     for name, true in store.renamed().items():
         say(store.about_renamed(name, true))
@@ -150,7 +150,7 @@ def _is_table_alone(folder: Path) -> bool:
     return (folder / "metrics.csv").is_file() and not (folder / "runs").is_dir()
 
 
-def _check_merged(store: RunStore) -> None:
+def _check_merged(store: "RunStore") -> None:
     """Refuse a damaged merged table: somebody may be reading it, so it is not mended behind their back."""
     from attnbench.runs.metrics_table import read_metrics
 
