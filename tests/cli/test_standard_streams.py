@@ -71,7 +71,8 @@ def test_where_the_reader_is_gone_all_later_writes_lead_nowhere():
         stream = ForgivingStream(pipe)
         stream.write("lost")
         stream.flush()
-        os.write(pipe.fileno(), b"what a library writes ends nothing either")
+        said = b"what a library writes ends nothing either"
+        assert os.write(pipe.fileno(), said) == len(said)
 
 
 def test_a_stream_that_takes_everything_is_as_it_was():
