@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from torture_ledger import Ledger
-from torture_sweep import Reference, RowKey, compared_rows
-
 from attnbench.errors import UserError
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
+from tools.fault_injection.ledger import Ledger
+from tools.fault_injection.sweep import Reference, RowKey, compared_rows
 
 CATEGORIES = {
     "lost": "runs lost",

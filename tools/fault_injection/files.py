@@ -4,10 +4,9 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from torture_round import Fault, Round
-from torture_sweep import holder_of
-
 from attnbench.runs.folder import RunFolder
+from tools.fault_injection.round import Fault, Round
+from tools.fault_injection.sweep import holder_of
 
 FILES_OF_RUNS = ("checkpoint.pt", "spec.yaml", "status.json", "metrics.csv", "evaluation.json")
 UNFORGIVEN = "evaluation.json"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SCRIPTS = Path(__file__).parents[1] / "tests" / "slurm"
+SCRIPTS = Path(__file__).parents[2] / "tests" / "slurm"
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
 PORT = "28817"  # apart from those of the tests
 ANSWER_SECONDS = 20.0
@@ -19,7 +19,7 @@ LOOK_AFTER_EVERY_SECONDS = 1.0
 REVOKED_SECONDS = 2.0  # in the second of its requeue slurmd refuses a job for good
 
 
-def why_not() -> str | None:
+def why_no_slurm() -> str | None:
     """Return why there can be no Slurm here; None where there can."""
     absent = [name for name in NEEDED if shutil.which(name) is None]
     if absent:

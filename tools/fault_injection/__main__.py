@@ -18,16 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torture_cluster
-import torture_storage
 import typer
-from torture_damage import DAMAGE_FAULTS
-from torture_kills import PROCESS_FAULTS
-from torture_page import Circumstances, page
-from torture_round import Fault, Round, RoundReport, play
-from torture_slurm import slurm_faults
-from torture_storage import FULL_DISK, STORAGE_FAULTS, small_disk
-from torture_sweep import Reference, make_reference
+
+from tools.fault_injection.cluster import Cluster, started_cluster, why_no_slurm
+from tools.fault_injection.files import DAMAGE_FAULTS
+from tools.fault_injection.page import Circumstances, page
+from tools.fault_injection.processes import PROCESS_FAULTS
+from tools.fault_injection.round import Fault, Round, RoundReport, play
+from tools.fault_injection.slurm import slurm_faults
+from tools.fault_injection.storage import FULL_DISK, STORAGE_FAULTS, small_disk, why_no_mounts
+from tools.fault_injection.sweep import Reference, make_reference
 
 WITH_PROCESSES = 3  # faults of each round that strike while a command runs
 WITH_DAMAGE = 4  # and those that strike files between two commands
@@ -48,7 +48,7 @@ class Torture:
     base: Path
     keeps: bool
     reference: Reference
-    cluster: torture_cluster.Cluster | None
+    cluster: Cluster | None
     decks: dict[str, tuple[list[Fault], list[Fault]]]
     reports: list[RoundReport] = field(default_factory=list)
 
@@ -103,7 +103,7 @@ class Torture:
         if not report.findings and not self.keeps:
             shutil.rmtree(folder)
 
-    def _care(self, round_: Round, cluster: torture_cluster.Cluster) -> Callable[[], None]:
+    def _care(self, round_: Round, cluster: Cluster) -> Callable[[], None]:
         def care() -> None:
             cluster.look_after()
             # Jobs end and begin again while the command runs.
@@ -170,15 +170,15 @@ def prepare(
     skipped: dict[str, str] = {}
     cluster = None
     commands = list(PROCESS_FAULTS)
-    if reason := torture_storage.why_not():
+    if reason := why_no_mounts():
         skipped |= {fault.kind: reason for fault in STORAGE_FAULTS}
     else:
         commands += STORAGE_FAULTS
     decks: dict[str, tuple[list[Fault], list[Fault]]] = {"processes": (commands, DAMAGE_FAULTS)}
-    if executor != "processes" and (reason := torture_cluster.why_not()):
+    if executor != "processes" and (reason := why_no_slurm()):
         skipped["all that strikes a Slurm"] = reason
     elif executor != "processes":
-        cluster = stack.enter_context(torture_cluster.started_cluster())
+        cluster = stack.enter_context(started_cluster())
         decks["slurm"] = (slurm_faults(cluster), [])
     if executor == "slurm":
         del decks["processes"]

@@ -22,11 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torture_sweep import holder_of
-
 from attnbench.errors import DamagedFileError
 from attnbench.runs.execute import load_checkpoint
 from attnbench.runs.folder import RunFolder
+from tools.fault_injection.sweep import holder_of
 
 LOOK_SECONDS = 0.02
 Stamp = tuple[int, str]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from torture_round import Fault, Round
+from tools.fault_injection.round import Fault, Round
 
 DISK_MEGABYTES = 32
 BALLAST = "ballast"
@@ -21,7 +21,7 @@ MOUNT_ATTEMPTS = 20
 STATUSES = {0, 1, 2}
 
 
-def why_not() -> str | None:
+def why_no_mounts() -> str | None:
     """Return why these faults cannot be caused here; None where they can."""
     return None if os.geteuid() == 0 else "they need root, to mount"
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from torture_cluster import Cluster
-from torture_kills import PROCESS_FAULTS
-from torture_round import Fault, Round
+from tools.fault_injection.cluster import Cluster
+from tools.fault_injection.processes import PROCESS_FAULTS
+from tools.fault_injection.round import Fault, Round
 
 # Here the parent waits for the jobs, and they go on where it ends.
 OF_THE_PARENT = ("SIGKILL of the parent", "Ctrl-C", "SIGTERM")

@@ -2,26 +2,22 @@ import json
 import os
 import random
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-# The scripts lie outside the package and import one another as a script's neighbours do.
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-from torture import dealt
-from torture_damage import DAMAGE_FAULTS, cut, flip
-from torture_findings import Findings, judge
-from torture_kills import PROCESS_FAULTS
-from torture_ledger import Ledger
-from torture_page import Circumstances, page
-from torture_round import Fault, Round, RoundReport, play
-from torture_sweep import COMPARED, NAME, TIMES, Reference, compared_rows
-
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
 from tests.commands import TINY_SWEEP, attnbench
+from tools.fault_injection.__main__ import dealt
+from tools.fault_injection.files import DAMAGE_FAULTS, cut, flip
+from tools.fault_injection.findings import Findings, judge
+from tools.fault_injection.ledger import Ledger
+from tools.fault_injection.page import Circumstances, page
+from tools.fault_injection.processes import PROCESS_FAULTS
+from tools.fault_injection.round import Fault, Round, RoundReport, play
+from tools.fault_injection.sweep import COMPARED, NAME, TIMES, Reference, compared_rows
 
 LINUX = pytest.mark.skipif(not Path("/proc/locks").exists(), reason="processes and locks are read from /proc")
 pytestmark = LINUX
@@ -198,9 +194,9 @@ def test_the_table_counts_a_finding_in_every_row_of_its_round_and_once_in_all():
 
 @pytest.mark.slow
 def test_a_round_with_a_kill_ends_with_the_rows_of_the_undisturbed_sweep(undisturbed, tmp_path, monkeypatch):
-    monkeypatch.setattr("torture_sweep.WORDS", TINY_SWEEP)
+    monkeypatch.setattr("tools.fault_injection.sweep.WORDS", TINY_SWEEP)
     monkeypatch.setattr(
-        "torture_sweep.EXECUTORS", {"processes": ("--executor", "processes", "--workers", "2")}
+        "tools.fault_injection.sweep.EXECUTORS", {"processes": ("--executor", "processes", "--workers", "2")}
     )
     reference = Reference(compared_rows(undisturbed / "metrics.csv"))
     kill = next(fault for fault in PROCESS_FAULTS if fault.kind == "SIGKILL of all processes")
@@ -214,9 +210,9 @@ def test_a_round_with_a_kill_ends_with_the_rows_of_the_undisturbed_sweep(undistu
 
 @pytest.mark.slow
 def test_a_status_that_nobody_promised_is_a_leftover(undisturbed, tmp_path, monkeypatch):
-    monkeypatch.setattr("torture_sweep.WORDS", TINY_SWEEP)
-    monkeypatch.setattr("torture_sweep.EXECUTORS", {"processes": ("--executor", "nowhere")})
-    monkeypatch.setattr("torture_round.MOST_COMMANDS_TO_FINISH", 1)
+    monkeypatch.setattr("tools.fault_injection.sweep.WORDS", TINY_SWEEP)
+    monkeypatch.setattr("tools.fault_injection.sweep.EXECUTORS", {"processes": ("--executor", "nowhere")})
+    monkeypatch.setattr("tools.fault_injection.round.MOST_COMMANDS_TO_FINISH", 1)
     reference = Reference(compared_rows(undisturbed / "metrics.csv"))
     report = play(Round(tmp_path / "round", "processes", reference, random.Random(1)), 0, [])
     assert report.findings.count("lost") == len(reference.run_ids)

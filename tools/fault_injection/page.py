@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from torture_findings import CATEGORIES
-from torture_round import RoundReport
-
 import attnbench
+from tools.fault_injection.findings import CATEGORIES
+from tools.fault_injection.round import RoundReport
 
 HEADER = ["fault", "times struck", "runs hit", *CATEGORIES.values()]
 
