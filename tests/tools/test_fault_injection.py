@@ -10,11 +10,9 @@ import pytest
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
 from tests.commands import TINY_SWEEP, attnbench
-from tools.fault_injection.__main__ import dealt
-from tools.fault_injection.files import DAMAGE_FAULTS, cut, flip
-from tools.fault_injection.findings import Findings, judge
-from tools.fault_injection.ledger import Ledger
-from tools.fault_injection.page import Circumstances, page
+from tools.fault_injection.__main__ import Circumstances, dealt, page
+from tools.fault_injection.files import DAMAGE_FAULTS, FILES_OF_RUNS, cut, flip, link_to_nowhere
+from tools.fault_injection.findings import Findings, Ledger, judge
 from tools.fault_injection.processes import PROCESS_FAULTS
 from tools.fault_injection.round import Fault, Round, RoundReport, play
 from tools.fault_injection.sweep import COMPARED, NAME, TIMES, Reference, compared_rows
@@ -131,6 +129,21 @@ def test_a_run_that_was_damaged_on_purpose_may_be_done_again_once(sweep):
     assert sweep.judged() == {}
     os.utime(sweep.run.status_file, ns=(1, 1))
     assert sweep.judged() == {"twice": 1}
+
+
+@pytest.mark.parametrize("name", FILES_OF_RUNS)
+def test_a_run_is_made_whole_where_a_link_to_nowhere_took_the_place_of_a_file(sweep, name):
+    with sweep.ledger.forgiving(sweep.run):
+        link_to_nowhere(sweep.run.path / name)
+    assert (sweep.run.path / name).is_symlink()
+    assert not (sweep.run.path / name).exists()
+    assert attnbench(*TINY_SWEEP, "--results", sweep.store.path.parent, "--name", NAME).status == 0
+    assert sweep.judged() == {}
+
+
+def test_a_link_to_nowhere_that_nobody_mended_is_found(sweep):
+    link_to_nowhere(sweep.run.metrics_file)
+    assert sweep.judged() == {"lost": 1, "twice": 1}
 
 
 def test_a_row_of_the_merged_table_that_differs_is_wrong(sweep):

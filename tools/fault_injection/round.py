@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attnbench.runs.store import RunStore
-from tools.fault_injection.findings import Findings, judge
-from tools.fault_injection.ledger import Ledger
+from tools.fault_injection.findings import Findings, Ledger, judge
 from tools.fault_injection.sweep import NAME, Command, Reference, Streams, holder_of, words_of
 
 PATIENCE_SECONDS = 240.0
