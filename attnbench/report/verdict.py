@@ -68,10 +68,10 @@ def _broke_down(setting: Setting) -> str:
         f"{setting.labels[rows.arm]} at {_length(each, setting.unit)}" for rows, each in _known(setting, "")
     ]
     if fallen:
-        return f"{setting.panel.title}: free-running accuracy fell through {_HALF} for {joined(fallen)}."
+        return f"{setting.panel.heading}: free-running accuracy fell through {_HALF} for {joined(fallen)}."
     if _known(setting, "above", "below", "not_learnt"):
-        return f"{setting.panel.title}: no free-running accuracy fell through {_HALF} between tested lengths."
-    return f"{setting.panel.title}: without free-running accuracies no breakdown is known."
+        return f"{setting.panel.heading}: no free-running accuracy fell through {_HALF} between tested lengths."
+    return f"{setting.panel.heading}: without free-running accuracies no breakdown is known."
 
 
 def _did_not(setting: Setting) -> list[str]:
