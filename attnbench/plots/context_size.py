@@ -37,6 +37,7 @@ from attnbench.plots.points import (
     panel_title,
     sentence,
     shared_facts,
+    split_rows,
     without_size,
 )
 from attnbench.plots.style import ArmLook, ModelStyle, arm_labels, arm_looks, order_arms
@@ -88,8 +89,8 @@ class ContextSizeLayout:
 
 
 def draw_context_size_figure(sizes: pd.DataFrame) -> Figure:
-    """Draw memory.csv, rows of `context_size_table`: a panel for each task and protocol, side by side."""
-    panels = [rows for _, rows in sizes.groupby(["task", "protocol"])]
+    """Draw memory.csv, rows of `context_size_table`: a panel for each task, protocol and unit of length."""
+    panels = split_rows(sizes)
     figure = new_figure()
     grid = {
         (0, column): draw_context_size(add_panel(figure, _WIDTH, _HEIGHT), rows)
@@ -99,7 +100,7 @@ def draw_context_size_figure(sizes: pd.DataFrame) -> Figure:
 
 
 def draw_context_size(ax: Axes, sizes: pd.DataFrame) -> Axes:
-    """Draw L50 against context size, both on log2 axes, for the arms of one task under one protocol.
+    """Draw L50 against context size, both on log2 axes, for the arms of one panel.
 
     Args:
         ax: empty axes of their final size; the legend stands beside them.
@@ -320,7 +321,7 @@ def _bars(free: Sequence[ContextSizePoint], is_one_seed: bool) -> str:
 
 def not_drawn(sizes: pd.DataFrame) -> str:
     """Name in a sentence the arms of memory.csv that log axes cannot show, panel by panel, and why."""
-    panels = [rows for _, rows in sizes.groupby(["task", "protocol"])]
+    panels = split_rows(sizes)
     return sentence(*(_not_drawn(rows, len(panels) > 1) for rows in panels))
 
 

@@ -104,6 +104,12 @@ def split_panels(metrics: Metrics, curve: pd.DataFrame, breakdowns: pd.DataFrame
     return panels
 
 
+def split_rows(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Split the rows of a table with a row for each arm as panels are split: by task, protocol and unit of length."""
+    unit = table["length_unit"].fillna("")
+    return [rows for _, rows in table.groupby([table["task"], table["protocol"], unit])]
+
+
 @dataclass(frozen=True)
 class Capacity:
     """What an arm was seen to hold.

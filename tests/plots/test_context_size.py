@@ -172,6 +172,16 @@ def test_tasks_and_protocols_have_panels_of_their_own():
     ]
 
 
+def test_lengths_in_different_units_never_share_an_axis():
+    characters = arm(AT_16, length_unit="characters", variant="task.length_unit=characters")
+    figure = draw_context_size_figure(sizes_of(arm(AT_8), characters))
+    assert [ax.get_ylabel() for ax in figure.axes] == [
+        "L50, free-running (characters)",
+        "L50, free-running (symbols)",
+    ]
+    assert [points_of(ax, "fixed")[0][:2] for ax in figure.axes] == [(16, 16), (16, 8)]
+
+
 EVERYTHING = [
     rows
     for hidden in (16, 32, 64)

@@ -90,6 +90,13 @@ def test_tasks_have_panels_of_their_own():
     assert titles == ["copy: one model per length", "reverse: one model per length"]
 
 
+def test_lengths_in_different_units_never_share_an_axis():
+    characters = arm(FLAT, length_unit="characters", variant="task.length_unit=characters")
+    axes = draw(arm(FLAT), characters).axes
+    assert [ax.get_xlabel() for ax in axes] == ["input length (characters)", "input length (symbols)"]
+    assert [legend(ax)[0] for ax in axes] == ["fixed", "fixed"]
+
+
 EVERYTHING = [
     arm(CLIMBING if model.startswith(("fixed", "s", "u", "l")) else FLAT, model)
     for model in (
