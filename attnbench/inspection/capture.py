@@ -42,7 +42,7 @@ def capture_attention(
     heads = head_maps(run.model, answers.replay)
     replay = answers.replay
     reach = answers_within_reach(run.model, replay)
-    is_within = torch.arange(replay.target.shape[1], device=replay.target.device) < reach
+    is_within = torch.arange(replay.target.shape[1], device=replay.target.device) < reach  # T
     within = replace(replay, scored=replay.scored & is_within)
     gradients = source_gradients(run.model, within, *([on_progress] if on_progress else []))
     return AttentionExample(
@@ -64,7 +64,7 @@ def capture_attention(
 
 def _without_padding(answers: Decoded) -> Decoded:
     """Return the answers up to the last word that was given or chosen."""
-    is_written = answers.chosen | (answers.tokens != PAD)
+    is_written = answers.chosen | (answers.tokens != PAD)  # B T, with B = 1
     steps = int(is_written[0].sum())
     weights = None if answers.weights is None else answers.weights[:, :steps]
     return replace(
