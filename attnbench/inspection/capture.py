@@ -1,4 +1,4 @@
-"""A portrait of one example, taken of a trained model."""
+"""What a trained model makes of one example: its words, where it looked, and what they hang on by gradients."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from attnbench.batch import Batch
-from attnbench.inspection.attention_example import AttentionExample, Numbers, Places
+from attnbench.inspection.attention_example import AttentionExample, Mask, Numbers
 from attnbench.inspection.attention_scores import as_shares
 from attnbench.inspection.decode import (
     Decoded,
@@ -56,8 +56,8 @@ def capture_attention(
         heads=_numbers(heads.source) if heads else None,
         encoder=_numbers(heads.encoder) if heads else None,
         decoder=_numbers(heads.decoder) if heads else None,
-        sure=_places(batch.alignment_sure),
-        possible=_places(batch.alignment_possible),
+        sure=_mask(batch.alignment_sure),
+        possible=_mask(batch.alignment_possible),
         with_gradient=None if reach == replay.target.shape[1] else reach,
     )
 
@@ -80,5 +80,5 @@ def _numbers(of_one: Tensor | None) -> Numbers | None:
     return None if of_one is None else of_one[0].float().cpu().numpy()
 
 
-def _places(of_one: Tensor | None) -> Places | None:
+def _mask(of_one: Tensor | None) -> Mask | None:
     return None if of_one is None else of_one[0].cpu().numpy()

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from attnbench.inspection.attention_example import AttentionExample, Numbers, Places
+from attnbench.inspection.attention_example import AttentionExample, Mask, Numbers
 from attnbench.inspection.word_edits import AlignedWord
 
 Kind = Literal["weights", "gradient"]
@@ -91,25 +91,25 @@ def with_missing_rows(numbers: Numbers, portrait: AttentionExample) -> Numbers:
     return np.array(rows, dtype=np.float32).reshape(len(rows), *numbers.shape[1:])
 
 
-def gold_rows(places: Places | None, portrait: AttentionExample) -> Places | None:
+def gold_rows(mask: Mask | None, portrait: AttentionExample) -> Mask | None:
     """Return gold positions (expected, source) as rows of `written_words`, moved along with the word they belong to."""
-    if places is None:
+    if mask is None:
         return None
-    nothing = np.zeros(places.shape[1], dtype=np.bool_)
-    rows = [nothing if each.expected is None else places[each.expected] for each in portrait.aligned]
-    return np.array(rows, dtype=np.bool_).reshape(len(rows), places.shape[1])
+    nothing = np.zeros(mask.shape[1], dtype=np.bool_)
+    rows = [nothing if each.expected is None else mask[each.expected] for each in portrait.aligned]
+    return np.array(rows, dtype=np.bool_).reshape(len(rows), mask.shape[1])
 
 
-def gold_stretches(places: Places | None) -> list[tuple[int, int, int]]:
+def gold_stretches(mask: Mask | None) -> list[tuple[int, int, int]]:
     """Return row, first and last source position of every stretch of gold positions side by side."""
-    if places is None:
+    if mask is None:
         return []
-    edges = np.diff(np.pad(places.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     starts, ends = np.argwhere(edges == 1).tolist(), np.argwhere(edges == -1).tolist()
     return [(row, first, behind - 1) for (row, first), (_, behind) in zip(starts, ends, strict=True)]
 
 
-def possible_alone(portrait: AttentionExample) -> Places | None:
+def possible_alone(portrait: AttentionExample) -> Mask | None:
     """Return the positions that are possible and not sure."""
     if portrait.possible is None or portrait.sure is None:
         return None

@@ -70,7 +70,9 @@ def _broke_down(setting: Setting) -> str:
     if fallen:
         return f"{setting.panel.heading}: free-running accuracy fell through {_HALF} for {joined(fallen)}."
     if _known(setting, "above", "below", "not_learnt"):
-        return f"{setting.panel.heading}: no free-running accuracy fell through {_HALF} between tested lengths."
+        return (
+            f"{setting.panel.heading}: no free-running accuracy fell through {_HALF} between tested lengths."
+        )
     return f"{setting.panel.heading}: without free-running accuracies no breakdown is known."
 
 
