@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnbench.formatting import sentence, shortened
 from attnbench.plots.attention_panel import (
     Matrix,
     add_matrix,
@@ -20,6 +21,7 @@ from attnbench.plots.attention_panel import (
     write_words,
 )
 from attnbench.plots.attention_rows import (
+    LONGEST_WORD,
     DrawnArm,
     Kind,
     WrittenWord,
@@ -27,11 +29,9 @@ from attnbench.plots.attention_rows import (
     gold_stretches,
     possible_alone,
     shares_of,
-    shortened,
     with_missing_rows,
     written_words,
 )
-from attnbench.plots.points import sentence
 
 _TITLES = {"weights": "{}: where it looked", "gradient": "{}: gradient of each answer"}
 _GRADIENT_ALONE = "{}: gradient of each answer\n(it has no attention weights over the source)"
@@ -100,7 +100,7 @@ def _answer_matrix(arm: DrawnArm, shares: np.ndarray) -> Matrix:
     return Matrix(
         shares=shares,
         rows=written_words(portrait),
-        columns=[shortened(word) for word in portrait.source],
+        columns=[shortened(word, LONGEST_WORD) for word in portrait.source],
         sure=gold_stretches(gold_rows(portrait.sure, portrait)),
         possible=gold_stretches(gold_rows(possible_alone(portrait), portrait)),
     )
@@ -164,7 +164,7 @@ def draw_self_attention(arm: DrawnArm, about: str) -> Figure | None:
 
 
 def _source_matrix(arm: DrawnArm, shares: np.ndarray) -> Matrix:
-    words = [shortened(word) for word in arm.portrait.source]
+    words = [shortened(word, LONGEST_WORD) for word in arm.portrait.source]
     return Matrix(shares, [WrittenWord(word, is_given=False, is_wrong=False) for word in words], words)
 
 

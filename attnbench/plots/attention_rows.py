@@ -5,11 +5,12 @@ from typing import Literal
 
 import numpy as np
 
+from attnbench.formatting import shortened
 from attnbench.inspection.attention_example import AttentionExample, Mask, Numbers
 from attnbench.inspection.word_edits import AlignedWord
 
 Kind = Literal["weights", "gradient"]
-_LONGEST_WORD = 24
+LONGEST_WORD = 24
 _NOTHING, _NO_ROOM = "–", "…"
 
 
@@ -61,7 +62,7 @@ def written_words(portrait: AttentionExample) -> list[WrittenWord]:
 
 
 def _label(each: AlignedWord, portrait: AttentionExample) -> str:
-    written = None if each.written is None else shortened(portrait.written[each.written])
+    written = None if each.written is None else shortened(portrait.written[each.written], LONGEST_WORD)
     if each.kind == "given":
         return f"[{written or _NOTHING}]"
     if each.kind == "right":
@@ -69,13 +70,8 @@ def _label(each: AlignedWord, portrait: AttentionExample) -> str:
     if each.kind == "swapped":
         return f"{written} (swapped)"
     nothing = _NO_ROOM if each.kind in ("cut_off", "filler") else _NOTHING
-    expected = None if each.expected is None else shortened(portrait.expected[each.expected])
+    expected = None if each.expected is None else shortened(portrait.expected[each.expected], LONGEST_WORD)
     return f"{written or nothing} ({expected or nothing})"
-
-
-def shortened(word: str) -> str:
-    """Return a word that is no longer than a label may be."""
-    return word if len(word) <= _LONGEST_WORD else f"{word[: _LONGEST_WORD - 1]}…"
 
 
 def shares_of(portrait: AttentionExample, kind: Kind) -> Numbers | None:

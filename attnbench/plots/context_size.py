@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from attnbench.analysis.arms import arm_rows, arms_of
 from attnbench.arm import Arm
+from attnbench.formatting import joined, sentence, span
 from attnbench.plots.layout import (
     ARROW,
     GREY,
@@ -31,15 +32,7 @@ from attnbench.plots.layout import (
     write_powers_of_two,
     write_tag,
 )
-from attnbench.plots.points import (
-    length_text,
-    number_words,
-    panel_title,
-    sentence,
-    shared_facts,
-    split_rows,
-    without_size,
-)
+from attnbench.plots.points import length_text, panel_title, shared_facts, split_rows, without_size
 from attnbench.plots.style import ArmLook, ModelStyle, arm_labels, arm_looks, order_arms
 
 _WIDTH, _HEIGHT = 5.8, 4.2  # inches
@@ -147,7 +140,7 @@ def context_size_caption(panels: Sequence[pd.DataFrame]) -> str:
     """Say what L50 and its bars are, which arms are not drawn, and what all arms share."""
     rows = pd.concat(panels)
     free = [point for panel in panels for point in context_size_points(panel) if not point.censored]
-    seeds = number_words(rows["seeds"])
+    seeds = span(rows["seeds"])
     what = "the accuracy of one seed" if seeds == "1" else f"the mean accuracy of {seeds} seeds"
     threshold = f"L50: where {what}, free-running, first falls half way from perfect to chance"
     steps = rows["steps"].max()
@@ -355,4 +348,4 @@ def _names(some: Sequence[Arm], arms: Sequence[Arm]) -> str:
         )
         hidden = "" if sizes == all_sizes else f" at hidden size {', '.join(map(str, sizes))}"
         names.append(f"{labels[family]}{hidden}")
-    return " and ".join(names)
+    return joined(names)

@@ -228,18 +228,6 @@ def shared_facts(arms: Iterable[Arm], more: Sequence[str] = ()) -> list[str]:
     return parts
 
 
-def sentence(*parts: str) -> str:
-    """Join the parts that are not empty by semicolons to one sentence, or none."""
-    whole = "; ".join(filter(None, parts))
-    return f"{whole[0].upper()}{whole[1:]}." if whole else ""
-
-
-def number_words(numbers: Iterable[int]) -> str:
-    """Return `3`, or `2 to 3` where they differ."""
-    found = sorted(set(numbers))
-    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
-
-
 def _rows_by_arm(table: pd.DataFrame) -> defaultdict[Arm, pd.DataFrame]:
     places: dict[Arm, list[int]] = {}
     for place, arm in enumerate(arms_of(table)):

@@ -13,6 +13,7 @@ from matplotlib.ticker import NullLocator
 
 from attnbench.analysis.arms import arm_rows, arms_of
 from attnbench.arm import Arm
+from attnbench.formatting import sentence, span
 from attnbench.plots.layout import (
     ARROW,
     GREY,
@@ -31,7 +32,7 @@ from attnbench.plots.layout import (
     set_length_axis,
     write_tag,
 )
-from attnbench.plots.points import number_words, panel_title, sentence, shared_facts, split_rows
+from attnbench.plots.points import panel_title, shared_facts, split_rows
 from attnbench.plots.style import ArmLook, arm_looks, order_arms
 
 _WIDTH, _HEIGHT = 5.2, 3.0  # inches, without the room for points that never arrived
@@ -138,7 +139,7 @@ def training_cost_points(costs: pd.DataFrame, seeds: pd.DataFrame) -> list[Train
 
 def training_cost_caption(costs: pd.DataFrame, points: Sequence[TrainingCostPoint]) -> str:
     """Say what a point is, how far costs near a budget hold, what is not drawn, and what all arms share."""
-    seeds = number_words(point.seeds for point in points)
+    seeds = span(point.seeds for point in points)
     who = "one seed" if seeds == "1" else f"at least half of {seeds} seeds"
     what = (
         f"points: the step by which {who} had arrived, 0.9 of the way from chance to perfect on validation, "
