@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from attnbench.cli.options import DEFAULT_RESULTS, Debug, NeedlessConfigDir, Results, explained_errors, say
-from attnbench.wording import counted
+from attnbench.formatting import counted
 
 
 def cancel(

@@ -16,7 +16,7 @@ from attnbench.cli.options import (
     say,
 )
 from attnbench.errors import DamagedFileError, UserError
-from attnbench.wording import counted
+from attnbench.formatting import counted
 
 if TYPE_CHECKING:
     import pandas as pd

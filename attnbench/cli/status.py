@@ -16,7 +16,7 @@ from attnbench.cli.options import (
     print_json,
     say,
 )
-from attnbench.wording import counted
+from attnbench.formatting import counted
 
 if TYPE_CHECKING:
     from attnbench.executors.slurm.records import JobOfRun

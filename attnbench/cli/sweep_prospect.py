@@ -12,12 +12,12 @@ from attnbench.analysis.statistics import USUAL_LEVEL, sign_flip_floor
 from attnbench.cli.arm_table import arm_table
 from attnbench.cli.options import say
 from attnbench.cli.sweep_stages import work_of
+from attnbench.formatting import counted
 from attnbench.runs.spec import PlannedRun
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.learning_rates import tuning_runs
 from attnbench.sweeps.plan import SweepPlan
 from attnbench.sweeps.run import find_damage
-from attnbench.wording import counted
 
 
 def announce(plan: SweepPlan, store: RunStore, device: str) -> None:

@@ -12,6 +12,7 @@ from attnbench.cli.progress import SweepProgress
 from attnbench.cli.refusal import Refusal
 from attnbench.executors.base import WorkOrder
 from attnbench.executors.slurm.queue import SlurmError
+from attnbench.formatting import counted
 from attnbench.runs.folder import RunFolder, forget_failures
 from attnbench.runs.metrics_csv import write_rows
 from attnbench.runs.spec import PlannedRun
@@ -32,7 +33,6 @@ from attnbench.sweeps.learning_rates import (
 from attnbench.sweeps.plan import SweepPlan
 from attnbench.sweeps.run import missing, prepare, run_to_the_end
 from attnbench.tasks.base import LengthRange, Task
-from attnbench.wording import counted
 
 LOOKED_AT = 4
 """Training batches from which the work of a run is reckoned."""

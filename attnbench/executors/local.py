@@ -24,12 +24,12 @@ from attnbench.executors.base import (
 )
 from attnbench.executors.resources import suitable_workers
 from attnbench.executors.worker import Messages, Worker, WorkerError, start_worker
+from attnbench.formatting import counted
 from attnbench.ranges import Count
 from attnbench.runs.execute import Execution, execute
 from attnbench.runs.folder import RunFolder, give_up
 from attnbench.runs.io import ClaimedError
 from attnbench.runs.status import RunStatus
-from attnbench.wording import counted
 
 
 def execute_and_tell(

@@ -13,7 +13,7 @@ from attnbench.inspection.word_edits import AlignedWord, align
 from attnbench.vocabulary import EOS, SPECIAL_TOKENS
 
 Numbers = NDArray[np.float32]
-Places = NDArray[np.bool_]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class AttentionExample:
     heads: Numbers | None
     encoder: Numbers | None
     decoder: Numbers | None
-    sure: Places | None
-    possible: Places | None
+    sure: Mask | None
+    possible: Mask | None
     with_gradient: int | None = None
 
     @cached_property

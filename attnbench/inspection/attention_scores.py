@@ -11,14 +11,14 @@ from attnbench.batch import Batch
 
 def as_shares(rows: Tensor) -> Tensor:
     """Return rows that sum to 1; rows of zeros stay what they are."""
-    totals = rows.sum(dim=-1, keepdim=True)
+    totals = rows.sum(dim=-1, keepdim=True)  # … 1
     return rows / totals.where(totals > 0, torch.ones_like(totals))
 
 
 def entropy_bits(rows: Tensor) -> Tensor:
     """Return −Σ p log2 p of each row."""
     shares = as_shares(rows)
-    return -torch.xlogy(shares, shares).sum(dim=-1) / math.log(2)
+    return -torch.xlogy(shares, shares).sum(dim=-1) / math.log(2)  # one number a row
 
 
 def jensen_shannon_bits(one: Tensor, other: Tensor) -> Tensor:
@@ -47,7 +47,8 @@ def random_orders(mask: Tensor, rows: int, generator: Generator) -> Tensor:
     Returns:
         source positions, (batch, rows, source_len).
     """
-    keys = torch.rand(mask.shape[0], rows, mask.shape[1], generator=generator).to(mask.device)
+    keys = torch.rand(mask.shape[0], rows, mask.shape[1], generator=generator).to(mask.device)  # B rows S
+    # Random keys are below 1, so padding, at 2, is sorted behind every real token.
     return keys.masked_fill(~mask.unsqueeze(1), 2.0).argsort(dim=2)
 
 
@@ -92,7 +93,7 @@ class AlignmentCounts:
 
     def add(self, weights: Tensor, batch: Batch) -> None:
         """Count the weights (batch, target_len, source_len) of a batch, 0 at padding."""
-        shares = as_shares(weights.float())
+        shares = as_shares(weights.float())  # B T S
         self.words += int(batch.scored.sum())
         self.entropy += _sum(entropy_bits(shares), batch.scored)
         change, is_pair = _changes(shares, batch.scored)
@@ -103,8 +104,8 @@ class AlignmentCounts:
             self._compare(shares, batch.scored, batch.gold, sure)
 
     def _compare(self, shares: Tensor, scored: Tensor, gold: Tensor, sure: Tensor) -> None:
-        looked_at = as_shares((shares == shares.amax(dim=2, keepdim=True)).float())
-        has_gold, has_sure = gold.any(dim=2) & scored, sure.any(dim=2) & scored
+        looked_at = as_shares((shares == shares.amax(dim=2, keepdim=True)).float())  # B T S
+        has_gold, has_sure = gold.any(dim=2) & scored, sure.any(dim=2) & scored  # B T
         self.with_gold += int(has_gold.sum())
         self.with_sure += int(has_sure.sum())
         self.sure_links += int((sure & scored.unsqueeze(2)).sum())
@@ -166,10 +167,11 @@ def ratio(part: float, whole: float) -> float | None:
 
 def _changes(shares: Tensor, scored: Tensor) -> tuple[Tensor, Tensor]:
     """Return how far each row is from that of the scored word before, and where there is one; (batch, target_len)."""
-    steps = torch.arange(scored.shape[1], device=scored.device)
-    last_scored = torch.where(scored, steps, -1).cummax(dim=1).values
+    steps = torch.arange(scored.shape[1], device=scored.device)  # T
+    last_scored = torch.where(scored, steps, -1).cummax(dim=1).values  # B T
+    # Shifted by one: the last scored word ahead of each, itself not counted; −1 where there is none.
     before = torch.nn.functional.pad(last_scored, (1, 0), value=-1)[:, :-1]
-    rows = before.clamp_min(0).unsqueeze(2).expand_as(shares)
+    rows = before.clamp_min(0).unsqueeze(2).expand_as(shares)  # B T S
     return jensen_shannon_bits(shares, shares.gather(1, rows)), scored & (before >= 0)
 
 

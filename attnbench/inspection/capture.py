@@ -1,4 +1,4 @@
-"""A portrait of one example, taken of a trained model."""
+"""What a trained model makes of one example: its words, where it looked, and what they hang on by gradients."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from attnbench.batch import Batch
-from attnbench.inspection.attention_example import AttentionExample, Numbers, Places
+from attnbench.inspection.attention_example import AttentionExample, Mask, Numbers
 from attnbench.inspection.attention_scores import as_shares
 from attnbench.inspection.decode import (
     Decoded,
@@ -42,7 +42,7 @@ def capture_attention(
     heads = head_maps(run.model, answers.replay)
     replay = answers.replay
     reach = answers_within_reach(run.model, replay)
-    is_within = torch.arange(replay.target.shape[1], device=replay.target.device) < reach
+    is_within = torch.arange(replay.target.shape[1], device=replay.target.device) < reach  # T
     within = replace(replay, scored=replay.scored & is_within)
     gradients = source_gradients(run.model, within, *([on_progress] if on_progress else []))
     return AttentionExample(
@@ -56,15 +56,15 @@ def capture_attention(
         heads=_numbers(heads.source) if heads else None,
         encoder=_numbers(heads.encoder) if heads else None,
         decoder=_numbers(heads.decoder) if heads else None,
-        sure=_places(batch.alignment_sure),
-        possible=_places(batch.alignment_possible),
+        sure=_mask(batch.alignment_sure),
+        possible=_mask(batch.alignment_possible),
         with_gradient=None if reach == replay.target.shape[1] else reach,
     )
 
 
 def _without_padding(answers: Decoded) -> Decoded:
     """Return the answers up to the last word that was given or chosen."""
-    is_written = answers.chosen | (answers.tokens != PAD)
+    is_written = answers.chosen | (answers.tokens != PAD)  # B T, with B = 1
     steps = int(is_written[0].sum())
     weights = None if answers.weights is None else answers.weights[:, :steps]
     return replace(
@@ -80,5 +80,5 @@ def _numbers(of_one: Tensor | None) -> Numbers | None:
     return None if of_one is None else of_one[0].float().cpu().numpy()
 
 
-def _places(of_one: Tensor | None) -> Places | None:
+def _mask(of_one: Tensor | None) -> Mask | None:
     return None if of_one is None else of_one[0].cpu().numpy()

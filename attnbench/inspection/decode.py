@@ -82,9 +82,10 @@ def greedy_decode(model: Seq2SeqModel, task: Task, batch: Batch) -> Decoded:
     generated = write_freely(model, task, batch)
     tokens, limits = generated.tokens, most_tokens(batch, task)
     steps = tokens.shape[1]
-    is_within = torch.arange(steps, device=limits.device) < limits.unsqueeze(1)
+    is_within = torch.arange(steps, device=limits.device) < limits.unsqueeze(1)  # B T
     if task.ends_with_mark:
         ends = (tokens == EOS).int()
+        # The first end mark still counts, nothing behind it does.
         is_within &= ends.cumsum(dim=1) - ends == 0
     return Decoded(batch, tokens, is_within & ~_is_given(batch, steps), generated.attention)
 
@@ -92,7 +93,7 @@ def greedy_decode(model: Seq2SeqModel, task: Task, batch: Batch) -> Decoded:
 def _is_given(batch: Batch, steps: int) -> Tensor:
     """Return True where a token is given to the decoder; (batch, steps)."""
     missing = max(0, steps - batch.target.shape[1])
-    given = torch.nn.functional.pad(batch.given, (0, missing), value=NOT_GIVEN)[:, :steps]
+    given = torch.nn.functional.pad(batch.given, (0, missing), value=NOT_GIVEN)[:, :steps]  # B steps
     return given != NOT_GIVEN
 
 
@@ -249,18 +250,19 @@ def _norms(model: Seq2SeqModel, embedding: nn.Module, batch: Batch, steps: Seque
     """Return the norms at some target positions, (batch, len(steps), source_len)."""
     count = len(steps)
     copies = Batch(
-        source=batch.source.repeat(count, 1),
+        source=batch.source.repeat(count, 1),  # count·B S: all examples for the first position, then the next
         source_lengths=batch.source_lengths.repeat(count),
         target=batch.target[:, : steps[-1] + 1].repeat(count, 1),
         scored=batch.scored[:, : steps[-1] + 1].repeat(count, 1),
     )
     log_probability, embedded = _chosen_log_probability(model, embedding, copies)
     columns = torch.tensor(steps, device=batch.target.device).repeat_interleave(len(batch)).unsqueeze(1)
+    # Each copy hangs on its own log p alone, so the gradient of their sum holds every copy's own.
     (gradient,) = torch.autograd.grad(log_probability.gather(1, columns).sum(), embedded, allow_unused=True)
     if gradient is None:
         return embedded.new_zeros(len(batch), count, batch.source.shape[1])
-    norms = _in_order(model, gradient, copies).norm(dim=2)
-    return norms.unflatten(0, (count, len(batch))).transpose(0, 1)
+    norms = _in_order(model, gradient, copies).norm(dim=2)  # count·B S
+    return norms.unflatten(0, (count, len(batch))).transpose(0, 1)  # B count S
 
 
 def _chosen_log_probability(model: Seq2SeqModel, embedding: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -80,19 +80,19 @@ class Erasure(Edit):
         return Erasure(self.positions[:, span])
 
     def reweigh(self, weights: Tensor) -> Tensor:
-        positions = self.positions.unsqueeze(2)
+        positions = self.positions.unsqueeze(2)  # B T 1
         if weights.dim() == 4:
-            positions = positions.unsqueeze(1).expand(-1, weights.shape[1], -1, -1)
-        left = weights.scatter(-1, positions, 0.0)
+            positions = positions.unsqueeze(1).expand(-1, weights.shape[1], -1, -1)  # B N T 1
+        left = weights.scatter(-1, positions, 0.0)  # B T S, or B N T S
         return as_shares(left) * weights.sum(dim=-1, keepdim=True)
 
     def of_layer(self, layer: LayerMemory) -> LayerMemory:
         is_kept = torch.arange(layer.source_mask.shape[3], device=self.positions.device) != self.positions
-        is_kept = is_kept[:, None, None, :]
-        mask = layer.source_mask & is_kept
+        is_kept = is_kept[:, None, None, :]  # B 1 1 S
+        mask = layer.source_mask & is_kept  # B 1 1 S
         # A softmax over nothing is no number: where nothing is left, the weights stay and what they read is zero.
         mask = mask.where(mask.any(dim=3, keepdim=True), layer.source_mask)
-        values = layer.source.values * is_kept.transpose(2, 3)
+        values = layer.source.values * is_kept.transpose(2, 3)  # B N S D
         return replace(layer, source=KeysAndValues(layer.source.keys, values), source_mask=mask)
 
 
@@ -117,8 +117,8 @@ class Permutation(Edit):
         return weights.gather(2, self.orders)
 
     def of_layer(self, layer: LayerMemory) -> LayerMemory:
-        """Deal the values anew instead of the weights, the other way round."""
-        back = self.orders[:, 0].argsort(dim=1)[:, None, :, None]
+        """Permute the values instead of the weights, the other way round."""
+        back = self.orders[:, 0].argsort(dim=1)[:, None, :, None]  # B 1 S 1
         values = layer.source.values.gather(2, back.expand_as(layer.source.values))
         return replace(layer, source=KeysAndValues(layer.source.keys, values))
 
@@ -236,11 +236,11 @@ class _EditedContext(Context):
         context, weights = self.original.read(query, memory.whole, first_position)
         if weights is None:
             return context, None
-        weights = memory.edit.reweigh(weights)
-        return torch.bmm(weights.to(memory.values.dtype), memory.values), weights
+        weights = memory.edit.reweigh(weights)  # B T S
+        return torch.bmm(weights.to(memory.values.dtype), memory.values), weights  # B T H
 
     @staticmethod
     def _read_by_heads(context: MultiHead, query: Tensor, memory: _EditedMemory) -> tuple[Tensor, Tensor]:
-        weights = memory.edit.reweigh(context.head_weights(query, memory.whole))
-        heads = weights.to(memory.values.dtype) @ split_heads(memory.values, context.heads)
+        weights = memory.edit.reweigh(context.head_weights(query, memory.whole))  # B N T S
+        heads = weights.to(memory.values.dtype) @ split_heads(memory.values, context.heads)  # B N T D
         return context.joint_projection(join_heads(heads)), weights.mean(dim=1)

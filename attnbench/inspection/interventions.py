@@ -112,13 +112,13 @@ def count_causes(
         chosen = batch.scored[:, span]
 
         def read(edit: Edit, span: slice = span, state: object = state) -> Tensor:
-            return edited.advance(inputs[:, span], state, edit).float().softmax(dim=2)
+            return edited.advance(inputs[:, span], state, edit).float().softmax(dim=2)  # B T V
 
         for kind, erasure in erasures.items():
             is_defined = batch.source_lengths.unsqueeze(1) > (kind == "random")
             counts.erased[kind].add(before, read(erasure.within(span)), chosen & is_defined)
         orders = (random_orders(mask, chosen.shape[1], generator) for _ in range(permutations))
-        distances = [total_variation(before, read(Permutation(order))) for order in orders]
+        distances = [total_variation(before, read(Permutation(order))) for order in orders]  # each B T
         counts.variation += float(torch.stack(distances).quantile(0.5, dim=0)[chosen].sum())
         counts.words += int(chosen.sum())
     return True
@@ -128,10 +128,10 @@ def _choose_positions(
     model: Seq2SeqModel, batch: Batch, weights: Tensor, generator: Generator
 ) -> dict[Erased, Erasure]:
     """Return which position of each answer to erase."""
-    most = weights.argmax(dim=2)
+    most = weights.argmax(dim=2)  # B T
     # The first of a random order that is not the most attended one.
-    orders = random_orders(_source_mask(batch), most.shape[1], generator)
-    others = orders[:, :, 0]
+    orders = random_orders(_source_mask(batch), most.shape[1], generator)  # B T S
+    others = orders[:, :, 0]  # B T
     if orders.shape[2] > 1:
         others = others.where(others != most, orders[:, :, 1])
     chosen: dict[Erased, Erasure] = {"most_attended": Erasure(most), "random": Erasure(others)}
@@ -160,4 +160,4 @@ def _spans(
 
 def _source_mask(batch: Batch) -> Tensor:
     positions = torch.arange(batch.source.shape[1], device=batch.source.device)
-    return positions < batch.source_lengths.unsqueeze(1)
+    return positions < batch.source_lengths.unsqueeze(1)  # B S

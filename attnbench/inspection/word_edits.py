@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from attnbench.formatting import counted, stretches
+
 EditKind = Literal["inserted", "left_out", "exchanged", "swapped"]
 EDIT_KINDS: tuple[EditKind, ...] = ("inserted", "left_out", "exchanged", "swapped")
 WordKind = Literal["given", "right", "inserted", "left_out", "exchanged", "swapped", "cut_off", "filler"]
@@ -212,15 +214,5 @@ def _named(words: Sequence[AlignedWord], kind: EditKind, name: str) -> str:
     if not places:
         return ""
     several = sorted(set(places))
-    where = f"position{'s' if len(several) > 1 else ''} {_stretches(several)}"
-    return f"{len(places)} word{'s' if len(places) > 1 else ''} {name} at {where}"
-
-
-def _stretches(numbers: Sequence[int]) -> str:
-    """Return ascending numbers as people write them: 1–3, 5."""
-    runs = [
-        [number for _, number in run]
-        for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
-    ]
-    told = [f"{run[0]}" if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs]
-    return ", ".join(told[:_MOST_NAMED]) + (", …" if len(told) > _MOST_NAMED else "")
+    where = f"position{'s' if len(several) > 1 else ''} {stretches(several, _MOST_NAMED)}"
+    return f"{counted(len(places), 'word')} {name} at {where}"

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnbench.formatting import sentence, shortened
 from attnbench.plots.attention_panel import (
     Matrix,
     add_matrix,
@@ -20,6 +21,7 @@ from attnbench.plots.attention_panel import (
     write_words,
 )
 from attnbench.plots.attention_rows import (
+    LONGEST_WORD,
     DrawnArm,
     Kind,
     WrittenWord,
@@ -27,7 +29,6 @@ from attnbench.plots.attention_rows import (
     gold_stretches,
     possible_alone,
     shares_of,
-    shortened,
     with_missing_rows,
     written_words,
 )
@@ -43,34 +44,24 @@ _TITLE_POINTS, _LABEL_POINTS = 10, 8
 _SMALL_CELL, _SMALL_SIDE = 0.16, 2.0  # inches
 _SMALLEST_WORDS = 0.125  # inches: in smaller cells stand numbers
 _SMALL_TITLE = 8
-_NUMBERED = "Their numbers count its words from 1."
 
-_HEADS = (
-    "Rows: the words it wrote, running freely. Columns: the words of the source. Above the mean over all layers and "
-    "heads, below each of them."
-)
-_SELF = (
-    "Self-attention of the encoder: rows are the source words as they are read, columns the source words that each "
-    "looks at. Layer 1 reads the words themselves. Above the mean over all layers and heads, below each of them."
-)
-
-_AXES = (
-    "Rows: the words it wrote, running freely (each after its own words before), from top to bottom. "
-    "Columns: the words of the source."
-)
+# Parts of the three sentences of a caption: whose example it is, what is drawn, what the marks mean.
+_AXES = "rows: the words it wrote, running freely; columns: the words of the source"
+_SELF = "self-attention of the encoder, rows: the source words as they are read; columns: those that each looks at"
+_HEADS = "above: the mean over all layers and heads; below: each of them"
 _KINDS = {
-    "weights": "Weights: how a written word shared its look among the source words.",
-    "gradient": "Gradient: how strongly each source word moves the answer, |∂ log p / ∂ embedding| in shares of the "
-    "row; defined for arms without attention too.",
+    "weights": "weights: how a written word shared its look",
+    "gradient": "gradient: how strongly a source word moves the answer, |∂ log p / ∂ embedding|",
 }
-_REACH = "The first {} words alone have their gradient: those of all would take too long."
-_SCALE = "One scale in all figures, drawn by its square root, so that small shares show."
-_GIVEN = "[Grey]: told to the decoder, no answer."
-_WRONG = "Red: wrong, and in brackets what was expected (– is nothing: a word too many, or one left out)."
-_OPEN = "…: the length of the answer was fixed, and no room or no word was left."
-_SURE = "Outlined: source words that hold the answer."
-_POSSIBLE = "Dashed: source words that may hold it."
-_THINNED = "There are too many words to write all of them."
+_REACH = "of the first {} words alone"
+_NUMBERED = "numbers count the words from 1"
+_THINNED = "there are too many words to write all of them"
+_SCALE = "colour: the share of a row, by its square root"
+_SURE = "outlined: holds the answer"
+_POSSIBLE = "dashed: may hold it"
+_WRONG = "red: wrong, with what was expected in brackets (– is nothing)"
+_OPEN = "…: no room or no word was left"
+_GIVEN = "[grey]: told to the decoder"
 
 
 def draw_heatmap(arms: Sequence[DrawnArm], about: str) -> Figure:
@@ -109,7 +100,7 @@ def _answer_matrix(arm: DrawnArm, shares: np.ndarray) -> Matrix:
     return Matrix(
         shares=shares,
         rows=written_words(portrait),
-        columns=[shortened(word) for word in portrait.source],
+        columns=[shortened(word, LONGEST_WORD) for word in portrait.source],
         sure=gold_stretches(gold_rows(portrait.sure, portrait)),
         possible=gold_stretches(gold_rows(possible_alone(portrait), portrait)),
     )
@@ -151,7 +142,7 @@ def draw_heads(arm: DrawnArm, about: str) -> Figure | None:
     )
     mean = _answer_matrix(arm, together.mean(axis=(0, 1)))
     panels = [[_answer_matrix(arm, each) for each in layer] for layer in together]
-    caption = _maps_caption([arm], [_HEADS, *_numbering(mean)], about)
+    caption = _maps_caption([arm], [_AXES, _HEADS, *_numbering(mean)], about)
     return _draw_maps(mean, panels, f"{arm.name}: mean of layers and heads", "words it wrote", caption)
 
 
@@ -167,13 +158,13 @@ def draw_self_attention(arm: DrawnArm, about: str) -> Figure | None:
         return None
     mean = _source_matrix(arm, maps.mean(axis=(0, 1)))
     panels = [[_source_matrix(arm, each) for each in layer] for layer in maps]
-    caption = _maps_caption([arm], [_SELF, *_numbering(mean)], about, has_answers=False)
+    caption = _maps_caption([arm], [_SELF, _HEADS, *_numbering(mean)], about, has_answers=False)
     title = f"{arm.name}: source words look at source words"
     return _draw_maps(mean, panels, title, "source words as they are read", caption)
 
 
 def _source_matrix(arm: DrawnArm, shares: np.ndarray) -> Matrix:
-    words = [shortened(word) for word in arm.portrait.source]
+    words = [shortened(word, LONGEST_WORD) for word in arm.portrait.source]
     return Matrix(shares, [WrittenWord(word, is_given=False, is_wrong=False) for word in words], words)
 
 
@@ -227,12 +218,13 @@ def _heatmap_caption(arms: Sequence[DrawnArm], kinds: Sequence[Kind], about: str
         about: which example this is.
     """
     reached = [arm.portrait.with_gradient for arm in arms if arm.portrait.with_gradient is not None]
-    limit = [_REACH.format(min(reached))] if reached and "gradient" in kinds else []
-    return _maps_caption(arms, [_AXES, *(_KINDS[kind] for kind in kinds), *limit], about)
+    limit = f", {_REACH.format(min(reached))}" if reached else ""
+    drawn = [_KINDS[kind] + (limit if kind == "gradient" else "") for kind in kinds]
+    return _maps_caption(arms, [_AXES, *drawn], about)
 
 
 def _maps_caption(arms: Sequence[DrawnArm], what: Sequence[str], about: str, has_answers: bool = True) -> str:
-    """Explain a figure that shows other maps.
+    """Explain a figure of maps in three sentences; docs/figures.md has the rest.
 
     Args:
         arms: drawn.
@@ -240,10 +232,11 @@ def _maps_caption(arms: Sequence[DrawnArm], what: Sequence[str], about: str, has
         about: which example this is.
         has_answers: whether its rows are the words written.
     """
-    runs = "; ".join(f"{arm.name}: run {arm.run_id}" for arm in arms)
+    runs = [f"{arm.name}: run {arm.run_id}" for arm in arms]
+    thinned = _THINNED if label_step(cell_side(_most_words(arms))) > 1 else ""
     marks = _marks(arms) if has_answers else []
     return " ".join(
-        [f"{about}.", f"{runs}.", *what, *marks, _SCALE, *([_THINNED] if _is_thinned(arms) else [])]
+        filter(None, [sentence(about, *runs), sentence(*what, _SCALE, thinned), sentence(*marks)])
     )
 
 
@@ -260,10 +253,6 @@ def _marks(arms: Sequence[DrawnArm]) -> list[str]:
         _GIVEN: any(row.is_given for row in rows),
     }
     return [words for words, is_said in is_there.items() if is_said]
-
-
-def _is_thinned(arms: Sequence[DrawnArm]) -> bool:
-    return label_step(cell_side(_most_words(arms))) > 1
 
 
 def _most_words(arms: Sequence[DrawnArm]) -> int:

@@ -17,7 +17,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from attnbench.inspection.attention_example import AttentionExample, Numbers, Places
+from attnbench.inspection.attention_example import AttentionExample, Mask, Numbers
 from attnbench.inspection.word_edits import described
 
 Value = None | bool | int | float | str | Sequence["Value"] | Mapping[str, "Value"]
@@ -151,14 +151,14 @@ def _answer(portrait: AttentionExample) -> Mapping[str, Value]:
     return {"wrong": wrong, "instead": instead, "missing": missing, "slips": slips}
 
 
-def _positions(places: Places | None, portrait: AttentionExample) -> Value:
+def _positions(mask: Mask | None, portrait: AttentionExample) -> Value:
     """Return the source positions that are True, a list for each written word: those of the word it belongs to."""
-    if places is None:
+    if mask is None:
         return None
     positions: list[Value] = [[] for _ in portrait.written]
     for each in portrait.aligned:
         if each.written is not None and each.expected is not None:
-            positions[each.written] = np.flatnonzero(places[each.expected]).tolist()
+            positions[each.written] = np.flatnonzero(mask[each.expected]).tolist()
     return positions
 
 

@@ -5,11 +5,12 @@ from typing import Literal
 
 import numpy as np
 
-from attnbench.inspection.attention_example import AttentionExample, Numbers, Places
+from attnbench.formatting import shortened
+from attnbench.inspection.attention_example import AttentionExample, Mask, Numbers
 from attnbench.inspection.word_edits import AlignedWord
 
 Kind = Literal["weights", "gradient"]
-_LONGEST_WORD = 24
+LONGEST_WORD = 24
 _NOTHING, _NO_ROOM = "–", "…"
 
 
@@ -61,7 +62,7 @@ def written_words(portrait: AttentionExample) -> list[WrittenWord]:
 
 
 def _label(each: AlignedWord, portrait: AttentionExample) -> str:
-    written = None if each.written is None else shortened(portrait.written[each.written])
+    written = None if each.written is None else shortened(portrait.written[each.written], LONGEST_WORD)
     if each.kind == "given":
         return f"[{written or _NOTHING}]"
     if each.kind == "right":
@@ -69,13 +70,8 @@ def _label(each: AlignedWord, portrait: AttentionExample) -> str:
     if each.kind == "swapped":
         return f"{written} (swapped)"
     nothing = _NO_ROOM if each.kind in ("cut_off", "filler") else _NOTHING
-    expected = None if each.expected is None else shortened(portrait.expected[each.expected])
+    expected = None if each.expected is None else shortened(portrait.expected[each.expected], LONGEST_WORD)
     return f"{written or nothing} ({expected or nothing})"
-
-
-def shortened(word: str) -> str:
-    """Return a word that is no longer than a label may be."""
-    return word if len(word) <= _LONGEST_WORD else f"{word[: _LONGEST_WORD - 1]}…"
 
 
 def shares_of(portrait: AttentionExample, kind: Kind) -> Numbers | None:
@@ -91,25 +87,25 @@ def with_missing_rows(numbers: Numbers, portrait: AttentionExample) -> Numbers:
     return np.array(rows, dtype=np.float32).reshape(len(rows), *numbers.shape[1:])
 
 
-def gold_rows(places: Places | None, portrait: AttentionExample) -> Places | None:
+def gold_rows(mask: Mask | None, portrait: AttentionExample) -> Mask | None:
     """Return gold positions (expected, source) as rows of `written_words`, moved along with the word they belong to."""
-    if places is None:
+    if mask is None:
         return None
-    nothing = np.zeros(places.shape[1], dtype=np.bool_)
-    rows = [nothing if each.expected is None else places[each.expected] for each in portrait.aligned]
-    return np.array(rows, dtype=np.bool_).reshape(len(rows), places.shape[1])
+    nothing = np.zeros(mask.shape[1], dtype=np.bool_)
+    rows = [nothing if each.expected is None else mask[each.expected] for each in portrait.aligned]
+    return np.array(rows, dtype=np.bool_).reshape(len(rows), mask.shape[1])
 
 
-def gold_stretches(places: Places | None) -> list[tuple[int, int, int]]:
+def gold_stretches(mask: Mask | None) -> list[tuple[int, int, int]]:
     """Return row, first and last source position of every stretch of gold positions side by side."""
-    if places is None:
+    if mask is None:
         return []
-    edges = np.diff(np.pad(places.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     starts, ends = np.argwhere(edges == 1).tolist(), np.argwhere(edges == -1).tolist()
     return [(row, first, behind - 1) for (row, first), (_, behind) in zip(starts, ends, strict=True)]
 
 
-def possible_alone(portrait: AttentionExample) -> Places | None:
+def possible_alone(portrait: AttentionExample) -> Mask | None:
     """Return the positions that are possible and not sure."""
     if portrait.possible is None or portrait.sure is None:
         return None

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench.arm import Arm
+from attnbench.formatting import sentence
 from attnbench.plots.layout import (
     ARROW,
     Position,
@@ -23,7 +24,7 @@ from attnbench.plots.layout import (
     set_context_size_axis,
 )
 from attnbench.plots.length import draw_bits, line_sentence, training_facts
-from attnbench.plots.points import Capacity, Panel, capacities, capacity_note, sentence, without_size
+from attnbench.plots.points import Capacity, Panel, capacities, capacity_note, without_size
 from attnbench.plots.style import arm_looks, model_style
 
 _WIDTH, _HEIGHT = 5.2, 3.2  # inches

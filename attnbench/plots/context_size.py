@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from attnbench.analysis.arms import arm_rows, arms_of
 from attnbench.arm import Arm
+from attnbench.formatting import joined, sentence, span
 from attnbench.plots.layout import (
     ARROW,
     GREY,
@@ -31,14 +32,7 @@ from attnbench.plots.layout import (
     write_powers_of_two,
     write_tag,
 )
-from attnbench.plots.points import (
-    length_text,
-    number_words,
-    panel_title,
-    sentence,
-    shared_facts,
-    without_size,
-)
+from attnbench.plots.points import length_text, panel_title, shared_facts, split_rows, without_size
 from attnbench.plots.style import ArmLook, ModelStyle, arm_labels, arm_looks, order_arms
 
 _WIDTH, _HEIGHT = 5.8, 4.2  # inches
@@ -88,8 +82,8 @@ class ContextSizeLayout:
 
 
 def draw_context_size_figure(sizes: pd.DataFrame) -> Figure:
-    """Draw memory.csv, rows of `context_size_table`: a panel for each task and protocol, side by side."""
-    panels = [rows for _, rows in sizes.groupby(["task", "protocol"])]
+    """Draw memory.csv, rows of `context_size_table`: a panel for each task, protocol and unit of length."""
+    panels = split_rows(sizes)
     figure = new_figure()
     grid = {
         (0, column): draw_context_size(add_panel(figure, _WIDTH, _HEIGHT), rows)
@@ -99,7 +93,7 @@ def draw_context_size_figure(sizes: pd.DataFrame) -> Figure:
 
 
 def draw_context_size(ax: Axes, sizes: pd.DataFrame) -> Axes:
-    """Draw L50 against context size, both on log2 axes, for the arms of one task under one protocol.
+    """Draw L50 against context size, both on log2 axes, for the arms of one panel.
 
     Args:
         ax: empty axes of their final size; the legend stands beside them.
@@ -146,7 +140,7 @@ def context_size_caption(panels: Sequence[pd.DataFrame]) -> str:
     """Say what L50 and its bars are, which arms are not drawn, and what all arms share."""
     rows = pd.concat(panels)
     free = [point for panel in panels for point in context_size_points(panel) if not point.censored]
-    seeds = number_words(rows["seeds"])
+    seeds = span(rows["seeds"])
     what = "the accuracy of one seed" if seeds == "1" else f"the mean accuracy of {seeds} seeds"
     threshold = f"L50: where {what}, free-running, first falls half way from perfect to chance"
     steps = rows["steps"].max()
@@ -320,7 +314,7 @@ def _bars(free: Sequence[ContextSizePoint], is_one_seed: bool) -> str:
 
 def not_drawn(sizes: pd.DataFrame) -> str:
     """Name in a sentence the arms of memory.csv that log axes cannot show, panel by panel, and why."""
-    panels = [rows for _, rows in sizes.groupby(["task", "protocol"])]
+    panels = split_rows(sizes)
     return sentence(*(_not_drawn(rows, len(panels) > 1) for rows in panels))
 
 
@@ -354,4 +348,4 @@ def _names(some: Sequence[Arm], arms: Sequence[Arm]) -> str:
         )
         hidden = "" if sizes == all_sizes else f" at hidden size {', '.join(map(str, sizes))}"
         names.append(f"{labels[family]}{hidden}")
-    return " and ".join(names)
+    return joined(names)

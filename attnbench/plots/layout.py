@@ -1,7 +1,8 @@
 """What all figures share: the page, the frame and the axes of a panel, its legend, and how points are dodged.
 
 Matplotlib's layout engines shrink panels to make room for legends, when it draws. Here panels keep their size and the
-figure grows, since points are placed by their distance in points before anything is drawn.
+figure grows, since points are placed by their distance in points before anything is drawn (docs/design.md: "The way of
+a figure").
 """
 
 import io

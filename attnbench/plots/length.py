@@ -11,6 +11,7 @@ from matplotlib.patheffects import withStroke
 
 from attnbench.analysis.breakdown import on_scale
 from attnbench.arm import Arm
+from attnbench.formatting import sentence, span
 from attnbench.plots.layout import (
     GREY,
     add_legend,
@@ -21,7 +22,7 @@ from attnbench.plots.layout import (
     place_panels,
     set_length_axis,
 )
-from attnbench.plots.points import ArmRows, Panel, breakdown_note, number_words, sentence, shared_facts
+from attnbench.plots.points import ArmRows, Panel, breakdown_note, shared_facts
 
 SCORE_NAMES = {
     "token_accuracy": "free-running token accuracy",
@@ -128,7 +129,7 @@ def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
         reasons = ["there is one seed"] if (without == 1).any() else []
         reasons += ["all seeds are equal"] if (without > 1).any() else []
         some = f" (none where {' or '.join(reasons)})" if reasons else ""
-        lines = [f"lines: mean of {number_words(points['seeds'])} seeds", "faint: each seed"]
+        lines = [f"lines: mean of {span(points['seeds'])} seeds", "faint: each seed"]
         lines.append(f"bars: 95 % Student t interval{some}")
     has_hollow = any(rows.budget_lengths(score) for rows in arms for score in scores)
     is_beyond = any(panel.train_ends for panel in panels)

@@ -56,8 +56,14 @@ class Panel:
 
     @property
     def title(self) -> str:
-        """Say what task and protocol the panel shows, and on which lengths its arms were trained."""
+        """Say what task and protocol the panel shows."""
         return panel_title([rows.arm for rows in self.arms])
+
+    @property
+    def heading(self) -> str:
+        """Return the title with the train range that the arms share: for text, which has no caption to say it."""
+        ranges = {train_range(rows.arm) for rows in self.arms} - {""}
+        return f"{self.title}, trained on {ranges.pop()}" if len(ranges) == 1 else self.title
 
     @property
     def train_ends(self) -> list[int]:
@@ -80,11 +86,8 @@ class Panel:
 
 
 def panel_title(arms: Sequence[Arm]) -> str:
-    """Say what task and protocol the arms of a panel share, and on which lengths they were trained."""
-    task, protocol = arms[0].task, arms[0].protocol
-    ranges = {train_range(arm) for arm in arms} - {""}
-    trained = f", trained on {ranges.pop()}" if len(ranges) == 1 else ""
-    return f"{task}: {_PROTOCOLS.get(protocol, protocol)}{trained}"
+    """Say what task and protocol the arms of a panel share; on which lengths they were trained is a shared fact."""
+    return f"{arms[0].task}: {_PROTOCOLS.get(arms[0].protocol, arms[0].protocol)}"
 
 
 def split_panels(metrics: Metrics, curve: pd.DataFrame, breakdowns: pd.DataFrame) -> list[Panel]:
@@ -99,6 +102,12 @@ def split_panels(metrics: Metrics, curve: pd.DataFrame, breakdowns: pd.DataFrame
         rows = [ArmRows(arm, looks[arm], *(own[arm] for own in tables)) for arm in members]
         panels.append(Panel(task, protocol, unit, rows))
     return panels
+
+
+def split_rows(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Split the rows of a table with a row for each arm as panels are split: by task, protocol and unit of length."""
+    unit = table["length_unit"].fillna("")
+    return [rows for _, rows in table.groupby([table["task"], table["protocol"], unit])]
 
 
 @dataclass(frozen=True)
@@ -219,18 +228,6 @@ def shared_facts(arms: Iterable[Arm], more: Sequence[str] = ()) -> list[str]:
     return parts
 
 
-def sentence(*parts: str) -> str:
-    """Join the parts that are not empty by semicolons to one sentence, or none."""
-    whole = "; ".join(filter(None, parts))
-    return f"{whole[0].upper()}{whole[1:]}." if whole else ""
-
-
-def number_words(numbers: Iterable[int]) -> str:
-    """Return `3`, or `2 to 3` where they differ."""
-    found = sorted(set(numbers))
-    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
-
-
 def _rows_by_arm(table: pd.DataFrame) -> defaultdict[Arm, pd.DataFrame]:
     places: dict[Arm, list[int]] = {}
     for place, arm in enumerate(arms_of(table)):
@@ -276,6 +273,7 @@ def _remark(breakdown: Breakdown, shortest: int, longest: int) -> str:
 
 
 def _shared(arms: Sequence[Arm]) -> list[str]:
-    sizes = {arm.hidden_size for arm in arms}
-    shared = shared_changes(arm.variant for arm in arms)
-    return [*(f"hidden size {size}" for size in sizes if len(sizes) == 1), *shared.parts]
+    sizes, ranges = {arm.hidden_size for arm in arms}, {train_range(arm) for arm in arms}
+    facts = [f"hidden size {size}" for size in sizes if len(sizes) == 1]
+    facts += [f"trained on lengths {lengths}" for lengths in ranges if lengths and len(ranges) == 1]
+    return [*facts, *shared_changes(arm.variant for arm in arms).parts]

@@ -13,6 +13,7 @@ from matplotlib.ticker import NullLocator
 
 from attnbench.analysis.arms import arm_rows, arms_of
 from attnbench.arm import Arm
+from attnbench.formatting import sentence, span
 from attnbench.plots.layout import (
     ARROW,
     GREY,
@@ -31,7 +32,7 @@ from attnbench.plots.layout import (
     set_length_axis,
     write_tag,
 )
-from attnbench.plots.points import number_words, panel_title, sentence, shared_facts
+from attnbench.plots.points import panel_title, shared_facts, split_rows
 from attnbench.plots.style import ArmLook, arm_looks, order_arms
 
 _WIDTH, _HEIGHT = 5.2, 3.0  # inches, without the room for points that never arrived
@@ -69,13 +70,13 @@ class TrainingCostLayout:
 
 
 def draw_training_cost_figure(costs: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
-    """Draw price.csv: a panel for each task whose lengths have runs of their own.
+    """Draw price.csv: a panel for each task and unit of length, of those whose lengths have runs of their own.
 
     Args:
         costs: rows of `training_cost_table`; at least one has a length.
         seeds: rows of `seed_training_costs`.
     """
-    panels = [rows for _, rows in costs.dropna(subset=["length"]).groupby(["task", "protocol"])]
+    panels = split_rows(costs.dropna(subset=["length"]))
     points = [training_cost_points(rows, seeds) for rows in panels]
     height = _HEIGHT + max(map(_room_for_arrows, points)) / 72
     figure = new_figure()
@@ -87,7 +88,7 @@ def draw_training_cost_figure(costs: pd.DataFrame, seeds: pd.DataFrame) -> Figur
 
 
 def draw_training_cost(ax: Axes, costs: pd.DataFrame, points: Sequence[TrainingCostPoint]) -> Axes:
-    """Draw steps against length for the arms of one task under one protocol.
+    """Draw steps against length for the arms of one panel.
 
     Args:
         ax: empty axes of their final size; the legend stands beside them.
@@ -138,7 +139,7 @@ def training_cost_points(costs: pd.DataFrame, seeds: pd.DataFrame) -> list[Train
 
 def training_cost_caption(costs: pd.DataFrame, points: Sequence[TrainingCostPoint]) -> str:
     """Say what a point is, how far costs near a budget hold, what is not drawn, and what all arms share."""
-    seeds = number_words(point.seeds for point in points)
+    seeds = span(point.seeds for point in points)
     who = "one seed" if seeds == "1" else f"at least half of {seeds} seeds"
     what = (
         f"points: the step by which {who} had arrived, 0.9 of the way from chance to perfect on validation, "
@@ -152,7 +153,7 @@ def training_cost_caption(costs: pd.DataFrame, points: Sequence[TrainingCostPoin
     arrows = "arrows: fewer than half of the seeds had arrived when training ended" if has_arrows else ""
     decay = "the learning rate falls over the last part of a budget, so a cost near it belongs to this budget alone"
     without = costs[costs["length"].isna()]
-    titles = [panel_title(arms_of(rows)) for _, rows in without.groupby(["task", "protocol"])]
+    titles = dict.fromkeys(panel_title(arms_of(rows)) for rows in split_rows(without))
     missing = f"not drawn, since one run learns all lengths: {'; '.join(titles)}" if titles else ""
     return " ".join(
         filter(

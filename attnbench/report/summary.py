@@ -82,7 +82,7 @@ def _title(panel: Panel) -> str:
     number = seeds.pop() if len(seeds) == 1 else ""
     over = {"": "", "1": ", one seed"}.get(number, f", {number} seeds")
     what = f"Mean {' and '.join(scores)} by input length{unit}" if scores else "No row has a score."
-    return f"{panel.title}{over}\n{what}"
+    return f"{panel.heading}{over}\n{what}"
 
 
 def _caption(panel: Panel, shown: Sequence[int]) -> str:

@@ -15,6 +15,7 @@ from attnbench.analysis.capacity import capacity_table, context_size_table
 from attnbench.analysis.curves import curve_table, missing_scores
 from attnbench.analysis.training_cost import seed_training_costs, training_cost_table
 from attnbench.errors import UserError, unknown
+from attnbench.formatting import joined
 from attnbench.plots.points import split_panels
 from attnbench.report.settings import SweepTables
 from attnbench.report.verdict import verdict_text
@@ -155,9 +156,8 @@ def check_scores(metrics: Sequence[pd.DataFrame]) -> dict[str, tuple[int, int]]:
 
     rows = join_sweeps(metrics)
     if rows[list(DRAWN_SCORES)].isna().all(axis=None):
-        *others, last = DRAWN_SCORES
         raise UserError(
-            f"Nothing can be drawn: no row has {', '.join(others)} or {last}. Hand over a metrics.csv whose scores are "
+            f"Nothing can be drawn: no row has {joined(DRAWN_SCORES, 'or')}. Hand over a metrics.csv whose scores are "
             "filled in, as a sweep writes it."
         )
     return missing_scores(rows)

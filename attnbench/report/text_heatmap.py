@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.text import Text
 
-from attnbench.inspection.attention_example import AttentionExample, Numbers, Places
+from attnbench.inspection.attention_example import AttentionExample, Mask, Numbers
 from attnbench.plots.attention_rows import DrawnArm, WrittenWord, gold_rows, shares_of, written_words
 
 # What stands for a share below each bound; the square roots of the bounds are evenly spaced.
@@ -88,7 +88,7 @@ def _label(row: WrittenWord, grid: _Grid) -> Text:
     return Text(row.label.rjust(grid.label_width), style=style) + Text(" ")
 
 
-def _shades(sure: Places | None, shares: Numbers, row: int, block: range, cell: int) -> Text:
+def _shades(sure: Mask | None, shares: Numbers, row: int, block: range, cell: int) -> Text:
     line = Text()
     for position in block:
         is_gold = _is_at(sure, row, position)
@@ -117,8 +117,8 @@ def _look(arm: DrawnArm, shares: Numbers, row: int) -> Text:
     return Text(words, style="dim")
 
 
-def _is_at(places: Places | None, row: int, position: int) -> bool:
-    return places is not None and bool(places[row, position])
+def _is_at(mask: Mask | None, row: int, position: int) -> bool:
+    return mask is not None and bool(mask[row, position])
 
 
 def _legend(arm: DrawnArm, cell: int) -> str:

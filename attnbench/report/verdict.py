@@ -1,7 +1,7 @@
 """The verdict in words: three sentences for each task and protocol, then what they rest on, from the tables alone."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,6 +9,7 @@ import pandas as pd
 from attnbench.analysis.breakdown import Breakdown, lengths_around, without_budget
 from attnbench.analysis.statistics import FEW_SEEDS, USUAL_LEVEL, may_cover_less
 from attnbench.arm import Arm, shared_changes
+from attnbench.formatting import joined, sentence, span
 from attnbench.plots.points import (
     ArmRows,
     Capacity,
@@ -17,8 +18,6 @@ from attnbench.plots.points import (
     breakdown_note,
     length_text,
     level_words,
-    number_words,
-    sentence,
 )
 from attnbench.plots.style import model_style
 from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting, SweepTables, split_settings
@@ -68,10 +67,12 @@ def _broke_down(setting: Setting) -> str:
         f"{setting.labels[rows.arm]} at {_length(each, setting.unit)}" for rows, each in _known(setting, "")
     ]
     if fallen:
-        return f"{setting.panel.title}: free-running accuracy fell through {_HALF} for {joined(fallen)}."
+        return f"{setting.panel.heading}: free-running accuracy fell through {_HALF} for {joined(fallen)}."
     if _known(setting, "above", "below", "not_learnt"):
-        return f"{setting.panel.title}: no free-running accuracy fell through {_HALF} between tested lengths."
-    return f"{setting.panel.title}: without free-running accuracies no breakdown is known."
+        return (
+            f"{setting.panel.heading}: no free-running accuracy fell through {_HALF} between tested lengths."
+        )
+    return f"{setting.panel.heading}: without free-running accuracies no breakdown is known."
 
 
 def _did_not(setting: Setting) -> list[str]:
@@ -121,7 +122,7 @@ def _what_was_done(setting: Setting) -> str:
     """Name lengths, what all arms share, seeds and budget."""
     metrics = pd.concat([rows.metrics for rows in setting.arms])
     sizes = {arm.hidden_size for arm in setting.labels}
-    seeds = number_words(rows.metrics["seed"].nunique() for rows in setting.arms)
+    seeds = span(rows.metrics["seed"].nunique() for rows in setting.arms)
     facts = [f"hidden size {sizes.pop()}"] if len(sizes) == 1 else []
     facts += shared_changes(without_budget(arm).variant for arm in setting.labels).parts
     facts.append("one seed" if seeds == "1" else f"{seeds} seeds")
@@ -352,9 +353,3 @@ def _coverage(setting: Setting) -> str:
             "often (docs/coverage.md)."
         )
     return "Brackets are 95 % Student t intervals over seeds."
-
-
-def joined(words: Iterable[str]) -> str:
-    """Return words as a list in a sentence: "a, b and c"."""
-    *ahead, last = words
-    return f"{', '.join(ahead)} and {last}" if ahead else last

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
+from attnbench.formatting import counted
 from attnbench.runs.io import read_whole
 from attnbench.runs.metrics_csv import METRICS, METRICS_COLUMNS, LocatedRows, damaged, refuse_missing_columns
-from attnbench.wording import counted
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _NUMBERS = tuple(column.name for column in METRICS if column.kind != "text")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from matplotlib.figure import Figure
 
 from attnbench.runs import execute
 from tests.commands import TINY, attnbench, contents, run_folders
@@ -26,6 +27,14 @@ FILES_OF_RUNS = [
     "status.json",
     "train.csv",
 ]
+# Of a finished run: the commands that cannot do without the file, and the files that `sweep` names and makes anew.
+REFUSE = {
+    "checkpoint.pt": ["inspect"],
+    "metrics.csv": ["plot", "inspect"],
+    "spec.yaml": ["plot", "inspect"],
+    "status.json": ["inspect"],
+}
+NAMED = ["environment.json", "metrics.csv", "spec.yaml", "train.csv"]
 FILES_OF_THE_SWEEP = ["sweep.yaml", "claim", "metrics.csv", "curve.csv", "verdict.md"]
 
 
@@ -44,6 +53,12 @@ def folder(path):
 
 def file(path):
     path.write_text("something\n")
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_laid_out_but_not_painted(monkeypatch):
+    """Half the time of a `plot` goes into the pixels of its figures; a path that cannot be is met without them."""
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: file.write(b"a figure"))
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +148,12 @@ def test_a_file_of_a_run_that_cannot_be_read(finished, results, obstacle, name):
 def test_a_file_of_a_run_that_is_a_link_to_nowhere_is_made_anew(finished, results, name):
     path = run_folders(finished)[0] / name
     put(dangling, path)
-    complete(SWEEP, results)
+    for command in REFUSE.get(name, ()):
+        ended = attnbench(command, FOLDER if command == "plot" else path.parent, "--results", results)
+        assert (ended.status, ended.out) == (2, "")
+        assert str(path.parent) in ended.err
+    again = complete(SWEEP, results)
+    assert (f"{path} is damaged: it is not what the run wrote." in again.err) == (name in NAMED)
     assert not path.is_symlink() or name in ("environment.json", "train.csv", "checkpoint.pt")
 
 

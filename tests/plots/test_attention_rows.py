@@ -8,7 +8,6 @@ from attnbench.plots.attention_rows import (
     gold_stretches,
     possible_alone,
     shares_of,
-    shortened,
     written_words,
 )
 from tests.plots.portraits import portrait
@@ -99,7 +98,8 @@ def test_possible_positions_leave_the_sure_ones_out():
 
 @pytest.mark.parametrize(("length", "expected"), [(24, 24), (25, 24), (300, 24)])
 def test_labels_have_a_longest_length(length, expected):
-    assert len(shortened("x" * length)) == expected
+    long = ("x" * length, "b", "c")
+    assert len(written_words(portrait(written=long, expected=long))[0].label) == expected
 
 
 def test_an_arm_by_itself_shows_its_weights_or_else_its_gradients():

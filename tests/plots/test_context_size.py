@@ -19,7 +19,7 @@ from attnbench.plots.context_size import (
 from attnbench.plots.layout import set_context_size_axis
 from attnbench.plots.style import model_style
 from tests.metrics_rows import curve_rows, metrics_of
-from tests.plots.drawn import arrows, assert_nothing_overlaps, legend, points_of
+from tests.plots.drawn import arrows, assert_nothing_overlaps, caption, legend, points_of
 
 # Without chance: the means pass one half at 8, at 16 and never.
 AT_8, AT_16 = {4: [1.0], 16: [0.0]}, {4: [1.0], 64: [0.0]}
@@ -164,11 +164,22 @@ def test_variants_that_no_line_tells_apart_have_letters():
 def test_tasks_and_protocols_have_panels_of_their_own():
     mixed = {"protocol": "mixed", "train_min_length": 4, "train_max_length": 16}
     figure = draw_context_size_figure(sizes_of(arm(AT_8), arm(AT_8, task="copy"), arm(AT_8, **mixed)))
+    assert "in “reverse: mixed lengths”: trained on lengths 4–16." in caption(figure)
     assert [ax.get_title() for ax in figure.axes] == [
         "copy: one model per length",
-        "reverse: mixed lengths, trained on 4–16",
+        "reverse: mixed lengths",
         "reverse: one model per length",
     ]
+
+
+def test_lengths_in_different_units_never_share_an_axis():
+    characters = arm(AT_16, length_unit="characters", variant="task.length_unit=characters")
+    figure = draw_context_size_figure(sizes_of(arm(AT_8), characters))
+    assert [ax.get_ylabel() for ax in figure.axes] == [
+        "L50, free-running (characters)",
+        "L50, free-running (symbols)",
+    ]
+    assert [points_of(ax, "fixed")[0][:2] for ax in figure.axes] == [(16, 16), (16, 8)]
 
 
 EVERYTHING = [

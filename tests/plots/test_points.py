@@ -29,13 +29,14 @@ def test_lengths_in_different_units_never_share_an_axis():
     ("protocol", "title"),
     [
         ("per_length", "reverse: one model per length"),
-        ("mixed", "reverse: mixed lengths, trained on 4–16"),
-        ("extrapolation", "reverse: extrapolation, trained on 4–16"),
+        ("mixed", "reverse: mixed lengths"),
+        ("extrapolation", "reverse: extrapolation"),
     ],
 )
-def test_titles_say_task_protocol_and_train_range(protocol, title):
+def test_titles_say_task_and_protocol_and_headings_the_train_range_too(protocol, title):
     (panel,) = panels_of(two_arms(protocol=protocol, train_min_length=4, train_max_length=16))
     assert panel.title == title
+    assert panel.heading == (title if protocol == "per_length" else f"{title}, trained on 4–16")
     assert panel.train_ends == ([16] if protocol == "extrapolation" else [])
 
 

@@ -81,13 +81,20 @@ def test_the_caption_says_how_fine_costs_are_and_what_is_not_drawn():
     assert "training.evaluate_every" in text
     assert "at least half of 3 seeds had arrived" in text
     assert "fewer than half of the seeds had arrived when training ended" in text
-    assert "one run learns all lengths: reverse: mixed lengths, trained on 4–32" in text
+    assert "one run learns all lengths: reverse: mixed lengths" in text
     assert "All arms: hidden size 64; not drawn" in text
 
 
 def test_tasks_have_panels_of_their_own():
     titles = [ax.get_title() for ax in draw(arm(FLAT), arm(FLAT, task="copy")).axes]
     assert titles == ["copy: one model per length", "reverse: one model per length"]
+
+
+def test_lengths_in_different_units_never_share_an_axis():
+    characters = arm(FLAT, length_unit="characters", variant="task.length_unit=characters")
+    axes = draw(arm(FLAT), characters).axes
+    assert [ax.get_xlabel() for ax in axes] == ["input length (characters)", "input length (symbols)"]
+    assert [legend(ax)[0] for ax in axes] == ["fixed", "fixed"]
 
 
 EVERYTHING = [

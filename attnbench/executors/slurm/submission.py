@@ -9,8 +9,8 @@ from attnbench.errors import UserError
 from attnbench.executors.base import Listener, Note, RunEnded, RunStarted, Submission
 from attnbench.executors.slurm.queue import SilentSlurmError, SlurmError
 from attnbench.executors.slurm.records import JobRecords, JobState
+from attnbench.formatting import counted
 from attnbench.runs.folder import RunFolder, give_up
-from attnbench.wording import counted
 
 
 @dataclass

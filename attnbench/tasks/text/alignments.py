@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from attnbench.errors import UserError
-from attnbench.tasks.text.files import read_lines, shortened
+from attnbench.formatting import shortened
+from attnbench.tasks.text.files import read_lines
 from attnbench.tasks.text.pairs import Block
 from attnbench.vocabulary import words_of
 

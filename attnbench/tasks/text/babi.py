@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attnbench.errors import UserError
+from attnbench.formatting import shortened
 from attnbench.tasks.base import LengthRange
 from attnbench.tasks.text.encoding import Encoding
-from attnbench.tasks.text.files import content_hash, read_lines, shortened
+from attnbench.tasks.text.files import content_hash, read_lines
 from attnbench.tasks.text.pairs import Block, Pair, PairsRead, word_count
 from attnbench.tasks.text.splits import SplitFiles
 from attnbench.tasks.text.task import ExampleNames, TextTask

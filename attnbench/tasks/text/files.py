@@ -157,8 +157,3 @@ def _not_utf8(path: Path, content: bytes, at: int) -> UserError:
         f"{path}, line {line}, byte {column}: expected UTF-8, got the byte 0x{content[at]:02x}. Save the file as UTF-8 "
         "(iconv -f ENCODING -t UTF-8, with the encoding that it was written in)."
     )
-
-
-def shortened(text: str, width: int = 60) -> str:
-    """Return a text as an error quotes it: not more than `width` characters."""
-    return text if len(text) <= width else text[: width - 1] + "…"

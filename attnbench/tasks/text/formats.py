@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attnbench.errors import UserError, unknown
+from attnbench.formatting import shortened
 from attnbench.tasks.text.alignments import LinkedLine, Links, outside_remarks, read_alignment
-from attnbench.tasks.text.files import content_hash, read_lines, shortened
+from attnbench.tasks.text.files import content_hash, read_lines
 from attnbench.tasks.text.pairs import Block, Pair, PairsRead, word_count
 from attnbench.vocabulary import one_line, words_of
 

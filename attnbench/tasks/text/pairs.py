@@ -7,8 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from attnbench.formatting import counted
 from attnbench.vocabulary import words_of
-from attnbench.wording import counted
 
 
 class Block(NamedTuple):

@@ -10,11 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torture_findings import Findings, judge
-from torture_ledger import Ledger
-from torture_sweep import NAME, Command, Reference, Streams, holder_of, words_of
-
 from attnbench.runs.store import RunStore
+from tools.fault_injection.findings import Findings, Ledger, judge
+from tools.fault_injection.sweep import NAME, Command, Reference, Streams, holder_of, words_of
 
 PATIENCE_SECONDS = 240.0
 LEAVING_SECONDS = 60.0

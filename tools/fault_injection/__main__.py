@@ -6,33 +6,39 @@ typed again, until it says that all is done. What it comes to must be what it ca
 """
 
 import itertools
+import os
+import platform
 import random
 import shutil
 import signal
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torture_cluster
-import torture_storage
 import typer
-from torture_damage import DAMAGE_FAULTS
-from torture_kills import PROCESS_FAULTS
-from torture_page import Circumstances, page
-from torture_round import Fault, Round, RoundReport, play
-from torture_slurm import slurm_faults
-from torture_storage import FULL_DISK, STORAGE_FAULTS, small_disk
-from torture_sweep import Reference, make_reference
+
+import attnbench
+from tools.fault_injection.files import DAMAGE_FAULTS, FULL_DISK, STORAGE_FAULTS, small_disk, why_no_mounts
+from tools.fault_injection.findings import CATEGORIES
+from tools.fault_injection.processes import PROCESS_FAULTS
+from tools.fault_injection.round import Fault, Round, RoundReport, play
+from tools.fault_injection.slurm import Cluster, slurm_faults, started_cluster, why_no_slurm
+from tools.fault_injection.sweep import Reference, make_reference
 
 WITH_PROCESSES = 3  # faults of each round that strike while a command runs
 WITH_DAMAGE = 4  # and those that strike files between two commands
 ON_SLURM = 4  # faults of each round on a cluster
 Executor = Literal["processes", "slurm", "both"]
+HEADER = ["fault", "times struck", "runs hit", *CATEGORIES.values()]
 app = typer.Typer(add_completion=False)
 
 
@@ -48,7 +54,7 @@ class Torture:
     base: Path
     keeps: bool
     reference: Reference
-    cluster: torture_cluster.Cluster | None
+    cluster: Cluster | None
     decks: dict[str, tuple[list[Fault], list[Fault]]]
     reports: list[RoundReport] = field(default_factory=list)
 
@@ -103,7 +109,7 @@ class Torture:
         if not report.findings and not self.keeps:
             shutil.rmtree(folder)
 
-    def _care(self, round_: Round, cluster: torture_cluster.Cluster) -> Callable[[], None]:
+    def _care(self, round_: Round, cluster: Cluster) -> Callable[[], None]:
         def care() -> None:
             cluster.look_after()
             # Jobs end and begin again while the command runs.
@@ -170,15 +176,15 @@ def prepare(
     skipped: dict[str, str] = {}
     cluster = None
     commands = list(PROCESS_FAULTS)
-    if reason := torture_storage.why_not():
+    if reason := why_no_mounts():
         skipped |= {fault.kind: reason for fault in STORAGE_FAULTS}
     else:
         commands += STORAGE_FAULTS
     decks: dict[str, tuple[list[Fault], list[Fault]]] = {"processes": (commands, DAMAGE_FAULTS)}
-    if executor != "processes" and (reason := torture_cluster.why_not()):
+    if executor != "processes" and (reason := why_no_slurm()):
         skipped["all that strikes a Slurm"] = reason
     elif executor != "processes":
-        cluster = stack.enter_context(torture_cluster.started_cluster())
+        cluster = stack.enter_context(started_cluster())
         decks["slurm"] = (slurm_faults(cluster), [])
     if executor == "slurm":
         del decks["processes"]
@@ -186,6 +192,85 @@ def prepare(
     reference = make_reference(base / "undisturbed")
     say(f"  {len(reference.run_ids)} runs, {len(reference.rows)} rows")
     return Torture(seed, base, keeps, reference, cluster, decks), skipped
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """How a torture was made.
+
+    Attributes:
+        skipped: reason by kind of fault that was left out.
+    """
+
+    seed: int
+    minutes: float
+    executors: Sequence[str]
+    skipped: Mapping[str, str]
+
+
+def page(kinds: Sequence[str], reports: Sequence[RoundReport], how: Circumstances) -> str:
+    """Return the table and what belongs to it."""
+    rows = [HEADER, ["---", *["---:"] * (len(HEADER) - 1)]]
+    rows += [[kind, *map(str, _counts(kind, reports))] for kind in kinds]
+    rows += [[f"**{cell}**" for cell in ("all", *map(str, _totals(reports)))]]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return "\n\n".join([table, *_notes(reports, how)])
+
+
+def _counts(kind: str, reports: Sequence[RoundReport]) -> list[int]:
+    """Return the numbers of one kind: what a round came to counts against every kind that struck it."""
+    hits = [hit for report in reports for struck, hit in report.strikes if struck == kind]
+    struck = [report for report in reports if any(each == kind for each, _ in report.strikes)]
+    return [len(hits), sum(hits), *_found(struck)]
+
+
+def _totals(reports: Sequence[RoundReport]) -> list[int]:
+    hits = [hit for report in reports for _, hit in report.strikes]
+    return [len(hits), sum(hits), *_found(reports)]
+
+
+def _found(reports: Sequence[RoundReport]) -> list[int]:
+    return [sum(report.findings.count(category) for report in reports) for category in CATEGORIES]
+
+
+def _notes(reports: Sequence[RoundReport], how: Circumstances) -> list[str]:
+    statuses = sum((report.statuses for report in reports), Counter())
+    ended = ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items()))
+    versions = [
+        f"attnbench {attnbench.__version__}",
+        *(f"{name} {version(name)}" for name in ("torch", "submitit")),
+        f"Python {platform.python_version()}",
+        f"Linux {platform.release()}",
+    ]
+    if "slurm" in how.executors:
+        versions.append(_slurm_version())
+    notes = [
+        f"{how.minutes:g} minutes, {len(reports)} rounds, seed {how.seed}, executors "
+        f"{' and '.join(how.executors)}; {len(os.sched_getaffinity(0))} cores; {', '.join(versions)}.",
+        f"Exit statuses of the {statuses.total()} commands ({ended}); -9 stands for SIGKILL.",
+        _resumptions(reports),
+        "Runs hit are those that a living process was at, or whose file was damaged. What was found in a round counts "
+        "in the row of every fault that struck it, and once in the last row.",
+    ]
+    if how.skipped:
+        notes.append("Left out: " + "; ".join(f"{kind} ({why})" for kind, why in how.skipped.items()) + ".")
+    return notes
+
+
+def _resumptions(reports: Sequence[RoundReport]) -> str:
+    """Say how often a fault struck a run that had something to go on from."""
+    all_steps = [step for report in reports for step in report.resumed_from_steps]
+    steps = sorted(step for step in all_steps if step)
+    spread = (
+        f", from steps {steps[0]} to {steps[-1]} (median {statistics.median_low(steps)})" if steps else ""
+    )
+    return f"Of the {len(all_steps)} finished runs {len(steps)} went on from a checkpoint{spread}."
+
+
+def _slurm_version() -> str:
+    if shutil.which("sinfo") is None:
+        return "no Slurm"
+    return subprocess.run(["sinfo", "--version"], capture_output=True, text=True, check=False).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -2,26 +2,20 @@ import json
 import os
 import random
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-# The scripts lie outside the package and import one another as a script's neighbours do.
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-from torture import dealt
-from torture_damage import DAMAGE_FAULTS, cut, flip
-from torture_findings import Findings, judge
-from torture_kills import PROCESS_FAULTS
-from torture_ledger import Ledger
-from torture_page import Circumstances, page
-from torture_round import Fault, Round, RoundReport, play
-from torture_sweep import COMPARED, NAME, TIMES, Reference, compared_rows
-
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
 from tests.commands import TINY_SWEEP, attnbench
+from tools.fault_injection.__main__ import Circumstances, dealt, page
+from tools.fault_injection.files import DAMAGE_FAULTS, FILES_OF_RUNS, cut, flip, link_to_nowhere
+from tools.fault_injection.findings import Findings, Ledger, judge
+from tools.fault_injection.processes import PROCESS_FAULTS
+from tools.fault_injection.round import Fault, Round, RoundReport, play
+from tools.fault_injection.sweep import COMPARED, NAME, TIMES, Reference, compared_rows
 
 LINUX = pytest.mark.skipif(not Path("/proc/locks").exists(), reason="processes and locks are read from /proc")
 pytestmark = LINUX
@@ -137,6 +131,21 @@ def test_a_run_that_was_damaged_on_purpose_may_be_done_again_once(sweep):
     assert sweep.judged() == {"twice": 1}
 
 
+@pytest.mark.parametrize("name", FILES_OF_RUNS)
+def test_a_run_is_made_whole_where_a_link_to_nowhere_took_the_place_of_a_file(sweep, name):
+    with sweep.ledger.forgiving(sweep.run):
+        link_to_nowhere(sweep.run.path / name)
+    assert (sweep.run.path / name).is_symlink()
+    assert not (sweep.run.path / name).exists()
+    assert attnbench(*TINY_SWEEP, "--results", sweep.store.path.parent, "--name", NAME).status == 0
+    assert sweep.judged() == {}
+
+
+def test_a_link_to_nowhere_that_nobody_mended_is_found(sweep):
+    link_to_nowhere(sweep.run.metrics_file)
+    assert sweep.judged() == {"lost": 1, "twice": 1}
+
+
 def test_a_row_of_the_merged_table_that_differs_is_wrong(sweep):
     rewrite(sweep.store.metrics_file, f"{sweep.run.run_id},reverse", f"{sweep.run.run_id},copy")
     assert sweep.judged() == {"wrong": 1}
@@ -198,9 +207,9 @@ def test_the_table_counts_a_finding_in_every_row_of_its_round_and_once_in_all():
 
 @pytest.mark.slow
 def test_a_round_with_a_kill_ends_with_the_rows_of_the_undisturbed_sweep(undisturbed, tmp_path, monkeypatch):
-    monkeypatch.setattr("torture_sweep.WORDS", TINY_SWEEP)
+    monkeypatch.setattr("tools.fault_injection.sweep.WORDS", TINY_SWEEP)
     monkeypatch.setattr(
-        "torture_sweep.EXECUTORS", {"processes": ("--executor", "processes", "--workers", "2")}
+        "tools.fault_injection.sweep.EXECUTORS", {"processes": ("--executor", "processes", "--workers", "2")}
     )
     reference = Reference(compared_rows(undisturbed / "metrics.csv"))
     kill = next(fault for fault in PROCESS_FAULTS if fault.kind == "SIGKILL of all processes")
@@ -214,9 +223,9 @@ def test_a_round_with_a_kill_ends_with_the_rows_of_the_undisturbed_sweep(undistu
 
 @pytest.mark.slow
 def test_a_status_that_nobody_promised_is_a_leftover(undisturbed, tmp_path, monkeypatch):
-    monkeypatch.setattr("torture_sweep.WORDS", TINY_SWEEP)
-    monkeypatch.setattr("torture_sweep.EXECUTORS", {"processes": ("--executor", "nowhere")})
-    monkeypatch.setattr("torture_round.MOST_COMMANDS_TO_FINISH", 1)
+    monkeypatch.setattr("tools.fault_injection.sweep.WORDS", TINY_SWEEP)
+    monkeypatch.setattr("tools.fault_injection.sweep.EXECUTORS", {"processes": ("--executor", "nowhere")})
+    monkeypatch.setattr("tools.fault_injection.round.MOST_COMMANDS_TO_FINISH", 1)
     reference = Reference(compared_rows(undisturbed / "metrics.csv"))
     report = play(Round(tmp_path / "round", "processes", reference, random.Random(1)), 0, [])
     assert report.findings.count("lost") == len(reference.run_ids)

@@ -5,8 +5,8 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 
-from torture_round import Fault, Round
-from torture_sweep import Command, Streams
+from tools.fault_injection.round import Fault, Round
+from tools.fault_injection.sweep import Command, Streams
 
 WRITING_SECONDS = 20.0
 

@@ -1,0 +1,41 @@
+import pytest
+
+from attnbench.formatting import counted, joined, sentence, shortened, span, stretches
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 runs are"), (1, "1 run is"), (2, "2 runs are"), (1000, "1,000 runs are")]
+)
+def test_what_is_counted_agrees_with_its_number(number, words):
+    assert counted(number, "run is", "runs are") == words
+
+
+def test_an_s_makes_the_plural_of_most():
+    assert [counted(number, "job") for number in (1, 2)] == ["1 job", "2 jobs"]
+
+
+@pytest.mark.parametrize(("words", "told"), [("a", "a"), ("ab", "a and b"), ("abc", "a, b and c")])
+def test_a_list_ends_with_and(words, told):
+    assert joined(words) == told
+    assert joined(words, "or") == told.replace("and", "or")
+
+
+def test_a_sentence_has_the_parts_that_are_there():
+    assert sentence("", "rows: words", "red: wrong") == "Rows: words; red: wrong."
+    assert sentence("", "") == ""
+
+
+@pytest.mark.parametrize(("length", "expected"), [(1, 1), (24, 24), (25, 24), (300, 24)])
+def test_a_text_is_cut_to_its_width(length, expected):
+    text = shortened("x" * length, 24)
+    assert len(text) == expected
+    assert text.endswith("…") == (length > 24)
+
+
+def test_numbers_that_differ_are_told_by_their_ends():
+    assert [span([3, 3]), span([5, 2, 3])] == ["3", "2 to 5"]
+
+
+def test_neighbours_are_told_as_stretches():
+    assert stretches([1, 2, 3, 5, 8, 9], 3) == "1–3, 5, 8–9"
+    assert stretches([1, 2, 3, 5, 8, 9], 2) == "1–3, 5, …"
