@@ -10,10 +10,14 @@ from attnbench.models.contexts.base import Context
 from attnbench.models.decoder import Decoder
 from attnbench.models.encoder import Bridge, Carry, RecurrentEncoder
 from attnbench.models.initialisation import initialise
+from attnbench.models.quantiser import Channel, Quantiser
 from attnbench.models.recurrence import Cell, Recurrence, RecurrentStack
 from attnbench.models.seq2seq import RecurrentSeq2Seq, Seq2SeqModel
 from attnbench.ranges import Count, DropProbability
 from attnbench.vocabulary import PAD
+
+BITS_PER_NUMBER = 32
+"""Of a number as it is trained: more bits for a vector than its numbers have would be no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +27,12 @@ class ModelConfig(ABC):
     Attributes:
         name: the name of the yaml that composed it.
         hidden_size: the decoder's, and the encoder's with its directions concatenated.
+        context_bits: bits that cross of each vector; None: real numbers cross.
     """
 
     name: str
     hidden_size: Count
+    context_bits: Count | None = None
 
     def check(self) -> None:
         """Refuse a combination of options that cannot work.
@@ -34,6 +40,19 @@ class ModelConfig(ABC):
         Raises:
             UserError: with the reason and what to change.
         """
+        if self.context_bits is None:
+            return
+        most = BITS_PER_NUMBER * self.hidden_size
+        if self.context_bits > most:
+            raise UserError(
+                f"model.context_bits={self.context_bits}: a vector of {self.hidden_size} numbers has no more than "
+                f"{most} bits. Use 1 to {most}, or null for real numbers."
+            )
+        if self.crossing_vectors(1) is None:
+            raise UserError(
+                f"model.context_bits={self.context_bits}: {type(self).__name__} does not say how many vectors cross. "
+                f"Use null, or let its crossing_vectors() and its model squeeze them."
+            )
 
     @abstractmethod
     def assemble(self, source_vocabulary_size: int, target_vocabulary_size: int) -> Seq2SeqModel:
@@ -47,7 +66,19 @@ class ModelConfig(ABC):
 
     @abstractmethod
     def context_size(self, source_tokens: int) -> int:
-        """Count the distinct numbers that cross from encoder to decoder, the first state included."""
+        """Count the distinct numbers that cross from encoder to decoder, the first state included.
+
+        With context_bits it stays this count, of the numbers before they are squeezed.
+        """
+
+    def crossing_vectors(self, source_tokens: int) -> int | None:
+        """Count the vectors of context_bits each that cross; None for a model that cannot squeeze them."""
+        return None
+
+    def channel_bits(self, source_tokens: int) -> int | None:
+        """Count the bits that cross in all; None where real numbers cross."""
+        vectors = self.crossing_vectors(source_tokens)
+        return None if self.context_bits is None or vectors is None else self.context_bits * vectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +125,21 @@ class RecurrentConfig(ModelConfig):
         """Return what maps the final state to the decoder's first states."""
         return Bridge(self.hidden_size, self.layers, self.carry)
 
+    def build_channel(self, context: Context) -> Channel | None:
+        """Return what squeezes all that crosses; None where real numbers cross, or nothing does."""
+        if self.context_bits is None:
+            return None
+        if context.distilled_size:
+            context.quantiser = Quantiser(context.distilled_size, self.context_bits)
+        carried_size = self.hidden_size + self.carried_beside_top
+        return Channel(self.hidden_size, carried_size, self.carry, self.context_bits, context.reads_states)
+
+    def crossing_vectors(self, source_tokens: int) -> int:
+        """Count one for the last state, of which the decoder's first state is made, and the context's own."""
+        return 1 + source_tokens
+
     def check(self) -> None:
+        super().check()
         if self.bidirectional and self.hidden_size % 2:
             raise UserError(
                 f"model.hidden_size={self.hidden_size} cannot be halved between the two directions of the encoder. "
@@ -102,10 +147,12 @@ class RecurrentConfig(ModelConfig):
             )
 
     def assemble(self, source_vocabulary_size: int, target_vocabulary_size: int) -> RecurrentSeq2Seq:
+        context = self.build_context()
         return RecurrentSeq2Seq(
             encoder=self.build_encoder(source_vocabulary_size),
             bridge=self.build_bridge(),
-            decoder=self._build_decoder(target_vocabulary_size),
+            decoder=self._build_decoder(context, target_vocabulary_size),
+            channel=self.build_channel(context),
         )
 
     def build_encoder(self, vocabulary_size: int) -> RecurrentEncoder:
@@ -120,8 +167,7 @@ class RecurrentConfig(ModelConfig):
         embedding = nn.Embedding(vocabulary_size, self.embedding_size, padding_idx=PAD)
         return RecurrentEncoder(embedding, layers, self.hidden_size, self.dropout, self.reverse_source)
 
-    def _build_decoder(self, vocabulary_size: int) -> Decoder:
-        context = self.build_context()
+    def _build_decoder(self, context: Context, vocabulary_size: int) -> Decoder:
         layers = []
         for number in range(self.layers):
             bottom = {

@@ -24,6 +24,7 @@ OTHER_COUNTS: dict[str, tuple[int, ...]] = {
     "positions": (3,),
     "slots": (1, 7),
     "heads": (1, 2),
+    "context_bits": (3,),
 }
 PLAIN = {"reverse_source": False, "input_feeding": False}
 WIRINGS: tuple[dict[str, Any], ...] = (

@@ -10,7 +10,7 @@ import numpy as np
 from attnbench.models.config import RecurrentConfig
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.vocabulary import BOS
-from tests.models.arithmetic import Array, sigmoid
+from tests.models.arithmetic import Array, sigmoid, squeezed
 from tests.models.reference_contexts import CONTEXTS
 
 
@@ -106,9 +106,27 @@ class Reference:
         hidden, cell = finals[layer if crosses else -1]
         return np.tanh(self.linear(f"bridge.projections.{layer}", hidden)), cell if crosses else zeros
 
+    def cross(
+        self, states: list[Array], finals: list[tuple[Array, Array]]
+    ) -> tuple[list[Array], list[tuple[Array, Array]]]:
+        """Return the states and the final hidden states and cells as the decoder gets them."""
+        if self.arm.context_bits is None or self.arm.name == "blind":
+            return states, finals
+        if not self.context.distils:
+            states = [squeezed(self.weights, "channel.states", state) for state in states]
+        if self.arm.carry == "hidden":
+            hidden = squeezed(self.weights, "channel.last", finals[-1][0])
+            return states, [(hidden, np.zeros_like(hidden))]
+        parts = 2 if self.arm.cell == "lstm" else 1
+        last = squeezed(
+            self.weights, "channel.last", np.concatenate([x for pair in finals for x in pair[:parts]])
+        )
+        arrived = [np.split(each, parts) for each in np.split(last, self.arm.layers)]
+        return states, [(each[0], each[-1]) for each in arrived]
+
     def answer(self, source: list[int], target: list[int]) -> tuple[Array, list[list[float] | None]]:
         """Return the logits (target_len, vocab) and weights at each target position, given the right tokens."""
-        states, finals = self.encode(source)
+        states, finals = self.cross(*self.encode(source))
         final = finals[-1][0]
         cells = [self.cell(f"decoder.recurrence.layers.{layer}") for layer in range(self.arm.layers)]
         h, c = map(

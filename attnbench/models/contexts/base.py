@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.models.encoder import EncoderOutput, Memory
+from attnbench.models.quantiser import Quantiser
 
 Reading = Literal["before", "after", "both"]
 
@@ -22,12 +23,23 @@ class Context(nn.Module, ABC):
         reads_after: whether the context joins the readout, after the recurrence.
         follows_state: whether the context depends on the decoder's state. If it does and is read before the
             recurrence, teacher forcing has to step through time.
+        reads_states: whether it reads the encoder states as they come. Where not, it reads the final state, nothing,
+            or vectors that it distils of the states.
+        distilled_size: numbers in each vector that it distils of the states; 0 where it distils none.
+        quantiser: what squeezes each distilled vector to its bits; None where real numbers cross.
     """
 
     size: int
     reads_before: bool
     reads_after: bool
     follows_state: bool
+    reads_states: bool = True
+    distilled_size: int = 0
+    quantiser: Quantiser | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quantiser = None
 
     @abstractmethod
     def prepare(self, encoded: EncoderOutput) -> Memory:

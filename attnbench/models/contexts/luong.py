@@ -179,6 +179,10 @@ class LuongLocationConfig(LuongConfig):
             return source_tokens * self.hidden_size + self.carried_beside_top
         return (self.positions + 1) * self.hidden_size + self.carried_beside_top
 
+    def crossing_vectors(self, source_tokens: int) -> int:
+        """Count the states that can be looked at, and the last state."""
+        return 1 + min(source_tokens, self.positions)
+
 
 class LuongLocal(Context):
     """Global attention, narrowed to the 2D + 1 source positions around a centre p_i.
