@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from attnbench.batch import Batch
 from attnbench.errors import UserError
 from attnbench.randomness import generator_for
+from attnbench.tasks.ceiling import UniformAnswers
 from attnbench.vocabulary import EOS, SPECIAL_TOKENS, Vocabulary
 
 LONG = 64
@@ -170,6 +171,13 @@ class Task(ABC):
         """Return the entropy of the scored target given what the decoder is given anyway.
 
         In bits per example; None where it is not known.
+        """
+        return None
+
+    def uniform_answers(self, lengths: LengthRange) -> UniformAnswers | None:
+        """Return how many independent uniform answers are scored, where they are that; None elsewhere.
+
+        It makes the ceiling of the accuracy behind a channel of known size exact.
         """
         return None
 
