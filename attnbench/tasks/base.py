@@ -66,6 +66,11 @@ class Task(ABC):
         return False
 
     @property
+    def gives_key_just_ahead(self) -> bool:
+        """Whether the token given just ahead of an answer says what is asked for."""
+        return False
+
+    @property
     @abstractmethod
     def answers(self) -> Sequence[int]:
         """The target tokens that a guesser would choose from."""

@@ -58,6 +58,10 @@ class Recall(SyntheticTask):
         return range(FIRST_SYMBOL, FIRST_SYMBOL + self.vocabulary_size)
 
     @property
+    def gives_key_just_ahead(self) -> bool:
+        return self.question == "after"
+
+    @property
     def _first_key(self) -> int:
         return FIRST_SYMBOL + self.vocabulary_size
 

@@ -104,7 +104,10 @@ class Reference:
             return zeros, zeros
         crosses = self.arm.carry == "state"
         hidden, cell = finals[layer if crosses else -1]
-        return np.tanh(self.linear(f"bridge.projections.{layer}", hidden)), cell if crosses else zeros
+        if self.arm.first_state != "copied":
+            read = np.split(hidden, 2)[1] if self.arm.first_state == "backward" else hidden
+            hidden = np.tanh(self.linear(f"bridge.projections.{layer}", read))
+        return hidden, cell if crosses else zeros
 
     def cross(
         self, states: list[Array], finals: list[tuple[Array, Array]]
@@ -132,29 +135,52 @@ class Reference:
         h, c = map(
             list, zip(*(self.first_state(finals, layer) for layer in range(self.arm.layers)), strict=True)
         )
-        readout = np.zeros(self.arm.hidden_size)
+        readout = np.zeros(self.weights["decoder.output.weight"].shape[1])
         logits, all_weights = [], []
         for step, token in enumerate([BOS, *target[:-1]]):
             inputs, weights = [self.weights["decoder.embedding.weight"][token]], None
+            context, last_state = np.zeros(0), h[-1]
             if self.context.reading in ("before", "both"):
                 read = self.context.read(h[-1], states, final, step)
-                weights = read.weights
+                context, weights = read.context, read.weights
                 inputs.append(read.context)
             if self.arm.feeds_input:
                 inputs.append(readout)
             x = np.concatenate(inputs)
             for layer, cell in enumerate(cells):
                 h[layer], c[layer] = cell.step(x, h[layer], c[layer])
+                if layer == 0 and self.context.reading == "between":
+                    read = self.context.read(h[0], states, final, step)
+                    context, weights = read.context, read.weights
+                    h[0], c[0] = self.cell("decoder.transition").step(context, h[0], c[0])
                 x = h[layer]
-            combined = self.linear("decoder.readout.state", x)
             if self.context.reading in ("after", "both"):
                 read = self.context.read(x, states, final, step)
-                weights = read.weights
-                combined = combined + self.weights["decoder.readout.context.weight"] @ read.context
-            readout = np.tanh(combined)
+                context, weights = read.context, read.weights
+            word = self.weights["decoder.embedding.weight"][token]
+            readout = self.read_out(x, last_state, context, word)
             logits.append(self.linear("decoder.output", readout))
             all_weights.append(weights)
         return np.stack(logits), all_weights
+
+    def read_out(self, state: Array, last_state: Array, context: Array, word: Array) -> Array:
+        """Return what the output layer reads: Luong et al. 2015, equation 5, or a maxout of all there is.
+
+        That is s', whose pairs s takes the larger of, in Cho et al. 2014a, A.1.2, and t̃ in Bahdanau et al. 2015, A.2.2.
+        """
+        if self.arm.output_reads == "state":
+            combined = self.linear("decoder.readout.state", state)
+            is_read = self.context.reading in ("after", "both")
+            return np.tanh(
+                combined + self.weights["decoder.readout.context.weight"] @ context if is_read else combined
+            )
+        read = state if self.arm.output_reads == "state_context_word" else last_state
+        total = (
+            self.linear("decoder.readout.state", read) + self.weights["decoder.readout.word.weight"] @ word
+        )
+        if self.context.reading != "nowhere":
+            total = total + self.weights["decoder.readout.context.weight"] @ context
+        return np.array([max(total[2 * j], total[2 * j + 1]) for j in range(len(total) // 2)])
 
     def linear(self, name: str, x: Array) -> Array:
         return self.weights[f"{name}.weight"] @ x + self.weights[f"{name}.bias"]

@@ -34,7 +34,7 @@ class ContextReference:
 
     @property
     def reading(self) -> str:
-        """Where the context is read: "nowhere", "before" the recurrence, "after" it or "both"."""
+        """Where the context is read: "nowhere", "before" the recurrence, "after" it, "both", or "between" two."""
         return "after"
 
     @property
@@ -119,7 +119,8 @@ class Bahdanau(Attention):
 
     @property
     def reading(self) -> str:
-        return "before"
+        """Sennrich et al. 2017, section 2: or by the state s' that has read the word, ahead of what reads c."""
+        return "before" if self.arm.query == "before" else "between"
 
     def score(self, s: Array, h: Array) -> float:
         W, U, v = (self.matrix(name) for name in ("query_projection", "key_projection", "score"))
@@ -254,5 +255,9 @@ CONTEXTS: dict[str, type[ContextReference]] = {
     "multihead": MultiHead,
     "slots": Slots,
     "linear": Linear,
+    "published_sutskever2014": Nothing,
+    "published_cho2014": Fixed,
+    "published_bahdanau2015": Bahdanau,
+    "published_luong2015": General,
 }
 """By the name of the yaml."""

@@ -39,7 +39,7 @@ class FixedInitConfig(RecurrentConfig):
         return Nothing()
 
     def context_size(self, source_tokens: int) -> int:
-        return self.hidden_size + self.carried_beside_top
+        return self.first_size + self.carried_beside_top
 
     def crossing_vectors(self, source_tokens: int) -> int:
         return 1
@@ -151,7 +151,8 @@ class UniformConfig(RecurrentConfig):
 
     def context_size(self, source_tokens: int) -> int:
         """Count the mean and the first state; with one source token the two are the same numbers."""
-        return self.hidden_size * min(2, source_tokens) + self.carried_beside_top
+        first = self.first_size if source_tokens > 1 else 0
+        return self.hidden_size + first + self.carried_beside_top
 
     def crossing_vectors(self, source_tokens: int) -> int:
         """Count the mean and the last state, each by itself also where they are equal."""

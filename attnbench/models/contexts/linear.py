@@ -97,7 +97,7 @@ class LinearConfig(RecurrentConfig):
     def context_size(self, source_tokens: int) -> int:
         """Count matrices, normalisers and the first state."""
         part = self.hidden_size // self.heads
-        return self.heads * (part * part + part) + self.hidden_size + self.carried_beside_top
+        return self.heads * (part * part + part) + self.first_size + self.carried_beside_top
 
     def crossing_vectors(self, source_tokens: int) -> int:
         """Count all the matrices and normalisers as one vector, and the last state."""

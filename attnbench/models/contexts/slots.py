@@ -65,7 +65,7 @@ class SlotsConfig(RecurrentConfig):
 
     def context_size(self, source_tokens: int) -> int:
         """Count the slots and the first state."""
-        return (self.slots + 1) * self.hidden_size + self.carried_beside_top
+        return self.slots * self.hidden_size + self.first_size + self.carried_beside_top
 
     def crossing_vectors(self, source_tokens: int) -> int:
         """Count the slots and the last state."""
