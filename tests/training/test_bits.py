@@ -100,6 +100,39 @@ def test_the_first_state_counts_too() -> None:
     assert found > 4 + error
 
 
+def accuracies(trainer: Trainer) -> tuple[float, float]:
+    """Return the better of both accuracies, and four standard errors of the mean of its 32,000 answers at most."""
+    scores = trainer.test(LENGTH)
+    return max(scores.token_accuracy, scores.teacher_forced_accuracy), 4 * 0.5 / 4000**0.5
+
+
+def ceiling(trainer: Trainer, bits: int) -> float:
+    answers = trainer.task.uniform_answers(LENGTH)
+    assert answers is not None
+    return answers.accuracy_ceiling(bits)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_no_accuracy_is_above_the_ceiling(bits: int) -> None:
+    trainer = trained(bits)
+    found, error = accuracies(trainer)
+    assert 0.35 < found <= ceiling(trainer, bits) + error
+
+
+def test_a_leak_goes_above_the_ceiling() -> None:
+    trainer = trained(4, leaks=True)
+    found, error = accuracies(trainer)
+    assert found > ceiling(trainer, 4) + error
+
+
+def test_attention_through_the_same_quantiser_goes_above_the_ceiling_of_one_vector() -> None:
+    configured = arm("luong_general", cell="gru", hidden_size=32, embedding_size=16, context_bits=4)
+    trainer = train(make_trainer(configured, TASK, LENGTH, **BUDGET))
+    found, error = accuracies(trainer)
+    assert configured.channel_bits(8) == 36
+    assert found > ceiling(trainer, 4) + error
+
+
 @pytest.mark.parametrize("name", ["reverse", "recall"])
 def test_a_blind_decoder_recovers_nothing(name: str) -> None:
     task = synthetic_task(name)
