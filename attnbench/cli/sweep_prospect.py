@@ -33,6 +33,8 @@ def announce(plan: SweepPlan, store: RunStore, device: str) -> None:
     for task in plan.tasks:
         for note in [*task.notes(), *task.evaluation_notes(plan.lengths)]:
             say(f"  {note}")
+    for note in dict.fromkeys(note for run in plan.runs for note in run.spec.notes()):
+        say(f"  {note}")
     _show_arms(plan)
 
 

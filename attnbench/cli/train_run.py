@@ -61,7 +61,7 @@ def _announce(request: RunRequest, folder: RunFolder, device: str) -> None:
         f"Training {spec.model.name} on {spec.task.name}, {lengths} {spec.task.length_unit}, seed {spec.seed}, "
         f"up to {spec.training.steps:,} steps on {device}, into {folder.path}"
     )
-    for note in [*spec.task.notes(), *spec.task.evaluation_notes(request.lengths)]:
+    for note in [*spec.task.notes(), *spec.task.evaluation_notes(request.lengths), *spec.notes()]:
         say(f"  {note}")
 
 

@@ -190,13 +190,20 @@ class _EditableRecurrent(EditableModel):
         original = model.decoder
         context = _EditedContext(original.context)
         self.decoder = Decoder(
-            original.embedding, original.recurrence, context, original.output, 0.0, original.feeds_input
+            original.embedding,
+            original.recurrence,
+            context,
+            original.readout,
+            original.output,
+            0.0,
+            original.feeds_input,
+            original.transition,
         )
-        self.decoder.readout = original.readout
 
     @property
     def reads_at_once(self) -> bool:
-        return not (self.decoder.context.reads_before or self.decoder.feeds_input)
+        context = self.decoder.context
+        return not (context.reads_before or context.reads_between or self.decoder.feeds_input)
 
     def advance(self, inputs: Tensor, state: object, edit: Edit) -> Tensor:
         assert isinstance(state, RecurrentState)
@@ -222,7 +229,7 @@ class _EditedContext(Context):
         self.original = original
         self.size = original.size
         self.reads_before, self.reads_after = original.reads_before, original.reads_after
-        self.follows_state = original.follows_state
+        self.reads_between, self.follows_state = original.reads_between, original.follows_state
 
     def prepare(self, encoded: EncoderOutput) -> Memory:
         return self.original.prepare(encoded)

@@ -139,6 +139,7 @@ class RecurrentEncoder(nn.Module):
 
 
 Carry = Literal["state", "hidden"]
+FirstState = Literal["projected", "copied", "backward"]
 
 
 class Bridge(nn.Module):
@@ -147,22 +148,38 @@ class Bridge(nn.Module):
     With carry "state" every layer of the decoder starts from hidden state and cell of its layer of the encoder, as in
     Sutskever et al. 2014. With "hidden" all start from the top layer's hidden state, and with cells of zeros.
 
-    Source: Bahdanau et al. 2015, appendix A.2.2, with the whole final state instead of its backward half.
+    Source: Bahdanau et al. 2015, appendix A.2.2, with the whole final state instead of its backward half; the half
+    alone with `first_state` "backward". "copied" is s_0 = h_final, as in Sutskever et al. 2014.
     """
 
-    def __init__(self, hidden_size: int, layers: int, carry: Carry = "hidden") -> None:
+    def __init__(
+        self,
+        hidden_size: int,
+        layers: int,
+        carry: Carry = "hidden",
+        first_state: FirstState = "projected",
+    ) -> None:
         super().__init__()
-        self.projections = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in range(layers))
+        self.read_size = hidden_size // 2 if first_state == "backward" else hidden_size
+        self.projections = nn.ModuleList(
+            nn.Identity() if first_state == "copied" else nn.Linear(self.read_size, hidden_size)
+            for _ in range(layers)
+        )
         self.carry = carry
+        self.is_copied = first_state == "copied"
 
     def forward(self, encoded: EncoderOutput) -> list[LayerState]:
         """Return the first state of each decoder layer; without a cell where zeros are to be its cell."""
         if self.carry == "hidden":
-            return [(torch.tanh(projection(encoded.final)),) for projection in self.projections]
+            return [(self._first(projection, encoded.final),) for projection in self.projections]
         return [
-            (torch.tanh(projection(hidden)), *cell)
+            (self._first(projection, hidden), *cell)
             for projection, (hidden, *cell) in zip(self.projections, encoded.layers, strict=True)
         ]
+
+    def _first(self, projection: nn.Module, hidden: Tensor) -> Tensor:
+        # The backward direction's half stands behind the forward one's.
+        return hidden if self.is_copied else torch.tanh(projection(hidden[:, -self.read_size :]))
 
 
 class ZeroBridge(nn.Module):

@@ -112,10 +112,17 @@ class RecurrentStack(nn.Module):
             states.append(layer.first_state(*each))
         return states
 
-    def forward(self, inputs: Tensor, states: list[LayerState]) -> tuple[Tensor, list[LayerState]]:
+    def bottom(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        """Run the bottom layer alone."""
+        return self.layers[0](inputs, state)
+
+    def forward(
+        self, inputs: Tensor, states: list[LayerState], first_layer: int = 0
+    ) -> tuple[Tensor, list[LayerState]]:
         """Run over the inputs (batch, length, input) from one state per layer; return the top layer's states."""
         last_states = []
-        for number, (layer, state) in enumerate(zip(self.layers, states, strict=True)):
+        layers = self.layers[first_layer:] if first_layer else self.layers
+        for number, (layer, state) in enumerate(zip(layers, states, strict=True), start=first_layer):
             inputs, last = layer(self.dropout(inputs) if number else inputs, state)
             last_states.append(last)
         return inputs, last_states

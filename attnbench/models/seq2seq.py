@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from attnbench.batch import NOT_GIVEN, Batch
 from attnbench.models.decoder import Decoder, DecoderState
 from attnbench.models.encoder import Memory, RecurrentEncoder
+from attnbench.models.quantiser import Channel
 from attnbench.vocabulary import BOS, EOS, PAD
 
 
@@ -120,16 +121,25 @@ class RecurrentState:
 
 
 class RecurrentSeq2Seq(Seq2SeqModel):
-    """One encoder, one bridge, one decoder. Which context the decoder has makes the arm."""
+    """One encoder, one bridge, one decoder. Which context the decoder has makes the arm.
 
-    def __init__(self, encoder: RecurrentEncoder, bridge: nn.Module, decoder: Decoder) -> None:
+    Attributes:
+        channel: what all that crosses is squeezed by, ahead of bridge and context; None where real numbers cross.
+    """
+
+    def __init__(
+        self, encoder: RecurrentEncoder, bridge: nn.Module, decoder: Decoder, channel: Channel | None = None
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.bridge = bridge
         self.decoder = decoder
+        self.channel = channel
 
     def start(self, source: Tensor, source_lengths: Tensor) -> RecurrentState:
         encoded = self.encoder(source, source_lengths)
+        if self.channel is not None:
+            encoded = self.channel(encoded)
         first = self.decoder.first_state(self.bridge(encoded))
         return RecurrentState(first, self.decoder.context.prepare(encoded))
 

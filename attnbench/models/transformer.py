@@ -11,6 +11,7 @@ from attnbench.errors import UserError
 from attnbench.models.config import ModelConfig
 from attnbench.models.contexts.multihead import check_heads
 from attnbench.models.encoder import equal_shares, reorder, reversed_positions
+from attnbench.models.quantiser import Quantiser
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.models.transformer_layers import (
     DecoderLayer,
@@ -125,15 +126,23 @@ class Transformer(Seq2SeqModel):
 
     Attributes:
         is_pooled: whether the decoder sees one vector, the mean of the encoder's states, instead of all of them.
+        quantiser: what squeezes each vector that the decoder sees to its bits; None where real numbers cross.
 
     Source: Vaswani et al. 2017.
     """
 
-    def __init__(self, encoder: TransformerEncoder, decoder: TransformerDecoder, is_pooled: bool) -> None:
+    def __init__(
+        self,
+        encoder: TransformerEncoder,
+        decoder: TransformerDecoder,
+        is_pooled: bool,
+        quantiser: Quantiser | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.is_pooled = is_pooled
+        self.quantiser = quantiser
 
     def start(self, source: Tensor, source_lengths: Tensor) -> TransformerState:
         states, mask, _ = self.encoder(source, source_lengths)
@@ -141,9 +150,10 @@ class Transformer(Seq2SeqModel):
 
     def _crossing(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the decoder may read, and its mask."""
-        if not self.is_pooled:
-            return states, mask
-        return torch.bmm(equal_shares(mask, states).unsqueeze(1), states), mask[:, :1]
+        if self.is_pooled:
+            states = torch.bmm(equal_shares(mask, states).unsqueeze(1), states)  # B 1 H
+            mask = mask[:, :1]
+        return states if self.quantiser is None else self.quantiser(states), mask
 
     def advance(
         self, inputs: Tensor, state: TransformerState, wants_weights: bool = True
@@ -189,6 +199,7 @@ class TransformerConfig(ModelConfig):
     reverse_source: bool
 
     def check(self) -> None:
+        super().check()
         check_heads(self.heads, self.hidden_size)
         part = self.hidden_size // self.heads if self.positions == "rotary" else self.hidden_size
         if part % 2:
@@ -205,11 +216,16 @@ class TransformerConfig(ModelConfig):
             TransformerEncoder(source_vocabulary_size, self.layers, sizes, self.reverse_source),
             TransformerDecoder(target_vocabulary_size, self.layers, sizes),
             self.is_pooled,
+            None if self.context_bits is None else Quantiser(self.hidden_size, self.context_bits),
         )
 
     def context_size(self, source_tokens: int) -> int:
         """Count every encoder state."""
         return source_tokens * self.hidden_size
+
+    def crossing_vectors(self, source_tokens: int) -> int:
+        """Count every encoder state; the decoder has no first state."""
+        return source_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,3 +237,6 @@ class TransformerFixedConfig(TransformerConfig):
     def context_size(self, source_tokens: int) -> int:
         """Count the one vector."""
         return self.hidden_size
+
+    def crossing_vectors(self, source_tokens: int) -> int:
+        return 1

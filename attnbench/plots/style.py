@@ -40,6 +40,11 @@ _KNOWN = {
     "multihead": ("#117733", "P"),
     "transformer": ("#000000", "*"),
     "transformer_fixed": ("#CC6677", "h"),
+    # As published: another colour, and the marker of the arm that is like it in all but the wiring.
+    "published_sutskever2014": ("#997700", "s"),
+    "published_cho2014": ("#994455", "o"),
+    "published_bahdanau2015": ("#004488", "^"),
+    "published_luong2015": ("#225522", "v"),
 }
 _OTHER_COLOURS = ("#6699CC", "#994455", "#997700", "#004488", "#EE99AA", "#225522", "#BB5566")
 _OTHER_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")

@@ -14,7 +14,14 @@ from pathlib import Path
 
 from attnbench.formatting import counted
 from attnbench.runs.io import read_whole
-from attnbench.runs.metrics_csv import METRICS, METRICS_COLUMNS, LocatedRows, damaged, refuse_missing_columns
+from attnbench.runs.metrics_csv import (
+    METRICS,
+    METRICS_COLUMNS,
+    REQUIRED_COLUMNS,
+    LocatedRows,
+    damaged,
+    refuse_missing_columns,
+)
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _NUMBERS = tuple(column.name for column in METRICS if column.kind != "text")
@@ -108,7 +115,7 @@ def _collect_rows(
     for line, cells in _lines(path, body, delimiter, lines_before, located.remedy):
         if not any(cell.strip() for cell in cells):
             skipped["empty row"] += 1
-        elif not names or len(_known(cells)) == len(METRICS_COLUMNS):
+        elif not names or _known(cells).issuperset(REQUIRED_COLUMNS):
             skipped.update(["repeated header"] if names else [])
             names = _header(path, line, cells, located.remedy)
         else:

@@ -19,13 +19,17 @@ _LARGEST_INTEGER = 2**63 - 1
 
 @dataclass(frozen=True)
 class Column:
-    """What the cells of one column hold; the bounds belong to the numbers allowed."""
+    """What the cells of one column hold; the bounds belong to the numbers allowed.
+
+    `may_be_absent` says that tables made before there was such a column are read as if all its cells were empty.
+    """
 
     name: str
     kind: Literal["text", "integer", "float"]
     may_be_empty: bool = True
     least: float = -math.inf
     most: float = math.inf
+    may_be_absent: bool = False
 
 
 def _text(name: str, may_be_empty: bool = True) -> Column:
@@ -79,8 +83,11 @@ METRICS = (
     _float("tokens_per_second"),
     _text("device"),
     _text("version"),
+    Column("channel_bits", "integer", least=0, most=_LARGEST_INTEGER, may_be_absent=True),
+    Column("accuracy_ceiling", "float", least=0.0, most=1.0, may_be_absent=True),
 )
 METRICS_COLUMNS = tuple(column.name for column in METRICS)
+REQUIRED_COLUMNS = tuple(column.name for column in METRICS if not column.may_be_absent)
 
 # What tells arms apart, for rows are pooled only over seeds; for `per_length` the train range does not count.
 ARM_COLUMNS = Arm._fields
@@ -266,7 +273,9 @@ def parse_cell(column: Column, cell: str) -> Value:
 
 def _parse_column(column: Column, located: LocatedRows) -> list[Value]:
     try:
-        cells = [row[column.name] for row in located.rows]
+        cells = [
+            row.get(column.name, "") if column.may_be_absent else row[column.name] for row in located.rows
+        ]
     except KeyError:
         lacking = next(i for i, row in enumerate(located.rows) if column.name not in row)
         refuse_missing_columns(located.places[lacking][0], located.rows[lacking])
@@ -303,12 +312,12 @@ def _expected(column: Column) -> str:
 def refuse_missing_columns(
     path: Path | str, names: Collection[str], line: int = 1, remedy: str = RESTORE
 ) -> None:
-    """Refuse a table whose names of columns, in the given line, are not all of the contract's.
+    """Refuse a table that lacks a column of the contract among the names in the given line.
 
     Raises:
         DamagedFileError: naming those that are missing.
     """
-    missing = [name for name in METRICS_COLUMNS if name not in names]
+    missing = [name for name in REQUIRED_COLUMNS if name not in names]
     if missing:
         noun = "column" if len(missing) == 1 else "columns"
         raise damaged(path, line, None, f"lacks the {noun} {', '.join(missing)}", remedy)

@@ -56,6 +56,7 @@ def _about_the_run(spec: RunSpec, trainer: Trainer) -> dict[str, Any]:
 
 def _about_the_length(spec: RunSpec, lengths: LengthRange, scores: Scores) -> dict[str, Any]:
     bits = spec.task.information_bits(lengths)
+    answers, channel = spec.task.uniform_answers(lengths), spec.model.channel_bits(scores.mean_source_tokens)
     bleu, chrf = bleu_and_chrf(scores.hypotheses, scores.references) if scores.references else (None, None)
     return {
         "length": lengths.maximum,
@@ -67,6 +68,8 @@ def _about_the_length(spec: RunSpec, lengths: LengthRange, scores: Scores) -> di
         "bits_recovered": None if bits is None else scores.bits_recovered(bits),
         "bleu": bleu,
         "chrf": chrf,
+        "channel_bits": channel,
+        "accuracy_ceiling": None if answers is None or channel is None else answers.accuracy_ceiling(channel),
     }
 
 

@@ -47,6 +47,15 @@ class RunSpec:
         found = {key: getattr(self.task, key) for key in path_fields(self.task)}
         return {key: path for key, path in sorted(found.items()) if path}
 
+    def notes(self) -> list[str]:
+        """Return what a person should know of this model on this task before it is trained."""
+        if not (self.task.gives_key_just_ahead and self.model.asks_before_last_word):
+            return []
+        return [
+            f"{self.model.name}: as published, its query has not read the key that {self.task.name} gives just ahead "
+            f"of the answer, so it cannot look there; model.query=after_input can."
+        ]
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """All that tells this run from others, as plain values.

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from attnbench.batch import Batch
 from attnbench.errors import UserError
 from attnbench.randomness import generator_for
+from attnbench.tasks.ceiling import UniformAnswers
 from attnbench.vocabulary import EOS, SPECIAL_TOKENS, Vocabulary
 
 LONG = 64
@@ -62,6 +63,11 @@ class Task(ABC):
     @property
     def ends_with_mark(self) -> bool:
         """Whether the model decides itself where its answer ends (EOS), instead of being told the length."""
+        return False
+
+    @property
+    def gives_key_just_ahead(self) -> bool:
+        """Whether the token given just ahead of an answer says what is asked for."""
         return False
 
     @property
@@ -170,6 +176,13 @@ class Task(ABC):
         """Return the entropy of the scored target given what the decoder is given anyway.
 
         In bits per example; None where it is not known.
+        """
+        return None
+
+    def uniform_answers(self, lengths: LengthRange) -> UniformAnswers | None:
+        """Return how many independent uniform answers are scored, where they are that; None elsewhere.
+
+        It makes the ceiling of the accuracy behind a channel of known size exact.
         """
         return None
 

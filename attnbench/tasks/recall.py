@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from attnbench.batch import Batch
 from attnbench.ranges import Count
 from attnbench.tasks.base import LengthRange, Split, SyntheticTask, refuse_length
+from attnbench.tasks.ceiling import UniformAnswers
 from attnbench.tasks.symbols import FIRST_SYMBOL, symbol_names
 from attnbench.vocabulary import WordVocabulary
 
@@ -55,6 +56,10 @@ class Recall(SyntheticTask):
     @property
     def answers(self) -> Sequence[int]:
         return range(FIRST_SYMBOL, FIRST_SYMBOL + self.vocabulary_size)
+
+    @property
+    def gives_key_just_ahead(self) -> bool:
+        return self.question == "after"
 
     @property
     def _first_key(self) -> int:
@@ -103,8 +108,17 @@ class Recall(SyntheticTask):
         return 1 / self.vocabulary_size
 
     def information_bits(self, lengths: LengthRange) -> float:
-        questions = 1 if self.question == "before" else lengths.maximum
-        return questions * math.log2(self.vocabulary_size)
+        answers = self.uniform_answers(lengths)
+        return answers.tokens * math.log2(answers.symbols)
+
+    def uniform_answers(self, lengths: LengthRange) -> UniformAnswers:
+        """Return the values asked for.
+
+        They are independent of keys and order, which the decoder is given one by one. That the code need not hold
+        the keys is no slack: n values of log2 V bits can be read off by any of the n keys from n·log2 V bits and a
+        few more (Dietzfelbinger & Pagh 2008, section 3).
+        """
+        return UniformAnswers(1 if self.question == "before" else lengths.maximum, self.vocabulary_size)
 
 
 def _batch(source: Tensor, target: Tensor, scored: Tensor, answer_positions: Tensor) -> Batch:

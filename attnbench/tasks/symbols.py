@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from attnbench.batch import Batch
 from attnbench.ranges import Count
 from attnbench.tasks.base import LengthRange, MarkableTask, Split
+from attnbench.tasks.ceiling import UniformAnswers
 from attnbench.vocabulary import EOS, SPECIAL_TOKENS, WordVocabulary
 
 FIRST_SYMBOL = len(SPECIAL_TOKENS)
@@ -107,6 +108,13 @@ class SymbolTask(MarkableTask):
 
     def information_bits(self, lengths: LengthRange) -> float:
         return lengths.maximum * math.log2(self.vocabulary_size)
+
+    def uniform_answers(self, lengths: LengthRange) -> UniformAnswers | None:
+        """Return all symbols of the target where its entropy is the largest there can be: else they are not that."""
+        length, most = lengths.maximum, SymbolTask.information_bits(self, lengths)
+        if not math.isclose(self.information_bits(lengths), most):
+            return None
+        return UniformAnswers(length, self.vocabulary_size, known=int(self.eos))
 
 
 @dataclass(frozen=True, kw_only=True)

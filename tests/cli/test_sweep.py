@@ -354,3 +354,20 @@ def test_two_sweeps_into_one_folder_share_their_runs(swept):
     both = without_times(rows_of(swept / "metrics.csv"))
     assert [row for row in both if row["task"] == "reverse"] == rows
     assert len(both) == 8
+
+
+def test_a_query_that_has_not_read_the_key_is_told_once(results):
+    words = (
+        "--task",
+        "recall",
+        "--models",
+        "fixed,bahdanau",
+        "--lengths",
+        "2,3",
+        "--seeds",
+        "2",
+        "--no-plot",
+    )
+    finished = attnbench("sweep", *words, *TINY, "--results", results)
+    assert finished.status == 0, finished.err
+    assert finished.err.count("bahdanau: as published, its query has not read the key") == 1

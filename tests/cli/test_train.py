@@ -125,3 +125,16 @@ def test_text_says_what_was_left_out(results, tmp_path):
     assert finished.out.startswith("length 9 words")
     assert "BLEU" in finished.out
     assert "No test pair has 1-1 source words" in finished.err
+
+
+def test_a_query_that_has_not_read_the_key_is_told_before_training(results):
+    finished = attnbench(
+        "train", *TINY, "task=recall", "task.length=2", "model=bahdanau", "--results", results
+    )
+    assert (
+        sum(
+            "its query has not read the key that recall gives just ahead" in each
+            for each in finished.err.splitlines()
+        )
+        == 1
+    )

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from attnbench.batch import Batch
 from attnbench.models.contexts.base import Context
-from attnbench.models.decoder import Decoder
+from attnbench.models.decoder import Decoder, Readout
 from attnbench.models.encoder import EncoderOutput, Memory, ZeroBridge
 from attnbench.models.recurrence import Recurrence, RecurrentStack
 from attnbench.models.seq2seq import RecurrentSeq2Seq
@@ -60,6 +60,7 @@ def pointing_model(table: Any, steps_through_time: bool = False) -> RecurrentSeq
         embedding=nn.Embedding(VOCABULARY_SIZE, 1),
         recurrence=RecurrentStack([Recurrence("gru", blocks, VOCABULARY_SIZE)], 0.0),
         context=context,
+        readout=Readout(VOCABULARY_SIZE, context.size),
         output=nn.Linear(VOCABULARY_SIZE, VOCABULARY_SIZE),
         dropout=0.0,
     )

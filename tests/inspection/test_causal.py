@@ -15,7 +15,16 @@ from attnbench.randomness import generator_for
 from tests.inspection.hand_built import VOCABULARY_SIZE, asked, pointing_model
 from tests.models.arms import arm, arm_names, build, every_arm, uneven_batch
 
-WITHOUT_WEIGHTS = ("blind", "fixed", "fixed_init", "linear", "slots", "transformer_fixed")
+PUBLISHED_WITHOUT_WEIGHTS = ("published_cho2014", "published_sutskever2014")
+WITHOUT_WEIGHTS = (
+    "blind",
+    "fixed",
+    "fixed_init",
+    "linear",
+    "slots",
+    "transformer_fixed",
+    *PUBLISHED_WITHOUT_WEIGHTS,
+)
 every = pytest.mark.parametrize("arm", every_arm())
 either_way = pytest.mark.parametrize("steps_through_time", [False, True])
 TABLE = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]

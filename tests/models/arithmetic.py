@@ -29,6 +29,13 @@ def part_of(x: Array, head: int, heads: int) -> Array:
     return np.split(x, heads)[head]
 
 
+def squeezed(weights: dict[str, Array], name: str, x: Array) -> Array:
+    """Bengio et al. 2013, section 4: of U sign(W x + a) + b the signs are the bits that cross."""
+    units = weights[f"{name}.inward.weight"] @ x + weights[f"{name}.inward.bias"]
+    bits = [1.0 if unit >= 0 else -1.0 for unit in units]
+    return weights[f"{name}.outward.weight"] @ np.array(bits) + weights[f"{name}.outward.bias"]
+
+
 def relative_error(found: Array, expected: Array) -> float:
     """Return the largest difference as a share of the largest number expected."""
     assert found.shape == expected.shape

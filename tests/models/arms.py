@@ -24,7 +24,14 @@ OTHER_COUNTS: dict[str, tuple[int, ...]] = {
     "positions": (3,),
     "slots": (1, 7),
     "heads": (1, 2),
+    "context_bits": (3,),
 }
+# What is of the shared decoder is tried where the context is read nowhere, before the recurrence, after it, and where
+# the query goes through time.
+OF_THE_DECODER = dict.fromkeys(
+    ("output_reads", "first_state"), ("fixed_init", "fixed", "bahdanau", "luong_general")
+)
+PUBLISHED = "published_"
 PLAIN = {"reverse_source": False, "input_feeding": False}
 WIRINGS: tuple[dict[str, Any], ...] = (
     {"cell": "lstm", "layers": 1, "bidirectional": True} | PLAIN,
@@ -49,14 +56,23 @@ def arm(name: str, **wanted: object) -> ModelConfig:
 
 def every_arm() -> list[Any]:
     """Return every arm with every choice of each of its options, and in another wiring, as parameters."""
-    return [*arms_wired(WIRINGS[0]), *arms_wired(WIRINGS[1], with_options=False)]
+    return [*arms_wired(WIRINGS[0]), *arms_wired(WIRINGS[1], with_options=False), *published_arms()]
+
+
+def published_arms() -> list[Any]:
+    """Return the arms that are wired as published, which their yaml says, as parameters."""
+    return [pytest.param(arm(name), id=name) for name in arm_names() if name.startswith(PUBLISHED)]
 
 
 def arms_wired(wiring: dict[str, Any], with_options: bool = True) -> list[Any]:
     """Return every arm in this wiring, as far as it has its keys, as parameters that carry the arm's name."""
     found: dict[ModelConfig, str] = {}
-    for name in arm_names():
+    for name in (name for name in arm_names() if not name.startswith(PUBLISHED)):
         for option in _other_options(type(arm(name))) if with_options else ({},):
+            if name not in OF_THE_DECODER.get(next(iter(option), ""), (name,)):
+                continue
+            if option.get("first_state") == "backward" and not wiring["bidirectional"]:
+                continue  # there is none
             changes = {key: value for key, value in (wiring | option).items() if hasattr(arm(name), key)}
             found.setdefault(arm(name, **changes), f"{name}-{in_words(changes)}")
     return [pytest.param(made, id=words) for made, words in found.items()]

@@ -10,7 +10,7 @@ import numpy as np
 from attnbench.models.config import RecurrentConfig
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.vocabulary import BOS
-from tests.models.arithmetic import Array, sigmoid
+from tests.models.arithmetic import Array, sigmoid, squeezed
 from tests.models.reference_contexts import CONTEXTS
 
 
@@ -104,39 +104,83 @@ class Reference:
             return zeros, zeros
         crosses = self.arm.carry == "state"
         hidden, cell = finals[layer if crosses else -1]
-        return np.tanh(self.linear(f"bridge.projections.{layer}", hidden)), cell if crosses else zeros
+        if self.arm.first_state != "copied":
+            read = np.split(hidden, 2)[1] if self.arm.first_state == "backward" else hidden
+            hidden = np.tanh(self.linear(f"bridge.projections.{layer}", read))
+        return hidden, cell if crosses else zeros
+
+    def cross(
+        self, states: list[Array], finals: list[tuple[Array, Array]]
+    ) -> tuple[list[Array], list[tuple[Array, Array]]]:
+        """Return the states and the final hidden states and cells as the decoder gets them."""
+        if self.arm.context_bits is None or self.arm.name == "blind":
+            return states, finals
+        if not self.context.distils:
+            states = [squeezed(self.weights, "channel.states", state) for state in states]
+        if self.arm.carry == "hidden":
+            hidden = squeezed(self.weights, "channel.last", finals[-1][0])
+            return states, [(hidden, np.zeros_like(hidden))]
+        parts = 2 if self.arm.cell == "lstm" else 1
+        last = squeezed(
+            self.weights, "channel.last", np.concatenate([x for pair in finals for x in pair[:parts]])
+        )
+        arrived = [np.split(each, parts) for each in np.split(last, self.arm.layers)]
+        return states, [(each[0], each[-1]) for each in arrived]
 
     def answer(self, source: list[int], target: list[int]) -> tuple[Array, list[list[float] | None]]:
         """Return the logits (target_len, vocab) and weights at each target position, given the right tokens."""
-        states, finals = self.encode(source)
+        states, finals = self.cross(*self.encode(source))
         final = finals[-1][0]
         cells = [self.cell(f"decoder.recurrence.layers.{layer}") for layer in range(self.arm.layers)]
         h, c = map(
             list, zip(*(self.first_state(finals, layer) for layer in range(self.arm.layers)), strict=True)
         )
-        readout = np.zeros(self.arm.hidden_size)
+        readout = np.zeros(self.weights["decoder.output.weight"].shape[1])
         logits, all_weights = [], []
         for step, token in enumerate([BOS, *target[:-1]]):
             inputs, weights = [self.weights["decoder.embedding.weight"][token]], None
+            context, last_state = np.zeros(0), h[-1]
             if self.context.reading in ("before", "both"):
                 read = self.context.read(h[-1], states, final, step)
-                weights = read.weights
+                context, weights = read.context, read.weights
                 inputs.append(read.context)
             if self.arm.feeds_input:
                 inputs.append(readout)
             x = np.concatenate(inputs)
             for layer, cell in enumerate(cells):
                 h[layer], c[layer] = cell.step(x, h[layer], c[layer])
+                if layer == 0 and self.context.reading == "between":
+                    read = self.context.read(h[0], states, final, step)
+                    context, weights = read.context, read.weights
+                    h[0], c[0] = self.cell("decoder.transition").step(context, h[0], c[0])
                 x = h[layer]
-            combined = self.linear("decoder.readout.state", x)
             if self.context.reading in ("after", "both"):
                 read = self.context.read(x, states, final, step)
-                weights = read.weights
-                combined = combined + self.weights["decoder.readout.context.weight"] @ read.context
-            readout = np.tanh(combined)
+                context, weights = read.context, read.weights
+            word = self.weights["decoder.embedding.weight"][token]
+            readout = self.read_out(x, last_state, context, word)
             logits.append(self.linear("decoder.output", readout))
             all_weights.append(weights)
         return np.stack(logits), all_weights
+
+    def read_out(self, state: Array, last_state: Array, context: Array, word: Array) -> Array:
+        """Return what the output layer reads: Luong et al. 2015, equation 5, or a maxout of all there is.
+
+        That is s', whose pairs s takes the larger of, in Cho et al. 2014a, A.1.2, and t̃ in Bahdanau et al. 2015, A.2.2.
+        """
+        if self.arm.output_reads == "state":
+            combined = self.linear("decoder.readout.state", state)
+            is_read = self.context.reading in ("after", "both")
+            return np.tanh(
+                combined + self.weights["decoder.readout.context.weight"] @ context if is_read else combined
+            )
+        read = state if self.arm.output_reads == "state_context_word" else last_state
+        total = (
+            self.linear("decoder.readout.state", read) + self.weights["decoder.readout.word.weight"] @ word
+        )
+        if self.context.reading != "nowhere":
+            total = total + self.weights["decoder.readout.context.weight"] @ context
+        return np.array([max(total[2 * j], total[2 * j + 1]) for j in range(len(total) // 2)])
 
     def linear(self, name: str, x: Array) -> Array:
         return self.weights[f"{name}.weight"] @ x + self.weights[f"{name}.bias"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.models.arithmetic import Array, mean_of, part_of, sigmoid, softmax, weighted_sum
+from tests.models.arithmetic import Array, mean_of, part_of, sigmoid, softmax, squeezed, weighted_sum
 
 
 @dataclass
@@ -34,8 +34,17 @@ class ContextReference:
 
     @property
     def reading(self) -> str:
-        """Where the context is read: "nowhere", "before" the recurrence, "after" it or "both"."""
+        """Where the context is read: "nowhere", "before" the recurrence, "after" it, "both", or "between" two."""
         return "after"
+
+    @property
+    def distils(self) -> bool:
+        """Whether no encoder state crosses as it is."""
+        return False
+
+    def squeeze(self, x: Array) -> Array:
+        """Return a vector that the context made of the states as the decoder gets it."""
+        return x if self.arm.context_bits is None else squeezed(self.weights, "quantiser", x)
 
     def matrix(self, name: str) -> Array:
         return self.weights[f"{name}.weight"]
@@ -45,13 +54,19 @@ class ContextReference:
         raise NotImplementedError
 
 
-class Nothing(ContextReference):
+class Distilling(ContextReference):
+    @property
+    def distils(self) -> bool:
+        return True
+
+
+class Nothing(Distilling):
     @property
     def reading(self) -> str:
         return "nowhere"
 
 
-class Fixed(ContextReference):
+class Fixed(Distilling):
     """Cho et al. 2014a: c is the final state."""
 
     @property
@@ -67,7 +82,7 @@ class Uniform(Fixed):
 
     def read(self, s: Array, h: list[Array], final: Array, step: int) -> Read:
         weights = [1 / len(h)] * len(h)
-        return Read(weighted_sum(weights, h), weights)
+        return Read(self.squeeze(weighted_sum(weights, h)), weights)
 
 
 class Attention(ContextReference):
@@ -104,7 +119,8 @@ class Bahdanau(Attention):
 
     @property
     def reading(self) -> str:
-        return "before"
+        """Sennrich et al. 2017, section 2: or by the state s' that has read the word, ahead of what reads c."""
+        return "before" if self.arm.query == "before" else "between"
 
     def score(self, s: Array, h: Array) -> float:
         W, U, v = (self.matrix(name) for name in ("query_projection", "key_projection", "score"))
@@ -175,18 +191,37 @@ class MultiHead(ContextReference):
         return Q @ s, [K @ state for state in h], [V @ state for state in h]
 
 
-class Linear(MultiHead):
-    """Katharopoulos et al. 2020, equation 4: Σ_j φ(q)·φ(k_j) v_j / Σ_j φ(q)·φ(k_j); 0 where the sum is."""
+class Linear(Distilling, MultiHead):
+    """Katharopoulos et al. 2020, equation 4: Σ_j φ(q)·φ(k_j) v_j / Σ_j φ(q)·φ(k_j); 0 where the sum is.
+
+    Squeezed, equations 5 and 6: φ(q) S / φ(q) · softplus(z), of S and z the mean over the source.
+    """
 
     def read(self, s: Array, h: list[Array], final: Array, step: int) -> Read:
         return Read(super().read(s, h, final, step).context)
 
     def head(self, number: int, s: Array, h: list[Array]) -> Read:
         q, k, v = self.head_vectors(number, s, h)
+        if self.arm.context_bits is not None:
+            size = len(q)
+            S = self.squeeze(
+                np.concatenate([self.written(head, s, h).ravel() for head in range(self.arm.heads)])
+            )
+            rows = S.reshape(self.arm.heads, size, size + 1)[number]
+            feature, z = self.feature(q), np.log1p(np.exp(rows[:, size]))
+            return Read(
+                feature @ rows[:, :size] / float(feature @ z) if feature.any() else np.zeros(size), []
+            )
         similarities = [float(self.feature(q) @ self.feature(each)) for each in k]
         total = sum(similarities)
         weights = [similarity / total if total else 0.0 for similarity in similarities]
         return Read(weighted_sum(weights, v), weights)
+
+    def written(self, number: int, s: Array, h: list[Array]) -> Array:
+        """Return a head's matrix beside its normaliser, the mean over the source."""
+        _, k, v = self.head_vectors(number, s, h)
+        products = [np.outer(self.feature(each), [*value, 1.0]) for each, value in zip(k, v, strict=True)]
+        return sum(products, np.zeros_like(products[0])) / len(h)
 
     def feature(self, x: Array) -> Array:
         if self.arm.feature_map == "relu":
@@ -194,12 +229,13 @@ class Linear(MultiHead):
         return np.where(x > 0, x + 1, np.exp(x))
 
 
-class Slots(ContextReference):
+class Slots(Distilling):
     """Lin et al. 2017, equations 5 and 6: A = softmax(Q tanh(W Hᵀ)), M = A H; then "general" over M's rows."""
 
     def read(self, s: Array, h: list[Array], final: Array, step: int) -> Read:
         W, Q, U = (self.matrix(name) for name in ("state_projection", "slot_queries", "key_projection"))
         slots = [weighted_sum(softmax([float(q @ np.tanh(W @ state)) for state in h]), h) for q in Q]
+        slots = [self.squeeze(slot) for slot in slots]
         weights = softmax([float(s @ U @ slot) for slot in slots])
         return Read(weighted_sum(weights, slots))
 
@@ -219,5 +255,9 @@ CONTEXTS: dict[str, type[ContextReference]] = {
     "multihead": MultiHead,
     "slots": Slots,
     "linear": Linear,
+    "published_sutskever2014": Nothing,
+    "published_cho2014": Fixed,
+    "published_bahdanau2015": Bahdanau,
+    "published_luong2015": General,
 }
 """By the name of the yaml."""

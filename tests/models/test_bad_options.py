@@ -27,6 +27,20 @@ BAD = [
     (["model=luong_local_p", "model.score=location"], "expected 'dot', 'general' or 'concat'"),
     (["model=linear", "model.feature_map=el"], "Did you mean elu?"),
     (["model=fixed", "model.read=befor"], "Did you mean before?"),
+    (
+        ["model=fixed", "model.output_reads=context"],
+        "expected 'state', 'state_context_word' or 'last_state_context_word'",
+    ),
+    (
+        ["model.output_reads=state_context_word", "model.hidden_size=7", "model.bidirectional=false"],
+        "model.hidden_size=7 is odd. Use an even number, or model.output_reads=state.",
+    ),
+    (
+        ["model.first_state=backward", "model.bidirectional=false"],
+        "an encoder of one direction has no backward state",
+    ),
+    (["model=bahdanau", "model.query=after"], "Did you mean after_input?"),
+    (["model=luong_dot", "model.query=before"], "Unknown key 'model.query'"),
     (["model=transformer", "model.positions=rotry"], "Did you mean rotary?"),
     (["model=transformer", "model.cell=gru"], "Unknown key 'model.cell'"),
     (["model=transformer", "model.layers=0"], AT_LEAST_1.format("layers", 0)),

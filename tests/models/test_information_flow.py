@@ -74,7 +74,11 @@ class TestTheLastState:
         assert states.grad is None or not states.grad.any()
         carried = [part for layer in layers for part in layer]
         crossing, others = (carried, []) if arm.carry == "state" else ([final], carried)
-        assert all(part.grad is not None and (part.grad != 0).all() for part in crossing)
+        # Of what `fixed_init` crosses by, "backward" reads the half that stands behind.
+        is_half = arm.first_state == "backward" and arm.name == "fixed_init"
+        start = arm.hidden_size // 2 if is_half else 0
+        assert all(part.grad is not None and (part.grad[:, start:] != 0).all() for part in crossing)
+        assert not any(part.grad[:, :start].any() for part in crossing)
         assert all(part.grad is None or not part.grad.any() for part in others)
 
     def test_every_source_token_can_reach_the_final_state(self, arm: RecurrentConfig) -> None:
@@ -195,6 +199,24 @@ def test_what_is_carried_beside_the_top_hidden_state_is_counted(
 ) -> None:
     without, carrying = (arm(name, **wiring, carry=carry) for carry in ("hidden", "state"))
     assert [carrying.context_size(tokens) - without.context_size(tokens) for tokens in (1, 9)] == [beside] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "wiring", "sizes"),
+    [
+        ("fixed_init", {}, [4, 4]),  # the half of the top layer's hidden state
+        ("fixed_init", {"carry": "state", "layers": 2}, [24, 24]),  # two halves and two cells
+        ("fixed", {}, [8, 8]),  # whose context is the whole
+        ("uniform", {}, [8, 12]),
+        ("slots", {}, [36, 36]),
+        ("linear", {}, [76, 76]),
+        ("bahdanau", {}, [8, 72]),  # the half is part of the first word's state
+        ("luong_location", {"positions": 3}, [8, 24]),
+    ],
+)
+def test_of_the_backward_half_no_more_is_counted(name: str, wiring: dict[str, Any], sizes: list[int]) -> None:
+    halved = arm(name, first_state="backward", **wiring)
+    assert [halved.context_size(tokens) for tokens in (1, 9)] == sizes
 
 
 def test_heads_share_what_linear_attention_keeps() -> None:

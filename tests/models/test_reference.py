@@ -8,12 +8,14 @@ from attnbench.models.config import RecurrentConfig
 from attnbench.models.encoder import RecurrentEncoder
 from attnbench.models.seq2seq import RecurrentSeq2Seq
 from tests.models.arithmetic import relative_error
-from tests.models.arms import WIRINGS, arm_names, arms_wired, build, row_alone, uneven_batch
+from tests.models.arms import WIRINGS, arm_names, arms_wired, build, published_arms, row_alone, uneven_batch
 from tests.models.reference import Reference
 from tests.models.reference_contexts import CONTEXTS
 from tests.models.transformer_reference import TRANSFORMERS
 
-ARMS = [each for wiring in WIRINGS for each in arms_wired(wiring) if each.values[0].name in CONTEXTS]
+ARMS = [
+    each for wiring in WIRINGS for each in arms_wired(wiring) if each.values[0].name in CONTEXTS
+] + published_arms()
 
 
 @pytest.mark.parametrize("name", arm_names())
@@ -62,3 +64,20 @@ def test_encoder_states_and_final_state_are_those_of_the_equations(arm: Recurren
             if arm.carry == "state" and arm.cell == "lstm":
                 assert relative_error(cell[0][row].numpy(), expected_cell) < 1e-9
         assert encoded.mask[row].tolist() == [position < length for position in range(5)]
+
+
+def test_arms_as_published_are_what_their_papers_say() -> None:
+    """The options that tell each from the arm that is compared like for like; where they differ is in their yaml."""
+    kept = ("cell", "layers", "bidirectional", "reverse_source", "carry", "first_state", "output_reads")
+    published = {each.id: [getattr(each.values[0], key) for key in kept] for each in published_arms()}
+    assert published == {
+        "published_sutskever2014": ["lstm", 4, False, True, "state", "copied", "state"],
+        "published_cho2014": ["gru", 1, False, False, "hidden", "projected", "state_context_word"],
+        "published_bahdanau2015": ["gru", 1, True, False, "hidden", "backward", "last_state_context_word"],
+        "published_luong2015": ["lstm", 4, False, True, "state", "copied", "state"],
+    }
+    arms = {each.id: each.values[0] for each in published_arms()}
+    assert (arms["published_cho2014"].read, arms["published_bahdanau2015"].query) == ("before", "before")
+    assert (arms["published_luong2015"].input_feeding, arms["published_luong2015"].dropout) == (True, 0.2)
+    for configured in arms.values():
+        configured.check()

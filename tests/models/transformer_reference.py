@@ -12,7 +12,7 @@ import numpy as np
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.models.transformer import TransformerConfig
 from attnbench.vocabulary import BOS
-from tests.models.arithmetic import Array, part_of, softmax, weighted_sum
+from tests.models.arithmetic import Array, part_of, softmax, squeezed, weighted_sum
 
 TRANSFORMERS = ("transformer", "transformer_fixed")
 """The names of the yamls."""
@@ -114,6 +114,8 @@ class TransformerReference:
         states = self.encode(source, maps)
         if self.arm.name == "transformer_fixed":
             states = [weighted_sum([1 / len(states)] * len(states), states)]
+        if self.arm.context_bits is not None:
+            states = [squeezed(self.weights, "quantiser", state) for state in states]
         x = self.embed("decoder", [BOS, *target[:-1]])
         for number in range(self.arm.layers):
             x = self.decode_layer(f"decoder.layers.{number}", x, states, maps)

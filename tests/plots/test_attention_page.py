@@ -19,7 +19,10 @@ from tests.inspection.small_runs import small_spec, untrained
 from tests.models.arms import arm_names
 from tests.plots.portraits import long_portrait, numbers, portrait, random_shares
 
-WITHOUT_ATTENTION = {"blind", "fixed", "fixed_init", "slots", "linear", "transformer_fixed"}
+WITHOUT_ATTENTION = {"blind", "fixed", "fixed_init", "slots", "linear", "transformer_fixed"} | {
+    "published_cho2014",
+    "published_sutskever2014",
+}
 HOSTILE = (
     "<!--<script </script></script x><script>broken = 1</script>"
     '<img src=x onerror="broken = 1"> & {{script}} " \u2028 \\'

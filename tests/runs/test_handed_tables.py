@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from attnbench.errors import DamagedFileError
-from attnbench.runs.metrics_csv import METRICS, METRICS_COLUMNS, as_csv
+from attnbench.runs.metrics_csv import METRICS, METRICS_COLUMNS, REQUIRED_COLUMNS, as_csv
 from attnbench.runs.metrics_table import read_handed_metrics, read_metrics
 from tests.metrics_rows import curve_rows, metrics_row
 
@@ -104,6 +104,19 @@ def test_headers_that_come_again_and_empty_rows_are_skipped_and_counted(path, ro
     assert notes == [f"{path}: skipped 2 repeated headers and 3 empty rows."]
 
 
+def test_tables_of_before_and_of_now_may_be_joined(path, rows, expected):
+    header, *cells = cells_of(rows)
+    old = len(header) - len(set(METRICS_COLUMNS) - set(REQUIRED_COLUMNS))
+    path.write_text(
+        lines(
+            [header[:old], cells[0][:old], header, cells[1], header[:old], *(row[:old] for row in cells[2:])]
+        )
+    )
+    table, notes = read_handed_metrics(path)
+    pd.testing.assert_frame_equal(table, expected)
+    assert notes == [f"{path}: skipped 2 repeated headers."]
+
+
 def test_tables_whose_columns_stand_in_another_order_may_be_joined(path, rows, expected):
     cells = cells_of(rows)
     turned = [row[::-1] for row in (cells[0], *cells[3:])]
@@ -157,7 +170,7 @@ def test_what_is_no_table_of_metrics_is_named(path, data, message):
 def test_unquoted_decimal_commas_between_commas_are_named_with_how_to_export(path, rows):
     path.write_text(lines(with_commas(cells_of(rows))))
     with pytest.raises(
-        DamagedFileError, match=r"line 2: has \d+ cells, expected 34\. .* Export the table again"
+        DamagedFileError, match=r"line 2: has \d+ cells, expected 36\. .* Export the table again"
     ):
         read_handed_metrics(path)
 

@@ -62,8 +62,28 @@ def test_what_is_not_defined_is_none():
         "steps_to_90",
         "bleu",
         "chrf",
+        "channel_bits",
+        "accuracy_ceiling",
         "alignment_accuracy",
     ]
+
+
+@pytest.mark.parametrize(
+    ("model", "bits", "ceiling"),
+    [("fixed", 4, 0.892), ("luong_general", 16, 1.0), ("uniform", 8, 1.0), ("blind", 0, 0.25)],
+)
+def test_a_channel_of_known_size_has_its_bits_and_its_ceiling(model, bits, ceiling):
+    """Three tokens of four symbols; attention has four bits for each of three states, and for the last one."""
+    spec = tiny_spec("task.vocabulary_size=4", f"model={model}", "model.context_bits=4")
+    row = metrics_row(spec, trainer(0.5), LengthRange(3, 3), SCORES)
+    assert row["channel_bits"] == bits
+    assert row["accuracy_ceiling"] == pytest.approx(ceiling, abs=0.001)
+
+
+def test_a_channel_has_bits_where_no_ceiling_is_known():
+    spec = tiny_spec("task=sort", "model.context_bits=4")
+    row = metrics_row(spec, trainer(0.5), LengthRange(3, 3), SCORES)
+    assert (row["channel_bits"], row["accuracy_ceiling"]) == (4, None)
 
 
 def test_the_row_of_a_bucket_says_where_it_begins_and_ends():

@@ -169,3 +169,20 @@ def test_a_class_from_elsewhere_is_refused(target):
 
 def test_a_range_of_lengths_shows_in_the_run_id():
     assert "-L2-9-" in replace(SPEC, lengths=LengthRange(2, 9)).run_id
+
+
+@pytest.mark.parametrize(
+    ("words", "is_told"),
+    [
+        (["task=recall", "model=bahdanau"], True),
+        (["task=recall", "model=published_bahdanau2015"], True),
+        (["task=recall", "model=bahdanau", "model.query=after_input"], False),
+        (["task=recall", "model=bahdanau", "task.question=before"], False),
+        (["task=recall", "model=luong_dot"], False),
+        (["task=reverse", "model=bahdanau"], False),
+    ],
+)
+def test_a_query_that_has_not_read_the_key_is_told_in_one_line(words, is_told):
+    notes = tiny_spec(*words).notes()
+    assert len(notes) == is_told
+    assert not is_told or "model.query=after_input can." in notes[0]

@@ -5,7 +5,7 @@ from attnbench.errors import DamagedFileError
 from attnbench.runs.metrics_csv import METRICS, METRICS_COLUMNS, read_rows, write_rows
 from attnbench.runs.metrics_table import collect_metrics, join_metrics, read_metrics, write_table
 from tests.growth import growth
-from tests.metrics_rows import as_text, curve_rows, metrics_row
+from tests.metrics_rows import as_text, curve_rows, metrics_row, metrics_table
 
 
 @pytest.fixture
@@ -73,6 +73,20 @@ def test_missing_columns_are_named_all_and_even_without_rows(path):
     write_table(path, pd.DataFrame(columns=[n for n in METRICS_COLUMNS if n not in {"seed", "bleu"}]))
     with pytest.raises(DamagedFileError, match=r"metrics.csv, line 1: lacks the columns seed, bleu\."):
         read_metrics(path)
+
+
+def test_tables_of_before_lack_the_newest_columns_and_are_read_and_joined(tmp_path):
+    old, new = tmp_path / "old.csv", tmp_path / "new.csv"
+    write_table(
+        old, metrics_table([metrics_row(length=4)]).drop(columns=["channel_bits", "accuracy_ceiling"])
+    )
+    assert "channel_bits" not in read_rows(old)[0]
+    write_rows(new, [metrics_row(length=8, channel_bits=32, accuracy_ceiling=1)])
+    for table in (collect_metrics([old, new]), join_metrics(read_rows(old) + read_rows(new))):
+        assert list(table.columns) == list(METRICS_COLUMNS)
+        assert table["channel_bits"].tolist() == [pd.NA, 32]
+        assert table["accuracy_ceiling"].isna().tolist() == [True, False]
+    assert read_metrics(old).dtypes.equals(read_metrics(new).dtypes)
 
 
 def test_the_same_run_and_length_twice_is_damage(path):

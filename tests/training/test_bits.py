@@ -1,12 +1,11 @@
 """The bits recovered are a lower bound on what crosses: the claim on which every word about memory rests."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import pytest
 import torch
-from torch import Tensor, nn
 
 from attnbench.models.contexts.bottleneck import FixedConfig
 from attnbench.models.encoder import EncoderOutput
@@ -25,36 +24,17 @@ AVAILABLE = 16.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantisedArm(FixedConfig):
-    """`fixed`, but of the final state only the signs of the first units cross, one bit each.
-
-    Attributes:
-        bits: how many signs; None: the whole state crosses.
-        leaks: whether the decoder's first state is still made of the whole state.
-    """
-
-    bits: int | None = None
-    leaks: bool = False
+class LeakyArm(FixedConfig):
+    """`fixed` through a channel of known size, whose decoder's first state is still made of the real final state."""
 
     def assemble(self, source_vocabulary_size: int, target_vocabulary_size: int) -> RecurrentSeq2Seq:
         model = super().assemble(source_vocabulary_size, target_vocabulary_size)
         whole: list[EncoderOutput] = []
-
-        def quantise(_module: nn.Module, _inputs: object, output: EncoderOutput) -> EncoderOutput:
-            whole[:] = [output]
-            return replace(output, final=signs(output.final, self.bits)) if self.bits else output
-
-        model.encoder.register_forward_hook(quantise)
-        if self.leaks:
-            model.bridge.register_forward_pre_hook(lambda *_: (whole[0],))
+        model.encoder.register_forward_hook(
+            lambda _module, _inputs, output: whole.__setitem__(slice(None), [output])
+        )
+        model.bridge.register_forward_pre_hook(lambda *_: (whole[0],))
         return model
-
-
-def signs(state: Tensor, bits: int) -> Tensor:
-    """Return ±1 for the first units and 0 for the others; the gradient passes as if nothing had been done."""
-    signed = torch.where(state >= 0, 1.0, -1.0).type_as(state)
-    signed = signed * (torch.arange(state.shape[1]) < bits)
-    return state + (signed - state).detach()
 
 
 BUDGET = {
@@ -71,8 +51,8 @@ BUDGET = {
 
 @cache
 def trained(bits: int | None, leaks: bool = False) -> Trainer:
-    plain = arm("fixed", cell="gru", hidden_size=32, embedding_size=16)
-    configured = QuantisedArm(**{**vars(plain), "bits": bits, "leaks": leaks})
+    honest = arm("fixed", cell="gru", hidden_size=32, embedding_size=16, context_bits=bits)
+    configured = LeakyArm(**vars(honest)) if leaks else honest
     return train(make_trainer(configured, TASK, LENGTH, **BUDGET))
 
 
@@ -118,6 +98,39 @@ def test_the_first_state_counts_too() -> None:
     """A quantised context beside a whole first state carries more than its bits, and the bits say so."""
     found, error = recovered(trained(4, leaks=True))
     assert found > 4 + error
+
+
+def accuracies(trainer: Trainer) -> tuple[float, float]:
+    """Return the better of both accuracies, and four standard errors of the mean of its 32,000 answers at most."""
+    scores = trainer.test(LENGTH)
+    return max(scores.token_accuracy, scores.teacher_forced_accuracy), 4 * 0.5 / 4000**0.5
+
+
+def ceiling(trainer: Trainer, bits: int) -> float:
+    answers = trainer.task.uniform_answers(LENGTH)
+    assert answers is not None
+    return answers.accuracy_ceiling(bits)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_no_accuracy_is_above_the_ceiling(bits: int) -> None:
+    trainer = trained(bits)
+    found, error = accuracies(trainer)
+    assert 0.35 < found <= ceiling(trainer, bits) + error
+
+
+def test_a_leak_goes_above_the_ceiling() -> None:
+    trainer = trained(4, leaks=True)
+    found, error = accuracies(trainer)
+    assert found > ceiling(trainer, 4) + error
+
+
+def test_attention_through_the_same_quantiser_goes_above_the_ceiling_of_one_vector() -> None:
+    configured = arm("luong_general", cell="gru", hidden_size=32, embedding_size=16, context_bits=4)
+    trainer = train(make_trainer(configured, TASK, LENGTH, **BUDGET))
+    found, error = accuracies(trainer)
+    assert configured.channel_bits(8) == 36
+    assert found > ceiling(trainer, 4) + error
 
 
 @pytest.mark.parametrize("name", ["reverse", "recall"])

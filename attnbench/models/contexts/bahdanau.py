@@ -1,6 +1,7 @@
 """Additive attention, read before the recurrence."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,24 +11,28 @@ from attnbench.models.contexts.additive_kernel import SteppedMemory, read_steps,
 from attnbench.models.contexts.base import Context, weigh
 from attnbench.models.encoder import EncoderOutput, Memory
 
+Query = Literal["before", "after_input"]
+
 
 class Bahdanau(Context):
     """c_i = Σ_j α_ij h_j with α_ij = softmax_j(v · tanh(W s_{i-1} + U h_j)).
 
-    The query is the state of the step before, so the context can take part in making the next state.
+    The query is the state of the step before, so the context can take part in making the next state. Or it has read
+    the last word: s'_i = f(s_{i-1}, y_{i-1}) asks in place of s_{i-1}, and s_i = f'(s'_i, c_i) (`query` "after_input").
 
     Attributes:
         is_fused: whether the fast kernel computes the same; its numbers differ in the last digits alone.
 
-    Source: Bahdanau et al. 2015, section 3.1 and appendix A.1.2.
+    Source: Bahdanau et al. 2015, section 3.1 and appendix A.1.2; Sennrich et al. 2017 (Nematus), section 2, for the
+    conditional GRU with attention.
     """
 
-    reads_before = True
     reads_after = False
     follows_state = True
 
-    def __init__(self, hidden_size: int, is_fused: bool = True) -> None:
+    def __init__(self, hidden_size: int, is_fused: bool = True, query: Query = "before") -> None:
         super().__init__()
+        self.reads_before, self.reads_between = query == "before", query == "after_input"
         self.size = hidden_size
         self.query_projection = nn.Linear(hidden_size, hidden_size, bias=False)
         self.key_projection = nn.Linear(hidden_size, hidden_size, bias=False)
@@ -59,12 +64,19 @@ class BahdanauConfig(RecurrentConfig):
 
     Attributes:
         fused: whether the fast kernel is used, or the formula as the paper has it.
+        query: "before", the state of the step before, as published; or "after_input", a state that has read the last
+            word, as in the conditional GRU.
     """
 
     fused: bool = True
+    query: Query = "before"
+
+    @property
+    def asks_before_last_word(self) -> bool:
+        return self.query == "before"
 
     def build_context(self) -> Bahdanau:
-        return Bahdanau(self.hidden_size, self.fused)
+        return Bahdanau(self.hidden_size, self.fused, self.query)
 
     def context_size(self, source_tokens: int) -> int:
         """Count every encoder state; the first state of the decoder is among their numbers."""

@@ -1,4 +1,4 @@
-"""The one part in which the arms of the comparison differ."""
+"""The one part in which the arms of the comparison differ: the context, and where it is read."""
 
 from abc import ABC, abstractmethod
 from typing import Literal
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.models.encoder import EncoderOutput, Memory
+from attnbench.models.quantiser import Quantiser
 
 Reading = Literal["before", "after", "both"]
 
@@ -20,14 +21,28 @@ class Context(nn.Module, ABC):
         size: numbers per context vector; 0 where there is none.
         reads_before: whether the context joins the input of the recurrence.
         reads_after: whether the context joins the readout, after the recurrence.
+        reads_between: whether the bottom layer of the recurrence makes two transitions, the first by the word before
+            and the second by the context, which the state between the two has read.
         follows_state: whether the context depends on the decoder's state. If it does and is read before the
             recurrence, teacher forcing has to step through time.
+        reads_states: whether it reads the encoder states as they come. Where not, it reads the final state, nothing,
+            or vectors that it distils of the states.
+        distilled_size: numbers in each vector that it distils of the states; 0 where it distils none.
+        quantiser: what squeezes each distilled vector to its bits; None where real numbers cross.
     """
 
     size: int
     reads_before: bool
     reads_after: bool
     follows_state: bool
+    reads_between: bool = False
+    reads_states: bool = True
+    distilled_size: int = 0
+    quantiser: Quantiser | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quantiser = None
 
     @abstractmethod
     def prepare(self, encoded: EncoderOutput) -> Memory:

@@ -17,6 +17,7 @@ class Nothing(Context):
     reads_before = False
     reads_after = False
     follows_state = False
+    reads_states = False
 
     def prepare(self, encoded: EncoderOutput) -> Memory:
         return Memory(values=encoded.states[:, :0, :0], mask=encoded.mask[:, :0])
@@ -38,7 +39,10 @@ class FixedInitConfig(RecurrentConfig):
         return Nothing()
 
     def context_size(self, source_tokens: int) -> int:
-        return self.hidden_size + self.carried_beside_top
+        return self.first_size + self.carried_beside_top
+
+    def crossing_vectors(self, source_tokens: int) -> int:
+        return 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,13 @@ class BlindConfig(RecurrentConfig):
     def build_bridge(self) -> ZeroBridge:
         return ZeroBridge(self.layers)
 
+    def build_channel(self, context: Context) -> None:
+        return None
+
     def context_size(self, source_tokens: int) -> int:
+        return 0
+
+    def crossing_vectors(self, source_tokens: int) -> int:
         return 0
 
 
@@ -60,6 +70,8 @@ class Fixed(Context):
 
     Source: Cho et al. 2014a, section 2.2; "if we fix c_i to h_T" in Bahdanau et al. 2015, section 3.1.
     """
+
+    reads_states = False
 
     def __init__(self, hidden_size: int, reading: Reading) -> None:
         super().__init__()
@@ -91,6 +103,9 @@ class FixedConfig(RecurrentConfig):
     def context_size(self, source_tokens: int) -> int:
         return self.hidden_size + self.carried_beside_top
 
+    def crossing_vectors(self, source_tokens: int) -> int:
+        return 1
+
 
 class Uniform(Context):
     """The mean of the encoder states at every step: c_i = 1/S · Σ_j h_j.
@@ -98,13 +113,19 @@ class Uniform(Context):
     Source: the uniform-weights control of Wiegreffe & Pinter 2019, section 3.2.
     """
 
+    reads_states = False
+
     def __init__(self, hidden_size: int, reading: Reading) -> None:
         super().__init__()
-        self.size = hidden_size
+        self.size = self.distilled_size = hidden_size
         read_where(self, reading)
 
     def prepare(self, encoded: EncoderOutput) -> Memory:
-        return Memory(values=encoded.states, mask=encoded.mask)
+        if self.quantiser is None:
+            return Memory(values=encoded.states, mask=encoded.mask)
+        weights = equal_shares(encoded.mask, encoded.states).unsqueeze(1)  # B 1 S
+        mean = self.quantiser(torch.bmm(weights, encoded.states))  # B 1 H
+        return Memory(values=mean.expand_as(encoded.states), mask=encoded.mask)
 
     def read(
         self, query: Tensor, memory: Memory, first_position: int = 0, wants_weights: bool = True
@@ -130,4 +151,9 @@ class UniformConfig(RecurrentConfig):
 
     def context_size(self, source_tokens: int) -> int:
         """Count the mean and the first state; with one source token the two are the same numbers."""
-        return self.hidden_size * min(2, source_tokens) + self.carried_beside_top
+        first = self.first_size if source_tokens > 1 else 0
+        return self.hidden_size + first + self.carried_beside_top
+
+    def crossing_vectors(self, source_tokens: int) -> int:
+        """Count the mean and the last state, each by itself also where they are equal."""
+        return 2

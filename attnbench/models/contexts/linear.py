@@ -21,7 +21,8 @@ class Linear(Context):
     """Each head: φ(q_i)ᵀ S / φ(q_i)ᵀ z with S = Σ_j φ(k_j) v_jᵀ and z = Σ_j φ(k_j).
 
     S and z are all that the decoder has of the source: fast weights, whose size does not grow with it.
-    φ is elu + 1 ("elu") or max(0, ·) ("relu").
+    φ is elu + 1 ("elu") or max(0, ·) ("relu"). To be squeezed to bits, S and z of all heads are one vector; z stays
+    positive by softplus.
 
     Source: Katharopoulos et al. 2020, equations 4 to 7; Schlag et al. 2021 for the view as fast weights.
     """
@@ -29,11 +30,13 @@ class Linear(Context):
     reads_before = False
     reads_after = True
     follows_state = True
+    reads_states = False
 
     def __init__(self, hidden_size: int, heads: int, feature_map: FeatureMap) -> None:
         super().__init__()
         self.size = hidden_size
         self.heads = heads
+        self.distilled_size = hidden_size * (hidden_size // heads + 1)
         self.feature_map = feature_map
         self.query_projection = nn.Linear(hidden_size, hidden_size, bias=False)
         self.key_projection = nn.Linear(hidden_size, hidden_size, bias=False)
@@ -47,6 +50,11 @@ class Linear(Context):
         values = split_heads(self.value_projection(encoded.states), self.heads)  # B N S D
         matrices = features.transpose(2, 3) @ values.to(features.dtype)  # B N D D
         normalisers = features.sum(dim=2).unsqueeze(3)  # B N D 1
+        if self.quantiser is not None:
+            # Means instead of sums read the same, and their size does not grow with the source.
+            written = torch.cat([matrices, normalisers], dim=3) / encoded.mask.sum(dim=1)[:, None, None, None]
+            arrived = self.quantiser(written.flatten(1)).view_as(written)  # B N D D+1
+            matrices, normalisers = arrived[..., :-1], nn.functional.softplus(arrived[..., -1:])
         return Memory(values=matrices.flatten(0, 1), mask=encoded.mask[:, :0], keys=normalisers.flatten(0, 1))
 
     def read(
@@ -89,4 +97,8 @@ class LinearConfig(RecurrentConfig):
     def context_size(self, source_tokens: int) -> int:
         """Count matrices, normalisers and the first state."""
         part = self.hidden_size // self.heads
-        return self.heads * (part * part + part) + self.hidden_size + self.carried_beside_top
+        return self.heads * (part * part + part) + self.first_size + self.carried_beside_top
+
+    def crossing_vectors(self, source_tokens: int) -> int:
+        """Count all the matrices and normalisers as one vector, and the last state."""
+        return 2

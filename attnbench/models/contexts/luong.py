@@ -177,7 +177,13 @@ class LuongLocationConfig(LuongConfig):
         """Count the states that can be looked at, and the first state where it is not made of these."""
         if source_tokens <= self.positions:
             return source_tokens * self.hidden_size + self.carried_beside_top
-        return (self.positions + 1) * self.hidden_size + self.carried_beside_top
+        # The backward state at the first word is among those that can be looked at.
+        first = 0 if self.first_state == "backward" else self.first_size
+        return self.positions * self.hidden_size + first + self.carried_beside_top
+
+    def crossing_vectors(self, source_tokens: int) -> int:
+        """Count the states that can be looked at, and the last state."""
+        return 1 + min(source_tokens, self.positions)
 
 
 class LuongLocal(Context):

@@ -22,10 +22,11 @@ class Slots(Context):
     reads_before = False
     reads_after = True
     follows_state = True
+    reads_states = False
 
     def __init__(self, hidden_size: int, slots: int) -> None:
         super().__init__()
-        self.size = hidden_size
+        self.size = self.distilled_size = hidden_size
         self.state_projection = nn.Linear(hidden_size, hidden_size, bias=False)
         self.slot_queries = nn.Linear(hidden_size, slots, bias=False)
         self.key_projection = nn.Linear(hidden_size, hidden_size, bias=False)
@@ -35,6 +36,8 @@ class Slots(Context):
         # B M S, M slots
         scores = self.slot_queries(torch.tanh(self.state_projection(encoded.states))).transpose(1, 2)
         distilled, _ = weigh(scores, Memory(values=encoded.states, mask=encoded.mask))  # B M H
+        if self.quantiser is not None:
+            distilled = self.quantiser(distilled)
         is_open = torch.ones_like(distilled[:, :, 0], dtype=torch.bool)
         return Memory(values=distilled, mask=is_open, keys=self.key_projection(distilled))
 
@@ -62,4 +65,8 @@ class SlotsConfig(RecurrentConfig):
 
     def context_size(self, source_tokens: int) -> int:
         """Count the slots and the first state."""
-        return (self.slots + 1) * self.hidden_size + self.carried_beside_top
+        return self.slots * self.hidden_size + self.first_size + self.carried_beside_top
+
+    def crossing_vectors(self, source_tokens: int) -> int:
+        """Count the slots and the last state."""
+        return self.slots + 1
