@@ -24,7 +24,7 @@ OTHER_COUNTS: dict[str, tuple[int, ...]] = {
     "positions": (3,),
     "slots": (1, 7),
     "heads": (1, 2),
-    "context_bits": (3,),
+    "context_bits": (6,),
 }
 PLAIN = {"reverse_source": False, "input_feeding": False}
 WIRINGS: tuple[dict[str, Any], ...] = (
