@@ -29,11 +29,19 @@ def part_of(x: Array, head: int, heads: int) -> Array:
     return np.split(x, heads)[head]
 
 
-def squeezed(weights: dict[str, Array], name: str, x: Array) -> Array:
-    """Bengio et al. 2013, section 4: of U sign(W x + a) + b the signs are the bits that cross."""
-    units = weights[f"{name}.inward.weight"] @ x + weights[f"{name}.inward.bias"]
-    bits = [1.0 if unit >= 0 else -1.0 for unit in units]
-    return weights[f"{name}.outward.weight"] @ np.array(bits) + weights[f"{name}.outward.bias"]
+def squeezed(weights: dict[str, Array], name: str, x: Array, bits: int) -> Array:
+    """Mentzer et al. 2024, section 3.1: of U q(tanh(W x + a)) + b the levels are what crosses."""
+    soft = np.tanh(weights[f"{name}.inward.weight"] @ x + weights[f"{name}.inward.bias"])
+    middles = [
+        min(middles_of(2 ** min(4, bits - 4 * i)), key=lambda middle, each=each: abs(middle - each))
+        for i, each in enumerate(soft)
+    ]
+    return weights[f"{name}.outward.weight"] @ np.array(middles) + weights[f"{name}.outward.bias"]
+
+
+def middles_of(levels: int) -> list[float]:
+    """Return the middles of so many levels, equally wide from -1 to 1."""
+    return [(2 * level + 1) / levels - 1 for level in range(levels)]
 
 
 def relative_error(found: Array, expected: Array) -> float:

@@ -24,7 +24,7 @@ OTHER_COUNTS: dict[str, tuple[int, ...]] = {
     "positions": (3,),
     "slots": (1, 7),
     "heads": (1, 2),
-    "context_bits": (3,),
+    "context_bits": (6,),
 }
 # What is of the shared decoder is tried where the context is read nowhere, before the recurrence, after it, and where
 # the query goes through time.

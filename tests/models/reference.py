@@ -116,13 +116,18 @@ class Reference:
         if self.arm.context_bits is None or self.arm.name == "blind":
             return states, finals
         if not self.context.distils:
-            states = [squeezed(self.weights, "channel.states", state) for state in states]
+            states = [
+                squeezed(self.weights, "channel.states", state, self.arm.context_bits) for state in states
+            ]
         if self.arm.carry == "hidden":
-            hidden = squeezed(self.weights, "channel.last", finals[-1][0])
+            hidden = squeezed(self.weights, "channel.last", finals[-1][0], self.arm.context_bits)
             return states, [(hidden, np.zeros_like(hidden))]
         parts = 2 if self.arm.cell == "lstm" else 1
         last = squeezed(
-            self.weights, "channel.last", np.concatenate([x for pair in finals for x in pair[:parts]])
+            self.weights,
+            "channel.last",
+            np.concatenate([x for pair in finals for x in pair[:parts]]),
+            self.arm.context_bits,
         )
         arrived = [np.split(each, parts) for each in np.split(last, self.arm.layers)]
         return states, [(each[0], each[-1]) for each in arrived]

@@ -44,7 +44,11 @@ class ContextReference:
 
     def squeeze(self, x: Array) -> Array:
         """Return a vector that the context made of the states as the decoder gets it."""
-        return x if self.arm.context_bits is None else squeezed(self.weights, "quantiser", x)
+        return (
+            x
+            if self.arm.context_bits is None
+            else squeezed(self.weights, "quantiser", x, self.arm.context_bits)
+        )
 
     def matrix(self, name: str) -> Array:
         return self.weights[f"{name}.weight"]

@@ -1,5 +1,6 @@
-"""A channel of known size: how many bits cross, that nothing else does, and what is learned through the signs."""
+"""A channel of known size: how many bits cross, that nothing else does, and what is learned through its levels."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
@@ -15,7 +16,7 @@ from attnbench.errors import UserError
 from attnbench.models.config import ModelConfig
 from attnbench.models.contexts.bottleneck import FixedConfig
 from attnbench.models.encoder import EncoderOutput
-from attnbench.models.quantiser import Quantiser, Surrogate
+from attnbench.models.quantiser import Quantiser, levels_of
 from attnbench.models.seq2seq import Seq2SeqModel
 from tests.models.arms import WIRINGS, arm, arm_names, build, in_words, uneven_batch
 
@@ -23,7 +24,7 @@ CONFIGURATION = Configuration()
 CARRIED = [wiring | {"carry": carry} for wiring in WIRINGS for carry in ("state", "hidden")]
 wirings = pytest.mark.parametrize("wiring", CARRIED, ids=in_words)
 names = pytest.mark.parametrize("name", arm_names())
-# Far too little to turn a sign, and far more than the last digit.
+# Far too little to change a level, and far more than the last digit.
 NUDGE = 1e-7
 
 
@@ -98,8 +99,9 @@ def test_as_many_bits_are_made_as_are_counted(name: str, wiring: dict[str, Any])
     model, batch = build(configured), uneven_batch((4, 4, 4))
     with torch.no_grad(), codes_of(model) as codes:
         model(batch)
-    assert all(((code == 1) | (code == -1)).all() for code in codes.values())
-    made = sum(code[0].numel() for code in codes.values())
+    levels = torch.tensor(levels_of(5))
+    assert all(((code >= 0) & (code < levels)).all() for code in codes.values())
+    made = sum(code[0].numel() // len(levels) * levels.log2().sum() for code in codes.values())
     # Of what location makes, it reads no more than it has positions for: all of four here.
     assert made == configured.channel_bits(4)
 
@@ -162,36 +164,53 @@ def test_gradients_reach_the_encoder(name: str) -> None:
     assert all(reached) if name != "blind" else not any(reached)
 
 
-def test_evaluation_is_deterministic_and_noise_is_of_training_alone() -> None:
-    noisy = Quantiser(6, 4, Surrogate(noise=3.0))
-    vectors = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
-    assert not torch.equal(noisy(vectors), noisy(vectors))
-    noisy.eval()
-    assert torch.equal(noisy(vectors), noisy(vectors))
+@pytest.mark.parametrize(
+    ("bits", "levels"), [(1, [2]), (3, [8]), (4, [16]), (5, [16, 2]), (16, [16] * 4), (18, [16] * 4 + [4])]
+)
+def test_the_levels_have_as_many_values_as_the_bits(bits: int, levels: list[int]) -> None:
+    assert levels_of(bits) == levels
+    assert math.prod(levels) == 2**bits
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("surrogate", [Surrogate(), Surrogate("identity"), Surrogate(slope=7.0)])
-def test_signs_are_exactly_one(surrogate: Surrogate, dtype: torch.dtype) -> None:
-    units = torch.randn(1000, generator=torch.Generator().manual_seed(0)).to(dtype)
-    signs = surrogate.signs(torch.cat([units, torch.zeros(1, dtype=dtype)]), is_training=True)
-    assert signs.dtype == dtype
-    assert signs.tolist() == [1.0 if unit >= 0 else -1.0 for unit in [*units.tolist(), 0.0]]
+def test_each_number_has_its_levels_and_no_other_value(dtype: torch.dtype) -> None:
+    """One bfloat16 less than 1 is 1, where a seventeenth level would begin."""
+    quantiser = plain(6, dtype)
+    vectors = torch.linspace(-20, 20, 4001).to(dtype).unsqueeze(1)
+    read = quantiser(vectors)
+    assert read.dtype == dtype
+    assert read[:, 0].unique().tolist() == [(2 * level - 15) / 16 for level in range(16)]
+    assert read[:, 1].unique().tolist() == [-0.75, -0.25, 0.25, 0.75]
+    code = quantiser.code(vectors)
+    assert code[:, 0].unique().tolist() == list(range(16))
+    assert code[:, 1].unique().tolist() == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    ("surrogate", "expected"),
-    [
-        (Surrogate(), [1.0, 0.41997434, 0.07065082]),  # 1 − tanh² at 0, 1 and 2
-        (Surrogate(slope=2.0), [2.0, 0.14130164, 0.00268190]),
-        (Surrogate("identity", slope=2.0), [1.0, 1.0, 1.0]),
-    ],
-)
-def test_the_gradient_is_that_of_the_surrogate(surrogate: Surrogate, expected: list[float]) -> None:
-    units = torch.tensor([0.0, 1.0, -2.0], requires_grad=True)
-    surrogate.signs(units, is_training=True).sum().backward()
-    assert units.grad is not None
-    assert units.grad.tolist() == pytest.approx(expected, rel=1e-4)
+def test_levels_are_equally_wide_in_tanh() -> None:
+    edges = torch.atanh(torch.tensor([-0.5, 0.0, 0.5]))
+    below, above = plain(2).code((edges - 1e-4).unsqueeze(1)), plain(2).code((edges + 1e-4).unsqueeze(1))
+    assert below.flatten().tolist() == [0, 1, 2]
+    assert above.flatten().tolist() == [1, 2, 3]
+
+
+def test_the_gradient_is_that_of_tanh() -> None:
+    vectors = torch.tensor([[0.0], [1.0], [-2.0]], requires_grad=True)
+    plain(4)(vectors).sum().backward()
+    assert vectors.grad is not None
+    assert vectors.grad.flatten().tolist() == pytest.approx([1.0, 0.41997434, 0.07065082], rel=1e-4)
+
+
+def plain(bits: int, dtype: torch.dtype = torch.float32) -> Quantiser:
+    """Return a quantiser that hands each number of a vector of one through as it is, but for its levels."""
+    numbers = len(levels_of(bits))
+    quantiser = Quantiser(1, bits)
+    quantiser.outward = nn.Linear(numbers, numbers)
+    with torch.no_grad():
+        quantiser.inward.weight.fill_(1.0)
+        quantiser.outward.weight.copy_(torch.eye(numbers))
+        for bias in (quantiser.inward.bias, quantiser.outward.bias):
+            bias.zero_()
+    return quantiser.to(dtype)
 
 
 REFUSED = [

@@ -115,7 +115,7 @@ class TransformerReference:
         if self.arm.name == "transformer_fixed":
             states = [weighted_sum([1 / len(states)] * len(states), states)]
         if self.arm.context_bits is not None:
-            states = [squeezed(self.weights, "quantiser", state) for state in states]
+            states = [squeezed(self.weights, "quantiser", state, self.arm.context_bits) for state in states]
         x = self.embed("decoder", [BOS, *target[:-1]])
         for number in range(self.arm.layers):
             x = self.decode_layer(f"decoder.layers.{number}", x, states, maps)
