@@ -224,8 +224,7 @@ def _draw_levels(ax: Axes, chance: Mapping[int, float]) -> list[Line2D]:
 
 def _note(rows: ArmRows, score: str) -> str:
     breakdown = rows.breakdown(score)
-    lengths = rows.points(score)["length"]
-    return "" if breakdown is None else breakdown_note(breakdown, lengths.min(), lengths.max())
+    return "" if breakdown is None else breakdown_note(breakdown, rows.tested(score))
 
 
 def _merge(lines: Iterable[Mapping[int, float]]) -> list[dict[int, float]]:

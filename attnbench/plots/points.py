@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arm_rows, arms_of
-from attnbench.analysis.breakdown import Breakdown, l50_by_arm
+from attnbench.analysis.breakdown import Breakdown, l50_by_arm, lengths_around
 from attnbench.arm import Arm, shared_changes
 from attnbench.plots.style import ArmLook, arm_looks, order_arms, train_range
 
@@ -29,6 +29,10 @@ class ArmRows:
     def points(self, score: str) -> pd.DataFrame:
         """Return the arm's points of curve.csv for one score, by length."""
         return self.curve[self.curve["score"] == score].sort_values("length")
+
+    def tested(self, score: str) -> list[int]:
+        """Return the lengths at which the arm has a score, increasing."""
+        return self.points(score)["length"].tolist()
 
     def seed_lines(self, score: str) -> list[pd.DataFrame]:
         """Return for each seed that has the score its rows, by length."""
@@ -159,20 +163,27 @@ def bits_text(number: float) -> str:
     return f"{round(number, 1) + 0.0:.1f}"  # never "-0.0"
 
 
-def breakdown_cell(breakdown: Breakdown) -> str:
-    """Return the length as short as a table needs it: `14.2 [12.9, 15.6]`, `> 32`, `< 4` or `not learnt`."""
+def breakdown_cell(breakdown: Breakdown, tested: Iterable[int], unit: str = "") -> str:
+    """Return `14.2 [12.9, 15.6], between tested 12 and 16`, `> 32`, `< 4` or `not learnt`.
+
+    Args:
+        breakdown: what was found.
+        tested: the lengths at which the arm was tested.
+        unit: of lengths, to stand behind the first number; none by default.
+    """
     if breakdown.censored == "not_learnt":
         return "not learnt"
+    length = f"{length_text(breakdown.length)} {unit}".rstrip()
     if breakdown.censored:
-        return f"{'>' if breakdown.censored == 'above' else '<'} {length_text(breakdown.length)}"
+        return f"{'>' if breakdown.censored == 'above' else '<'} {length}"
     if math.isnan(breakdown.low):
-        return length_text(breakdown.length)
+        return f"{length}, {_bracket(breakdown, tested)}"
     low, high = length_text(breakdown.low), length_text(breakdown.high)
-    return f"{length_text(breakdown.length)} [{low}, {high}]"
+    return f"{length} [{low}, {high}], {_bracket(breakdown, tested)}"
 
 
-def breakdown_note(breakdown: Breakdown, shortest: int, longest: int) -> str:
-    """Return one line for the legend of a figure; where there is no interval it says why."""
+def breakdown_note(breakdown: Breakdown, tested: Sequence[int]) -> str:
+    """Return what the legend of a figure says below an arm's name; where there is no interval it says why."""
     if breakdown.censored == "not_learnt":
         return "not learnt"
     if breakdown.censored == "below":
@@ -182,8 +193,29 @@ def breakdown_note(breakdown: Breakdown, shortest: int, longest: int) -> str:
         fallen = breakdown.seeds - breakdown.seeds_above
         seeds = f", {fallen} of {breakdown.seeds} seeds fell" if fallen else ""
         return f"no breakdown up to {length_text(breakdown.length)}{seeds}"
-    remark = _remark(breakdown, shortest, longest)
-    return f"{breakdown.threshold} {breakdown_cell(breakdown)}{remark}"
+    # On a line of its own: one line of both would widen the legend by half.
+    where = breakdown_cell(breakdown, tested).replace(", between", ",\nbetween")
+    return f"{breakdown.threshold} {where}{breakdown_remark(breakdown, tested)}"
+
+
+def breakdown_remark(breakdown: Breakdown, tested: Sequence[int]) -> str:
+    """Return in brackets why a breakdown has no interval, or that its point lies outside; else nothing."""
+    if breakdown.is_outside_interval:
+        return " (point outside)"
+    if not math.isnan(breakdown.low):
+        return ""
+    if breakdown.seeds == 1:
+        return " (one seed)"
+    censored = [
+        f"{count} of {breakdown.seeds} seeds {what}"
+        for count, what in (
+            (breakdown.seeds_above, f"beyond {max(tested)}"),
+            (breakdown.seeds_below, f"before {min(tested)}"),
+            (breakdown.seeds_not_learnt, "did not learn"),
+        )
+        if count
+    ]
+    return f" ({', '.join(censored)})" if censored else " (all seeds equal)"
 
 
 def length_text(length: float) -> str:
@@ -256,23 +288,10 @@ def _capacity(arm: Arm, plateau: Any, lengths: Mapping[Arm, list[Any]]) -> Capac
     )
 
 
-def _remark(breakdown: Breakdown, shortest: int, longest: int) -> str:
-    if breakdown.is_outside_interval:
-        return " (point outside)"
-    if not math.isnan(breakdown.low):
-        return ""
-    if breakdown.seeds == 1:
-        return " (one seed)"
-    censored = [
-        f"{count} of {breakdown.seeds} seeds {what}"
-        for count, what in (
-            (breakdown.seeds_above, f"beyond {longest}"),
-            (breakdown.seeds_below, f"before {shortest}"),
-            (breakdown.seeds_not_learnt, "did not learn"),
-        )
-        if count
-    ]
-    return f" ({', '.join(censored)})" if censored else " (all seeds equal)"
+def _bracket(breakdown: Breakdown, tested: Iterable[int]) -> str:
+    """Name the tested lengths between which a curve fell, or the one at which it stood on the threshold."""
+    first, *rest = lengths_around(list(tested), breakdown.length)
+    return f"between tested {first} and {rest[0]}" if rest else f"at tested {first}"
 
 
 def _shared(arms: Sequence[Arm]) -> list[str]:

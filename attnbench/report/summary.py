@@ -105,7 +105,7 @@ def _mean(rows: ArmRows, score: str, length: int) -> str:
 
 def _breakdown(rows: ArmRows) -> str:
     found = rows.breakdown("token_accuracy")
-    return _NONE if found is None else breakdown_cell(found)
+    return _NONE if found is None else breakdown_cell(found, rows.tested("token_accuracy"))
 
 
 def _seeds(rows: ArmRows) -> str:

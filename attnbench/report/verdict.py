@@ -1,35 +1,32 @@
 """The verdict in words: three sentences for each task and protocol, then what they rest on, from the tables alone."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
 from attnbench.analysis.breakdown import Breakdown, lengths_around, without_budget
+from attnbench.analysis.comparison import TESTED_PAIRS
 from attnbench.analysis.statistics import FEW_SEEDS, USUAL_LEVEL, may_cover_less
-from attnbench.arm import Arm, shared_changes
+from attnbench.arm import shared_changes
 from attnbench.plots.points import (
     ArmRows,
     Capacity,
     bits_text,
     breakdown_cell,
-    breakdown_note,
+    breakdown_remark,
     length_text,
     level_words,
     number_words,
     sentence,
 )
-from attnbench.plots.style import model_style
+from attnbench.report.comparison_words import LEAST_PAIRS, comparison_sentences, contrasts
 from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting, SweepTables, split_settings
+from attnbench.wording import joined
 
 # Only a budget so many times larger says whether the size of the context is the limit.
 SEVERAL = 3
-# No verdict on fewer pairs, whatever their gap.
-LEAST_PAIRS = 3
 _HALF = "half of the way from perfect to chance"
-
-Rows = Sequence[tuple[Arm, Any]]
 
 
 def verdict_text(tables: SweepTables) -> str:
@@ -48,7 +45,7 @@ def _block(setting: Setting) -> str:
         _what_was_done(setting),
         _breakdowns(setting),
         _teacher_forced(setting),
-        *_comparison(setting),
+        *comparison_sentences(setting),
         _bits(setting),
         _coverage(setting),
     ]
@@ -65,10 +62,13 @@ def _known(setting: Setting, *censored: str) -> list[tuple[ArmRows, Breakdown]]:
 def _broke_down(setting: Setting) -> str:
     """Say which arms broke down, and where."""
     fallen = [
-        f"{setting.labels[rows.arm]} at {_length(each, setting.unit)}" for rows, each in _known(setting, "")
+        f"{setting.labels[rows.arm]} at {breakdown_cell(each, rows.tested(FREE_RUNNING), setting.unit)}"
+        for rows, each in _known(setting, "")
     ]
     if fallen:
-        return f"{setting.panel.title}: free-running accuracy fell through {_HALF} for {joined(fallen)}."
+        return (
+            f"{setting.panel.title}: free-running accuracy fell through {_HALF} for {joined(fallen, '; ')}."
+        )
     if _known(setting, "above", "below", "not_learnt"):
         return f"{setting.panel.title}: no free-running accuracy fell through {_HALF} between tested lengths."
     return f"{setting.panel.title}: without free-running accuracies no breakdown is known."
@@ -104,10 +104,10 @@ def _not_shown(setting: Setting) -> str:
     beyond = [setting.labels[rows.arm] for rows, _ in _known(setting, "above")]
     if beyond:
         limits.append(f"whether {joined(beyond)} would fall beyond {setting.longest} {setting.unit}")
-    rows = [row for _, row in _contrasts(setting) if row.pairs >= LEAST_PAIRS]
-    weak = sorted({int(row.pairs) for row in rows if row.p_floor > USUAL_LEVEL})
+    rows = [row for _, row in contrasts(setting) if row.pairs >= LEAST_PAIRS]
+    weak = sorted({int(row.pairs) for row in rows if row.pairs < TESTED_PAIRS})
     if weak:
-        limits.append(f"a p below {USUAL_LEVEL}, which {joined(map(str, weak))} pairs cannot reach")
+        limits.append(f"a p-value, since {joined(map(str, weak))} pairs cannot come below {USUAL_LEVEL}")
     if len(rows) > 1:
         limits.append(f"a correction for {len(rows)} comparisons, each of which stands by itself")
     if setting.panel.protocol == "extrapolation":
@@ -148,18 +148,12 @@ def _breakdowns(setting: Setting) -> str:
 
 
 def _fallen(setting: Setting, rows: ArmRows, found: Breakdown) -> str:
-    tested = sorted(rows.points(FREE_RUNNING)["length"])
-    note = breakdown_note(found, tested[0], tested[-1]).removeprefix(f"{found.threshold} ")
-    where = note.replace(breakdown_cell(found), _length(found, setting.unit))
+    tested = rows.tested(FREE_RUNNING)
+    where = breakdown_cell(found, tested, setting.unit) + breakdown_remark(found, tested)
     return (
         f"{_with_context(setting, rows)} fell through {_HALF} at {where}; "
         f"{_ended(setting, rows, found, tested)}{_larger_budget(setting, rows)}."
     )
-
-
-def _length(found: Breakdown, unit: str) -> str:
-    point, bracket, interval = breakdown_cell(found).partition(" [")
-    return f"{point} {unit}{bracket}{interval}"
 
 
 def _ended(setting: Setting, rows: ArmRows, found: Breakdown, tested: Sequence[int]) -> str:
@@ -202,12 +196,15 @@ def _larger_budget(setting: Setting, rows: ArmRows) -> str:
 
 def _teacher_forced(setting: Setting) -> str:
     own = setting.breakdowns[TEACHER_FORCED]
-    found = [(arm, own[arm]) for arm in setting.labels if arm in own and own[arm].censored != "not_learnt"]
+    found = [(rows, own[rows.arm]) for rows in setting.arms if rows.arm in own]
+    found = [(rows, each) for rows, each in found if each.censored != "not_learnt"]
     cells = [
-        f"{setting.labels[arm]} {breakdown_cell(each)}" for arm, each in found if each.censored != "above"
+        f"{setting.labels[rows.arm]} {breakdown_cell(each, rows.tested(TEACHER_FORCED))}"
+        for rows, each in found
+        if each.censored != "above"
     ]
     if cells:
-        return f"Teacher-forced, where errors do not compound: {', '.join(cells)}."
+        return f"Teacher-forced, where errors do not compound: {'; '.join(cells)}."
     return f"Teacher-forced, where errors do not compound, none fell through {_HALF}." if found else ""
 
 
@@ -219,97 +216,6 @@ def _with_context(setting: Setting, rows: ArmRows) -> str:
     least, most = int(sizes.min()), int(sizes.max())
     numbers = f"{least:,}" if least == most else f"{least:,} to {most:,}"
     return f"{label} (context of {numbers} numbers)"
-
-
-def _in_order(setting: Setting, kind: str) -> Iterator[tuple[Arm, Any]]:
-    """Yield the gaps of a kind in the order of legends."""
-    places = {arm: place for place, arm in enumerate(setting.labels)}
-    for arm, row in sorted(setting.gaps, key=lambda entry: places[entry[0]]):
-        if row.kind == kind:
-            yield arm, row
-
-
-def _contrasts(setting: Setting) -> Rows:
-    """Return the rows of the contrast fixed in advance, of the free-running accuracy."""
-    return [*_in_order(setting, "contrast")]
-
-
-def _comparison(setting: Setting) -> list[str]:
-    """Say what the contrast shows; where it shows nothing, why."""
-    baseline, rows = setting.baseline, _contrasts(setting)
-    if baseline is None:
-        return ["Nothing was compared: there is no baseline arm (fixed, unless --baseline names another)."]
-    if not setting.points:
-        return ["Nothing was compared: no row has the free-running accuracy."]
-    name = model_style(baseline).name
-    if not rows:
-        return [f"Nothing was compared: no other arm shares this setting, seeds and a length with {name}."]
-    enough = [(arm, row) for arm, row in rows if row.pairs >= LEAST_PAIRS]
-    few = [(arm, row) for arm, row in rows if row.pairs < LEAST_PAIRS]
-    sentences = []
-    if few:
-        pairs = joined(str(number) for number in sorted({row.pairs for _, row in few}))
-        arms = joined(setting.labels[arm] for arm, _ in few)
-        noun = "pair" if pairs == "1" else "pairs"
-        sentences.append(
-            f"No verdict on the comparison of {arms} with {name}: {pairs} {noun} of seeds, and "
-            f"{LEAST_PAIRS} are the least."
-        )
-    return [*sentences, *_contrast_sentences(setting, enough, name), *_short_sentences(setting, name)]
-
-
-def _contrast_sentences(setting: Setting, rows: Rows, baseline: str) -> list[str]:
-    """Return a sentence for all arms that share pairs and lengths, so that these are named once."""
-    groups: dict[tuple[Any, ...], list[tuple[Arm, Any]]] = {}
-    for arm, row in rows:
-        key = (row.pairs, row.shared_min, row.shared_max, row.shared_lengths)
-        groups.setdefault(key, []).append((arm, row))
-    sentences = []
-    for (pairs, shortest, longest, count), own in groups.items():
-        over = (
-            f"{shortest} to {longest} {setting.unit}, {count} lengths"
-            if count > 1
-            else f"at {shortest} alone"
-        )
-        gaps = joined(_gap(setting, arm, row) for arm, row in own)
-        sentences.append(
-            f"Averaged over log length ({over}), the free-running accuracy against {baseline}'s was {gaps} "
-            f"(n = {pairs} pairs of seeds, exact one-sided sign-flip test, whose smallest p is "
-            f"1/2^{pairs} = {own[0][1].p_floor:.3g})."
-        )
-    return sentences
-
-
-def _gap(setting: Setting, arm: Arm, row: Any) -> str:
-    side = "higher" if row.gap >= 0 else "lower"
-    interval = (
-        " (no interval: all pairs equal)" if pd.isna(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]"
-    )
-    p = "no exact p" if pd.isna(row.p_one_sided) else f"p = {row.p_one_sided:.3g}"
-    return f"{abs(row.gap):.3f} {side} for {setting.labels[arm]}{interval}, {p}"
-
-
-def _short_sentences(setting: Setting, baseline: str) -> list[str]:
-    """Say at which short lengths an arm keeps what the baseline has."""
-    parts: dict[Arm, dict[str, list[str]]] = {}
-    for arm, row in _in_order(setting, "length"):
-        if row.short and row.pairs >= LEAST_PAIRS:
-            verdict = "undecided" if pd.isna(row.equivalent) else "within" if row.equivalent else "not within"
-            parts.setdefault(arm, {}).setdefault(verdict, []).append(str(row.length))
-    words = {
-        "within": "within ±0.02 at {}",
-        "not within": "not within ±0.02 at {}",
-        "undecided": "without an interval at {}, all pairs being equal",
-    }
-    texts: dict[str, list[Arm]] = {}
-    for arm, by_verdict in parts.items():
-        text = ", ".join(words[name].format(joined(by_verdict[name])) for name in words if name in by_verdict)
-        texts.setdefault(text, []).append(arm)
-    listed = "; ".join(
-        f"{joined(setting.labels[arm] for arm in arms)} {text}" for text, arms in texts.items()
-    )
-    where = f"Where {baseline} is within a tenth of perfect, intervals of the gap in {setting.unit}"
-    return [f"{where}: {listed}."] if listed else []
 
 
 def _bits(setting: Setting) -> str:
@@ -352,9 +258,3 @@ def _coverage(setting: Setting) -> str:
             "often (docs/coverage.md)."
         )
     return "Brackets are 95 % Student t intervals over seeds."
-
-
-def joined(words: Iterable[str]) -> str:
-    """Return words as a list in a sentence: "a, b and c"."""
-    *ahead, last = words
-    return f"{', '.join(ahead)} and {last}" if ahead else last

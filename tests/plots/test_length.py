@@ -86,6 +86,7 @@ def test_a_breakdown_is_marked_where_the_mean_crosses():
 def test_the_legend_says_where_an_arm_breaks_down_or_that_it_does_not():
     fixed, attention, *_ = legend(draw(two_arms()))
     assert fixed.startswith("fixed\nL50 18.8 [")
+    assert fixed.endswith("],\nbetween tested 16 and 32")
     assert attention == "luong general\nno breakdown up to 32"
 
 

@@ -25,6 +25,7 @@ def test_a_row_has_means_breakdown_context_and_runs_ended_by_budget():
     assert fixed[:6] == ["fixed", "0.99", "0.90", "0.60", "0.30", "18.8"]
     assert fixed[-2:] == ["64", "12/12"]
     assert line_with(lines, "luong general")[-4:] == [">", "32", "64", "12/12"]
+    assert "between tested 16 and 32" in " ".join(" ".join(lines).split())
 
 
 def test_the_title_says_task_protocol_seeds_and_unit():

@@ -25,7 +25,10 @@ def test_three_sentences_say_what_broke_down_what_did_not_and_what_is_not_shown(
         "reverse: one model per length: free-running accuracy fell through half of the way from perfect to chance "
         "for fixed at 18.8 symbols ["
     )
-    assert "]. No breakdown up to 32 symbols: luong general. Not shown: that memory, and not" in head
+    assert (
+        "], between tested 16 and 32. No breakdown up to 32 symbols: luong general. Not shown: that memory, and not"
+        in head
+    )
     assert head.endswith("what holds for other tasks, sizes or budgets.")
     assert details
     assert all(line.startswith("- ") and line.endswith(".") for line in details)
@@ -38,7 +41,7 @@ def test_what_did_not_break_down_is_told_apart_at_once():
     assert (
         "Below it already at 4 symbols: fixed; not learnt, which is no breakdown: blind. Not shown:" in head
     )
-    assert "]. No arm held up to 32 symbols. Not shown:" in verdict_of(curve_rows(FALLING))
+    assert "and 32. No arm held up to 32 symbols. Not shown:" in verdict_of(curve_rows(FALLING))
     assert "without free-running accuracies no breakdown is known. Not shown:" in verdict_of(text_rows())
 
 
@@ -63,7 +66,7 @@ def test_breakdowns_have_their_length_interval_context_and_ends():
 
 def test_without_an_interval_the_sentence_says_why():
     text = verdict_of(curve_rows({4: [1.0], 32: [0.0]}))
-    assert "symbols (one seed);" in text
+    assert "symbols, between tested 4 and 32 (one seed);" in text
     assert "One seed gives no interval." in text
 
 
@@ -81,7 +84,7 @@ def test_arms_that_did_not_learn_or_lay_below_are_told_apart():
     )
 
 
-def test_the_contrast_has_gap_interval_p_pairs_and_floor():
+def test_the_contrast_of_few_pairs_has_gap_interval_and_pairs_but_no_p():
     # Gaps over log length: the trapezoid over 4, 8, 16, 32 of .01/3, .29/3, .39667, .69.
     text = verdict_of(two_arms())
     assert (
@@ -89,19 +92,25 @@ def test_the_contrast_has_gap_interval_p_pairs_and_floor():
         in text
     )
     assert "0.280 higher for luong general [" in text
-    assert (
-        "p = 0.125 (n = 3 pairs of seeds, exact one-sided sign-flip test, whose smallest p is 1/2^3 = 0.125)"
-        in text
-    )
-    assert "a p below 0.05, which 3 pairs cannot reach" in text
+    assert "] (n = 3 pairs of seeds; no test below 5)" in text
+    assert "p =" not in text
+    assert "a p-value, since 3 pairs cannot come below 0.05" in text
 
 
 def test_five_pairs_can_reach_the_usual_level():
     rows = curve_rows({4: [0.5, 0.51, 0.52, 0.53, 0.54]}) + curve_rows({4: [0.9] * 5}, model="bahdanau")
     text = verdict_of(rows)
+    assert ", p = 0.0312 (n = 5 pairs of seeds, exact one-sided sign-flip test of higher, whose" in text
     assert "whose smallest p is 1/2^5 = 0.0312" in text
-    assert "cannot reach" not in text
+    assert "cannot come below" not in text
     assert "Brackets are 95 % Student t intervals over seeds." in text
+
+
+def test_what_is_lower_has_no_p_for_higher_was_asked():
+    rows = curve_rows({4: [0.9] * 5}) + curve_rows({4: [0.5, 0.51, 0.52, 0.53, 0.54]}, model="bahdanau")
+    text = verdict_of(rows)
+    assert "0.380 lower for bahdanau [-0.400, -0.360] (n = 5 pairs of seeds; no test of what is lower" in text
+    assert "p =" not in text
 
 
 def test_below_three_pairs_there_is_no_verdict_and_the_sentence_says_so():
