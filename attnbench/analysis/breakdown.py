@@ -1,16 +1,15 @@
-"""Where an arm breaks down: L50 and L90 over seeds (breakdown.csv), and with a larger budget (longer.csv)."""
+"""Where an arm breaks down: L50 and L90 over seeds (breakdown.csv)."""
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import Metrics, arm_table, arms_of
+from attnbench.analysis.arms import Metrics, arms_of
 from attnbench.analysis.curves import TOKEN_SCORES
 from attnbench.analysis.statistics import mean_interval
 from attnbench.arm import Arm
@@ -18,7 +17,6 @@ from attnbench.runs.metrics_csv import ARM_COLUMNS
 
 Censored = Literal["", "above", "below", "not_learnt"]
 
-BUDGET_KEY = "training.steps"
 # How far an arm must come from chance to perfect at some length: what was not learnt cannot break down.
 LEARNT = 0.05
 # An accuracy on the threshold has not fallen below it, whatever the last bit of a mean over seeds says.
@@ -38,22 +36,6 @@ BREAKDOWN_COLUMNS = (
     "seeds_above",
     "seeds_below",
     "seeds_not_learnt",
-)
-LARGER_BUDGET_COLUMNS = (
-    *ARM_COLUMNS,
-    "budget_before",
-    "budget_after",
-    "factor",
-    "length_before",
-    "low_before",
-    "high_before",
-    "length_after",
-    "low_after",
-    "high_after",
-    "censored_after",
-    "seeds_before",
-    "seeds_after",
-    "moved",
 )
 
 
@@ -189,6 +171,17 @@ def l50_by_arm(breakdowns: pd.DataFrame, score: str = "token_accuracy") -> dict[
     return {arm: Breakdown(*row) for arm, row in zip(arms_of(rows), found, strict=True)}
 
 
+def seed_crossings(metrics: Metrics, score: str = "token_accuracy") -> dict[Arm, dict[int, Crossing]]:
+    """Return where each seed's own curve falls through L50, for each arm that has the score."""
+    return {
+        metrics.arms[number]: {
+            int(seed): find_crossing(_curve(rows[rows[:, 1] == seed]), THRESHOLDS["L50"])
+            for seed in np.unique(rows[:, 1])
+        }
+        for number, rows in _rows_by_arm(metrics.seed_scores(score))
+    }
+
+
 def lengths_around(tested: Sequence[int] | np.ndarray, length: float) -> list[int]:
     """Return the tested lengths on both sides of a breakdown, or that one; all of them where there is none."""
     lengths = np.unique(np.asarray(tested, dtype=int))
@@ -197,44 +190,6 @@ def lengths_around(tested: Sequence[int] | np.ndarray, length: float) -> list[in
     same = np.isclose(lengths, length)
     after = int(np.searchsorted(lengths, length))
     return lengths[same].tolist() if same.any() else lengths[after - 1 : after + 1].tolist()
-
-
-def larger_budget_table(metrics: Metrics, breakdowns: pd.DataFrame) -> pd.DataFrame:
-    """Return for each arm that broke down, and was trained with a larger budget too, whether L50 moved.
-
-    Arms that differ in the budget alone are paired, each with the next larger; the arm named is that of the
-    smaller budget. `moved` says whether the free-running L50 of the larger budget lies outside the interval of
-    the smaller, and is missing where that has no interval, or where the longer runs ended inside it without a
-    breakdown. An arm whose variant names no budget has the most steps that a run of it took.
-
-    Args:
-        metrics: rows of a sweep.
-        breakdowns: the same as `breakdown_table` gives them.
-    """
-    budgets, by_arm = _budgets(metrics), l50_by_arm(breakdowns)
-    compared = [
-        (before, _compare(by_arm[before], by_arm[after], budgets[before], budgets[after]))
-        for before, after in _neighbours(budgets)
-        if before in by_arm and after in by_arm and not by_arm[before].censored
-    ]
-    names = [name for name in LARGER_BUDGET_COLUMNS if name not in ARM_COLUMNS]
-    values = pd.DataFrame([row for _, row in compared], columns=names).astype({"moved": "boolean"})
-    return pd.concat([arm_table(arm for arm, _ in compared), values], axis="columns")
-
-
-def without_budget(arm: Arm) -> Arm:
-    """Return what arms that differ in the budget alone have in common."""
-    return arm._replace(variant=arm.variant.without([BUDGET_KEY]))
-
-
-def _budgets(metrics: Metrics) -> dict[Arm, int]:
-    """Return the budget that each arm's variant names, or else the most steps that a run of it took."""
-    trained = metrics.having("steps")
-    most = trained.frame["steps"].groupby(trained.numbers).max()
-    named = [arm.variant.get(BUDGET_KEY) for arm in trained.arms]
-    return {
-        arm: int(float(name or steps)) for arm, name, steps in zip(trained.arms, named, most, strict=True)
-    }
 
 
 def _rows_by_arm(rows: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
@@ -284,41 +239,3 @@ def _curve(rows: np.ndarray) -> LengthCurve:
 
 def _between(start: float, end: float, way: float) -> float:
     return start + way * (end - start)
-
-
-def _neighbours(budgets: Mapping[Arm, int]) -> Iterator[tuple[Arm, Arm]]:
-    """Yield arms that differ in the budget alone, each with that of the next larger budget."""
-    families: dict[Arm, list[Arm]] = {}
-    for arm in budgets:
-        families.setdefault(without_budget(arm), []).append(arm)
-    for family in families.values():
-        ordered = sorted(family, key=lambda arm: budgets[arm])
-        yield from (pair for pair in pairwise(ordered) if budgets[pair[0]] < budgets[pair[1]])
-
-
-def _compare(before: Breakdown, after: Breakdown, small: int, large: int) -> dict[str, Any]:
-    return {
-        "budget_before": small,
-        "budget_after": large,
-        "factor": large / small,
-        "length_before": before.length,
-        "low_before": before.low,
-        "high_before": before.high,
-        "seeds_before": before.seeds,
-        "length_after": after.length,
-        "low_after": after.low,
-        "high_after": after.high,
-        "seeds_after": after.seeds,
-        "censored_after": after.censored,
-        "moved": _moved(before, after),
-    }
-
-
-def _moved(before: Breakdown, after: Breakdown) -> bool | None:
-    if math.isnan(before.low) or math.isnan(after.length):
-        return None
-    if after.censored == "above":  # L50 is beyond the longest length that was run again
-        return True if after.length >= before.high else None
-    if after.censored == "below":
-        return True if after.length <= before.low else None
-    return not before.low <= after.length <= before.high

@@ -8,15 +8,18 @@ from typing import Any
 import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arm_rows, arms_of
-from attnbench.analysis.breakdown import Breakdown, breakdown_table, l50_by_arm, larger_budget_table
+from attnbench.analysis.breakdown import Breakdown, breakdown_table, l50_by_arm
 from attnbench.analysis.capacity import capacity_table
 from attnbench.analysis.comparison import DEFAULT_BASELINE, comparison_table, setting_of
 from attnbench.analysis.curves import curve_table
+from attnbench.analysis.larger_budget import larger_budget_table
 from attnbench.analysis.training_cost import training_cost_table
 from attnbench.arm import Arm
 from attnbench.plots.points import ArmRows, Capacity, Panel, capacities, split_panels
 from attnbench.plots.style import arm_labels
+from attnbench.runs.training_records import TrainingRecords
 
+NO_RECORDS = TrainingRecords()
 FREE_RUNNING, TEACHER_FORCED = "token_accuracy", "teacher_forced_accuracy"
 
 
@@ -38,8 +41,19 @@ class SweepTables:
     baseline: str | None
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, baseline: str | None = None) -> "SweepTables":
-        """Work out the tables of rows as metrics.csv has them, by default against `fixed` where it is there."""
+    def of(
+        cls,
+        frame: pd.DataFrame,
+        baseline: str | None = None,
+        records: TrainingRecords = NO_RECORDS,
+    ) -> "SweepTables":
+        """Work out the tables of rows as metrics.csv has them, by default against `fixed` where it is there.
+
+        Args:
+            frame: the rows.
+            baseline: the model to compare with.
+            records: of the runs, where their folders are at hand.
+        """
         metrics = Metrics.of(frame)
         wanted = baseline or DEFAULT_BASELINE
         breakdowns = breakdown_table(metrics)
@@ -49,7 +63,7 @@ class SweepTables:
             breakdown=breakdowns,
             comparison=comparison_table(metrics, wanted),
             capacity=capacity_table(metrics),
-            larger_budget=larger_budget_table(metrics, breakdowns),
+            larger_budget=larger_budget_table(metrics, breakdowns, records.has_levelled),
             training_cost=training_cost_table(metrics),
             baseline=wanted if any(arm.model == wanted for arm in metrics.arms) else None,
         )
@@ -83,6 +97,11 @@ class Setting:
     def unit(self) -> str:
         """What a length counts, such as tokens."""
         return self.panel.length_unit or "long"
+
+    @property
+    def generalises(self) -> bool:
+        """Whether arms are tested beyond their training, so that a fall is one of length generalisation."""
+        return self.panel.protocol == "extrapolation"
 
     @property
     def shortest(self) -> int:

@@ -16,12 +16,13 @@ from attnbench.analysis.curves import curve_table, missing_scores
 from attnbench.analysis.training_cost import seed_training_costs, training_cost_table
 from attnbench.errors import UserError, unknown
 from attnbench.plots.points import split_panels
-from attnbench.report.settings import SweepTables
+from attnbench.report.settings import NO_RECORDS, SweepTables
 from attnbench.report.verdict import verdict_text
 from attnbench.runs.io import remove_partial_files, write_atomically
 from attnbench.runs.metrics_csv import ARM_COLUMNS
 from attnbench.runs.metrics_table import join_metrics, write_table
 from attnbench.runs.store import RunStore
+from attnbench.runs.training_records import TrainingRecords
 
 if TYPE_CHECKING:  # matplotlib takes a third of a second, and a sweep without figures needs none
     from matplotlib.figure import Figure
@@ -45,7 +46,14 @@ def report_store(
     if not rows:
         return []
     store.write_metrics(rows)
-    written = report_metrics([join_metrics(rows)], store.path, is_drawn, tell, baseline=baseline)
+    written = report_metrics(
+        [join_metrics(rows)],
+        store.path,
+        is_drawn,
+        tell,
+        baseline=baseline,
+        records=TrainingRecords([store.path]),
+    )
     return [store.metrics_file, *written]
 
 
@@ -56,14 +64,16 @@ def report_metrics(
     tell: Tell,
     is_copied: bool = False,
     baseline: str | None = None,
+    records: TrainingRecords = NO_RECORDS,
 ) -> list[Path]:
     """Write the tables, the verdict and, where `is_drawn`, the figures into a folder; return what was written.
 
     Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself. Arms are
-    compared with the `baseline`, by default with `fixed` where it is there.
+    compared with the `baseline`, by default with `fixed` where it is there. The `records` of runs say what metrics.csv
+    does not.
     """
     joined = join_sweeps(metrics)
-    tables = SweepTables.of(joined, baseline)
+    tables = SweepTables.of(joined, baseline, records)
     verdict = verdict_text(tables)
     out.mkdir(parents=True, exist_ok=True)
     remove_partial_files(out)

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.breakdown import Breakdown, lengths_around, without_budget
+from attnbench.analysis.breakdown import Breakdown, lengths_around
 from attnbench.analysis.comparison import TESTED_PAIRS
+from attnbench.analysis.larger_budget import SAME, SEVERAL, without_budget
 from attnbench.analysis.statistics import FEW_SEEDS, USUAL_LEVEL, may_cover_less
 from attnbench.arm import shared_changes
 from attnbench.plots.points import (
@@ -22,10 +24,11 @@ from attnbench.plots.points import (
 )
 from attnbench.report.comparison_words import LEAST_PAIRS, comparison_sentences, contrasts
 from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting, SweepTables, split_settings
-from attnbench.wording import joined
+from attnbench.wording import counted, joined
 
-# Only a budget so many times larger says whether the size of the context is the limit.
-SEVERAL = 3
+# Weights of these belong to one position each.
+BY_POSITION = ("luong_location",)
+POSITIONS_KEY, LEARNT_POSITIONS = "model.positions", ("learnt", "learned")
 _HALF = "half of the way from perfect to chance"
 
 
@@ -34,7 +37,7 @@ def verdict_text(tables: SweepTables) -> str:
 
     Its first three sentences say what broke down where, what did not, and what may not be concluded. A list of
     details follows: seeds, intervals, sizes of contexts, budgets, and the smallest p of the test. It speaks of
-    memory only where a larger budget left a breakdown in place.
+    memory only where a larger budget left a breakdown in place, and under `extrapolation` of length generalisation.
     """
     return "\n\n".join(_block(setting) for setting in split_settings(tables)) + "\n"
 
@@ -60,11 +63,18 @@ def _known(setting: Setting, *censored: str) -> list[tuple[ArmRows, Breakdown]]:
 
 
 def _broke_down(setting: Setting) -> str:
-    """Say which arms broke down, and where."""
-    fallen = [
-        f"{setting.labels[rows.arm]} at {breakdown_cell(each, rows.tested(FREE_RUNNING), setting.unit)}"
-        for rows, each in _known(setting, "")
-    ]
+    """Say which arms broke down, and where; under `extrapolation` how far each goes beyond its training."""
+    known = _known(setting, "")
+    cells = [breakdown_cell(each, rows.tested(FREE_RUNNING), setting.unit) for rows, each in known]
+    labels = [setting.labels[rows.arm] for rows, _ in known]
+    if setting.generalises and known:
+        ends = [rows.arm.train_max_length for rows, _ in known]
+        fallen = [
+            f"{label}, {_trained_to(end)}, falls at {cell}"
+            for label, end, cell in zip(labels, ends, cells, strict=True)
+        ]
+        return f"{setting.panel.title}: length generalisation, by {_HALF}: {joined(fallen, '; ')}."
+    fallen = [f"{label} at {cell}" for label, cell in zip(labels, cells, strict=True)]
     if fallen:
         return (
             f"{setting.panel.title}: free-running accuracy fell through {_HALF} for {joined(fallen, '; ')}."
@@ -72,6 +82,10 @@ def _broke_down(setting: Setting) -> str:
     if _known(setting, "above", "below", "not_learnt"):
         return f"{setting.panel.title}: no free-running accuracy fell through {_HALF} between tested lengths."
     return f"{setting.panel.title}: without free-running accuracies no breakdown is known."
+
+
+def _trained_to(end: int | None) -> str:
+    return "trained on lengths that are not known" if end is None else f"trained to {end}"
 
 
 def _did_not(setting: Setting) -> list[str]:
@@ -96,7 +110,7 @@ def _not_shown(setting: Setting) -> str:
     untested = [
         setting.labels[rows.arm] for rows, _ in _known(setting, "") if not _is_memory_shown(setting, rows)
     ]
-    if untested:
+    if untested and not setting.generalises:
         limits.append(
             f"that memory, and not training, limits {joined(untested)} (no rerun with several times the budget "
             "says so)"
@@ -110,11 +124,27 @@ def _not_shown(setting: Setting) -> str:
         limits.append(f"a p-value, since {joined(map(str, weak))} pairs cannot come below {USUAL_LEVEL}")
     if len(rows) > 1:
         limits.append(f"a correction for {len(rows)} comparisons, each of which stands by itself")
-    if setting.panel.protocol == "extrapolation":
+    if setting.generalises:
         limits.append("capacity apart from length generalisation, which this protocol mixes")
+        limits += _untrained(setting)
     if setting.has_bleu:
         limits.append("a verdict on BLEU, which curve.csv describes")
     return f"Not shown: {'; '.join([*limits, 'what holds for other tasks, sizes or budgets'])}."
+
+
+def _untrained(setting: Setting) -> list[str]:
+    """Name arms that tell positions apart by weights of their own, of which those beyond the train range were not."""
+    own = [rows.arm for rows in setting.arms]
+    arms = [
+        arm for arm in own if arm.model in BY_POSITION or arm.variant.get(POSITIONS_KEY) in LEARNT_POSITIONS
+    ]
+    beyond = [arm for arm in arms if arm.train_max_length is None or arm.train_max_length < setting.longest]
+    if not beyond:
+        return []
+    names = joined(setting.labels[arm] for arm in beyond)
+    return [
+        f"what {names} would do with trained weights: those of positions beyond the train range never were"
+    ]
 
 
 def _what_was_done(setting: Setting) -> str:
@@ -170,9 +200,9 @@ def _ended(setting: Setting, rows: ArmRows, found: Breakdown, tested: Sequence[i
 
 
 def _is_memory_shown(setting: Setting, rows: ArmRows) -> bool:
-    """Whether a rerun with several times the budget left the breakdown where it was."""
+    """Whether longer runs left the breakdown where it was, as `larger_budget_table` decides."""
     row = setting.larger_budgets.get(rows.arm)
-    return row is not None and row.factor >= SEVERAL and pd.notna(row.moved) and not row.moved
+    return row is not None and row.outcome == "memory"
 
 
 def _larger_budget(setting: Setting, rows: ArmRows) -> str:
@@ -183,15 +213,35 @@ def _larger_budget(setting: Setting, rows: ArmRows) -> str:
     sign = {"above": "> ", "below": "< "}.get(row.censored_after, "")
     after = "not learnt" if math.isnan(row.length_after) else f"{sign}{length_text(row.length_after)}"
     rerun = f"; with {row.factor:.3g} times the budget ({row.budget_after:,} steps) it stood at {after}"
-    if pd.isna(row.moved):
-        return f"{rerun}, which leaves open whether it moved; this holds at this budget"
-    if row.moved:
-        return f"{rerun}, outside that interval: it was limited by training, and this holds at this budget"
+    if not math.isnan(row.change_low):
+        low, high = row.change_low - 1, row.change_high - 1
+        rerun += f", the seeds' own L50 changing by {row.change - 1:+.1%} [{low:+.1%}, {high:+.1%}]"
+    if setting.generalises:
+        return f"{rerun}; this holds at this budget"
+    if row.outcome == "memory":
+        return f"{rerun}, below {SAME:+.0%}: the limit is one of memory rather than of training"
+    if row.outcome == "moved":
+        return f"{rerun}: it moved, so it was limited by training, and this holds at this budget"
+    return f"{rerun}: not shown to move, nor to be one of memory ({', '.join(_doubts(row))}); this holds at this budget"
+
+
+def _doubts(row: Any) -> list[str]:
+    """Name what a row of longer.csv lacks to speak of memory."""
+    doubts = []
     if row.factor < SEVERAL:
-        return (
-            f"{rerun}, within that interval, but so small a factor decides nothing: this holds at this budget"
-        )
-    return f"{rerun}, within that interval: the limit is one of memory rather than of training"
+        doubts.append(f"the budget is not {SEVERAL} times as large")
+    if row.context_grows:
+        doubts.append("the context grows with length")
+    if row.runs_levelled < row.runs_around:
+        ended = row.runs_around - row.runs_levelled
+        doubts.append(f"{ended} of {counted(row.runs_around, 'longer run')} around it had not levelled off")
+    if row.pairs < FEW_SEEDS:
+        doubts.append(f"{counted(row.pairs, 'pair')} of seeds, and {FEW_SEEDS} are the least")
+    if math.isnan(row.change_high):
+        doubts.append("the change has no interval")
+    elif row.change_high >= 1 + SAME:
+        doubts.append(f"the interval does not end below {SAME:+.0%}")
+    return doubts
 
 
 def _teacher_forced(setting: Setting) -> str:

@@ -139,15 +139,21 @@ def test_without_a_baseline_nothing_is_compared():
     assert "no other arm shares this setting" in verdict_of(curve_rows(FALLING))
 
 
+# Five seeds that fall at about 19, and once more with changes of -2 to +2 %.
+FIVE = {4: [1.0] * 5, 8: [0.9] * 5, 16: [0.60, 0.61, 0.62, 0.63, 0.64], 32: [0.3] * 5}
+AGAIN = {4: [1.0] * 5, 8: [0.9] * 5, 16: [0.605, 0.61, 0.625, 0.625, 0.64], 32: [0.3] * 5}
+
+
 def test_memory_is_spoken_of_only_after_a_longer_budget_that_changed_nothing():
-    alone = verdict_of(two_arms())
+    alone = verdict_of(curve_rows(FIVE))
     assert "that memory, and not training, limits fixed" in alone
     assert "the limit is one of memory" not in alone
-    stays = verdict_of(two_arms() + two_arms(**LONG)).split("\n\n")
+    stays = verdict_of(curve_rows(FIVE) + curve_rows(AGAIN, **LONG)).split("\n\n")
     assert (
-        "with 4 times the budget (6,000 steps) it stood at 18.8, within that interval: the limit is one of"
+        "with 4 times the budget (6,000 steps) it stood at 19.4, the seeds' own L50 changing by +0.2% ["
         in stays[0]
     )
+    assert "], below +10%: the limit is one of memory rather than of training." in stays[0]
     assert "limits fixed" not in stays[0]
     # The longer runs themselves have no longer ones.
     assert "limits fixed" in stays[1]
@@ -156,24 +162,79 @@ def test_memory_is_spoken_of_only_after_a_longer_budget_that_changed_nothing():
 def test_a_breakdown_that_moved_was_limited_by_training():
     text = verdict_of(two_arms() + curve_rows(STAYING, **LONG)).split("\n\n")[0]
     assert (
-        "with 4 times the budget (6,000 steps) it stood at > 32, outside that interval: it was limited by training"
+        "with 4 times the budget (6,000 steps) it stood at > 32: it moved, so it was limited by training"
         in text
     )
     assert "one of memory" not in text
     assert "that memory, and not training, limits fixed" in text
 
 
-def test_a_little_more_budget_decides_nothing():
-    rows = two_arms() + two_arms(variant="training.steps=2000", steps=2000)
-    assert "so small a factor decides nothing" in verdict_of(rows)
-    assert "one of memory" not in verdict_of(rows)
+@pytest.mark.parametrize(
+    ("values", "after", "doubt"),
+    [
+        ({"variant": "training.steps=2000", "steps": 2000}, {}, "the budget is not 3 times as large"),
+        (LONG, {"context_size": None}, "the context grows with length"),
+        (LONG, {"stop_reason": "budget"}, "10 of 10 longer runs around it had not levelled off"),
+    ],
+)
+def test_what_keeps_the_verdict_from_memory_is_named(values, after, doubt):
+    text = verdict_of(curve_rows(FIVE) + curve_rows(AGAIN, **values | after))
+    assert f"not shown to move, nor to be one of memory ({doubt}); this holds at this budget." in text
+    assert "the limit is one of memory" not in text
 
 
-def test_a_rerun_without_an_interval_leaves_it_open():
+def test_three_pairs_and_a_wide_interval_are_named_too():
+    after = {4: [1.0] * 3, 8: [0.9] * 3, 16: [0.5, 0.62, 0.7], 32: [0.3] * 3}
+    text = verdict_of(curve_rows(FALLING) + curve_rows(after, **LONG))
+    assert "(3 pairs of seeds, and 5 are the least, the interval does not end below +10%)" in text
+
+
+def test_a_rerun_without_an_interval_is_not_shown_to_move():
     rows = curve_rows({4: [1.0], 32: [0.0]}) + curve_rows({4: [1.0], 32: [0.0]}, **LONG)
     text = verdict_of(rows)
-    assert "leaves open whether it moved" in text
-    assert "one of memory" not in text
+    assert "(1 pair of seeds, and 5 are the least, the change has no interval)" in text
+    assert "the limit is one of memory" not in text
+
+
+EXTRAPOLATION = {"protocol": "extrapolation", "train_min_length": 4, "train_max_length": 8}
+
+
+def test_under_extrapolation_a_fall_is_one_of_length_generalisation():
+    text = verdict_of(curve_rows(FIVE, **EXTRAPOLATION))
+    assert text.startswith(
+        "reverse: extrapolation, trained on 4–8: length generalisation, by half of the way from perfect to chance: "
+        "fixed, trained to 8, falls at 19.4 symbols ["
+    )
+    assert "memory" not in text
+    assert "not training" not in text
+
+
+def test_under_extrapolation_a_larger_budget_is_no_word_about_memory_or_training():
+    text = verdict_of(curve_rows(FIVE, **EXTRAPOLATION) + curve_rows(AGAIN, **EXTRAPOLATION | LONG))
+    assert (
+        "with 4 times the budget (6,000 steps) it stood at 19.4, the seeds' own L50 changing by +0.2% ["
+        in text
+    )
+    assert "memory" not in text
+    assert "limited by training" not in text
+
+
+@pytest.mark.parametrize(
+    ("model", "variant", "is_named"),
+    [
+        ("luong_location", "", True),
+        ("transformer", "model.positions=learnt", True),
+        ("transformer", "model.positions=rotary", False),
+        ("luong_general", "", False),
+    ],
+)
+def test_weights_of_positions_beyond_the_train_range_are_named(model, variant, is_named):
+    rows = curve_rows(FIVE, model=model, variant=variant, **EXTRAPOLATION)
+    name = model.replace("_", " ")
+    words = f"what {name} would do with trained weights: those of positions beyond the train range never were"
+    assert (words in verdict_of(rows)) == is_named
+    within = EXTRAPOLATION | {"train_max_length": 32}
+    assert words not in verdict_of(curve_rows(FIVE, model=model, variant=variant, **within))
 
 
 def test_bits_have_their_plateau_or_say_that_none_was_shown():
