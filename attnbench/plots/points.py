@@ -138,22 +138,28 @@ def capacities(capacity: pd.DataFrame) -> dict[Arm, Capacity]:
     return {arm: found[arm] for arm in order_arms(found)}
 
 
+_NO_LEVEL = {
+    "all_recovered": "holds at least 95 % at the longest",
+    "too_few": "too few lengths or seeds to level off",
+    "budget": "runs at its level ended by budget",
+    "grows": "its context is not of one size",
+    "extrapolation": "beyond its training: no capacity",
+    "none": "does not level off",
+}
+
+
 def capacity_note(capacity: Capacity) -> str:
     """Return one line for the legend of a figure."""
     if capacity.is_plateau:
-        return f"levels off at {level_words(capacity)}"
-    if capacity.status == "all_recovered":
-        return "holds at least 95 % at the longest"
-    if capacity.status == "too_few":
-        return "too few lengths or seeds to level off"
-    return "does not level off"
+        return f"levels off: {level_words(capacity)}"
+    return _NO_LEVEL[capacity.status]
 
 
 def level_words(capacity: Capacity) -> str:
-    """Return the level of a plateau with its interval, if any, and per number of the context."""
+    """Return what a plateau shows at least, with the interval of its level, if any, and per number of the context."""
     interval = "" if pd.isna(capacity.low) else f" [{bits_text(capacity.low)}, {bits_text(capacity.high)}]"
     per = capacity.bits / capacity.context_size if capacity.context_size > 0 else math.nan
-    return f"{bits_text(capacity.bits)} bits{interval}" + (
+    return f"at least {bits_text(capacity.bits)} bits{interval}" + (
         "" if math.isnan(per) else f", {per:.2f} per number"
     )
 

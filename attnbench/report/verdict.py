@@ -231,7 +231,7 @@ def _doubts(row: Any) -> list[str]:
     if row.factor < SEVERAL:
         doubts.append(f"the budget is not {SEVERAL} times as large")
     if row.context_grows:
-        doubts.append("the context grows with length")
+        doubts.append("its context is not of one size")
     if row.runs_levelled < row.runs_around:
         ended = row.runs_around - row.runs_levelled
         doubts.append(f"{ended} of {counted(row.runs_around, 'longer run')} around it had not levelled off")
@@ -274,7 +274,7 @@ def _bits(setting: Setting) -> str:
     parts = [_held(setting, each) for each in own if each.is_plateau]
     full = [setting.labels[each.arm] for each in own if each.status == "all_recovered"]
     parts += [f"at least 95 % at the longest length, {setting.longest}: {joined(full)}"] if full else []
-    rest = [each for each in own if each.status in ("none", "too_few")]
+    rest = [each for each in own if each.status not in ("found", "all_recovered")]
     for words, arms in (
         ("at least, without a plateau shown", [each for each in rest if each.bits > 0]),
         ("none that shows", [each for each in rest if each.bits <= 0]),
