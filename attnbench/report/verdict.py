@@ -29,6 +29,8 @@ from attnbench.wording import counted, joined
 # Weights of these belong to one position each.
 BY_POSITION = ("luong_location",)
 POSITIONS_KEY, LEARNT_POSITIONS = "model.positions", ("learnt", "learned")
+# A score on its ceiling is not above it, whatever the last bit of a mean says.
+_ROUNDING = 1e-9
 _HALF = "half of the way from perfect to chance"
 
 
@@ -43,7 +45,7 @@ def verdict_text(tables: SweepTables) -> str:
 
 
 def _block(setting: Setting) -> str:
-    head = [_broke_down(setting), *_did_not(setting), _not_shown(setting)]
+    head = [_broke_down(setting), *_did_not(setting), *_leaks(setting), _not_shown(setting)]
     details = [
         _what_was_done(setting),
         _breakdowns(setting),
@@ -102,6 +104,24 @@ def _did_not(setting: Setting) -> list[str]:
     if _known(setting, "") and not parts:
         parts = [f"no arm held up to {setting.longest} {setting.unit}"]
     return [sentence(*parts)] if parts else []
+
+
+def _leaks(setting: Setting) -> list[str]:
+    """Name arms that were measured above what the bits of their context allow: something else crosses."""
+    found = [(setting.labels[rows.arm], _above_ceiling(rows)) for rows in setting.arms]
+    leaks = [f"{label} at {joined(map(str, lengths))} {setting.unit}" for label, lengths in found if lengths]
+    if not leaks:
+        return []
+    words = "A leak: more crosses than the bits of the context, since scores lie above their ceiling"
+    return [f"{words}: {joined(leaks)}."]
+
+
+def _above_ceiling(rows: ArmRows) -> list[int]:
+    """Return the lengths at which the interval of some score lies above its ceiling as a whole; one seed has none."""
+    points = rows.curve[rows.curve["seeds"] > 1]
+    # Seeds that are all equal have no interval, and no spread either.
+    low = points["low"].fillna(points["mean"])
+    return sorted(set(points.loc[low > points["ceiling"] + _ROUNDING, "length"].tolist()))
 
 
 def _not_shown(setting: Setting) -> str:

@@ -257,6 +257,42 @@ def test_bits_have_their_plateau_or_say_that_none_was_shown():
     assert "at least, without a plateau shown: fixed 20.0" in verdict_of(curve_rows(FALLING))
 
 
+def channel(accuracy, ceiling, **values):
+    return curve_rows(
+        {16: accuracy},
+        channel_bits=32,
+        accuracy_ceiling=ceiling,
+        bits_available=64.0,
+        sequence_accuracy=0.0,
+        **values,
+    )
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "is_leak"),
+    [
+        ([0.75, 0.76, 0.75], True),
+        ([0.74, 0.69, 0.72], False),  # the mean is above, the interval is not
+        ([0.71, 0.71, 0.71], False),
+        ([0.9, 0.9, 0.9], True),  # no interval, and no spread either
+        ([0.9], False),
+    ],
+)
+def test_an_arm_above_its_ceiling_is_named_as_a_leak(accuracy, is_leak):
+    text = verdict_of(channel(accuracy, 0.71))
+    words = (
+        "A leak: more crosses than the bits of the context, since scores lie above their ceiling: fixed at 16"
+    )
+    assert (words in text) == is_leak
+    assert ("leak" in text) == is_leak
+
+
+def test_bits_above_those_that_cross_are_a_leak_too():
+    rows = channel([0.5, 0.51, 0.52], 0.71)
+    assert "leak" not in verdict_of([row | {"bits_recovered": 31.0 + row["seed"] / 2} for row in rows])
+    assert "leak" in verdict_of([row | {"bits_recovered": 33.0 + row["seed"] / 8} for row in rows])
+
+
 def test_extrapolation_and_bleu_are_limits():
     ranges = {"protocol": "extrapolation", "train_min_length": 4, "train_max_length": 8}
     assert "length generalisation, which this protocol mixes" in verdict_of(two_arms(**ranges))
