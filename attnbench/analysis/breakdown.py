@@ -11,6 +11,7 @@ import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arms_of
 from attnbench.analysis.curves import TOKEN_SCORES
+from attnbench.analysis.retention import TEXT_SCORES, real_text, retained, unlearnt
 from attnbench.analysis.statistics import mean_interval
 from attnbench.arm import Arm
 from attnbench.runs.metrics_csv import ARM_COLUMNS
@@ -23,6 +24,9 @@ LEARNT = 0.05
 _ROUNDING = 1e-12
 # How far from chance to perfect each threshold lies.
 THRESHOLDS = {"L50": 0.5, "L90": 0.9}
+# Of real text: under this share of BLEU or chrF in the arm's own best bucket.
+HALF = "half"
+_LEVELS = THRESHOLDS | {HALF: 0.5}
 BREAKDOWN_COLUMNS = (
     *ARM_COLUMNS,
     "score",
@@ -144,23 +148,38 @@ def find_breakdown(
 def breakdown_table(metrics: Metrics) -> pd.DataFrame:
     """Return one row for each arm, score of single tokens and threshold, without arms that lack the score.
 
-    `length`, `low` and `high` are missing where they are not defined. `seeds_above`, `seeds_below` and
-    `seeds_not_learnt` count the seeds whose own curve is censored.
+    Arms of real text have no such rows. They have one for BLEU and one for chrF with the threshold "half": the
+    first length beyond their best bucket at which less than half of its score is left; `accuracy_threshold` is then
+    that share, and "not_learnt" an arm whose best bucket has less than 1 of 100. `length`, `low` and `high` are
+    missing where they are not defined. `seeds_above`, `seeds_below` and `seeds_not_learnt` count the seeds whose
+    own curve is censored.
     """
+    text = real_text(metrics)
     found = [
         {"arm": number, "score": score, **vars(_breakdown(rows, threshold))}
         for score in TOKEN_SCORES
         for number, rows in _rows_by_arm(metrics.seed_scores(score))
         for threshold in THRESHOLDS
+        if number not in text
+    ]
+    found += [
+        {"arm": number, "score": score, **vars(half)}
+        for score in TEXT_SCORES
+        for number, half in _half_lengths(metrics, score)
     ]
     found.sort(key=lambda row: row["arm"])
     columns = ["arm", *(name for name in BREAKDOWN_COLUMNS if name not in ARM_COLUMNS)]
     return metrics.named(pd.DataFrame(found, columns=columns), BREAKDOWN_COLUMNS)
 
 
+def threshold_of(score: str) -> str:
+    """Return the threshold that a score's breakdown is told by: "half" for BLEU and chrF, else "L50"."""
+    return HALF if score in TEXT_SCORES else "L50"
+
+
 def l50_rows(breakdowns: pd.DataFrame, score: str = "token_accuracy") -> pd.DataFrame:
-    """Return the rows of breakdown.csv that are L50 of a score: one for each arm that has it."""
-    is_l50 = (breakdowns["score"] == score) & (breakdowns["threshold"] == "L50")
+    """Return the rows of breakdown.csv that are L50 of a score, of BLEU and chrF those of half: one for each arm."""
+    is_l50 = (breakdowns["score"] == score) & (breakdowns["threshold"] == threshold_of(score))
     return breakdowns[is_l50].reset_index(drop=True)
 
 
@@ -192,6 +211,23 @@ def lengths_around(tested: Sequence[int] | np.ndarray, length: float) -> list[in
     return lengths[same].tolist() if same.any() else lengths[after - 1 : after + 1].tolist()
 
 
+def _half_lengths(metrics: Metrics, score: str) -> Iterator[tuple[int, Breakdown]]:
+    """Yield for each arm of real text where less than half of its best bucket's score is left."""
+    rows = retained(metrics, score)
+    best = rows[rows["is_best"]].groupby("arm")["length"].max()
+    # What lies ahead of the best bucket is another matter: the shortest sentences are often names and titles.
+    behind = rows[rows["length"] >= rows["arm"].map(best)]
+    for number, own in _rows_by_arm(behind):
+        yield number, _breakdown(own, HALF)
+    seeds = metrics.frame["seed"].groupby(metrics.numbers).nunique()
+    for number in unlearnt(metrics, score):
+        count = int(seeds[number])
+        yield (
+            number,
+            Breakdown(math.nan, math.nan, math.nan, HALF, _LEVELS[HALF], "not_learnt", count, 0, 0, count),
+        )
+
+
 def _rows_by_arm(rows: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
     rows = rows.dropna(subset=["chance"]).sort_values(["arm", "length", "seed"], kind="stable")
     values = rows[["length", "seed", "value", "chance"]].to_numpy(dtype=float)
@@ -201,7 +237,7 @@ def _rows_by_arm(rows: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
 
 def _breakdown(rows: np.ndarray, threshold: str) -> Breakdown:
     """Rows are sorted by length, with one row for each length and seed: length, seed, accuracy, chance."""
-    level = THRESHOLDS[threshold]
+    level = _LEVELS[threshold]
     point = find_crossing(_mean_curve(rows), level)
     own = [find_crossing(_curve(rows[rows[:, 1] == seed]), level) for seed in np.unique(rows[:, 1])]
     low, high = _interval(point, own)

@@ -178,7 +178,8 @@ class Stages:
         rows = [row for row in self.store.collect(on_damage=lambda _: None) if row["run_id"] in own]
         if not rows:
             return []
-        found = l50_by_arm(breakdown_table(Metrics.of(join_metrics(rows))))
+        breakdowns = breakdown_table(Metrics.of(join_metrics(rows)))
+        found = l50_by_arm(breakdowns) | l50_by_arm(breakdowns, "bleu")  # real text has no L50
         return [FoundBreakdown(arm, each.length, each.censored) for arm, each in found.items()]
 
 

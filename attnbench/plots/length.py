@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from attnbench.analysis.breakdown import on_scale
+from attnbench.analysis.breakdown import HALF, on_scale
 from attnbench.arm import Arm
 from attnbench.plots.layout import (
     GREY,
@@ -41,6 +41,7 @@ _REAL = "of real-valued contexts the ceiling, 32 bits a number, lies beyond the 
 _BITS_A_NUMBER = 32
 # Of ceilings, which are black: arms have the line styles of their own.
 _CEILING_STYLES: tuple[Any, ...] = ("-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
+_HALF = "half: the length beyond its best bucket at which less than half of an arm's best is left"
 _L50 = "L50: where the mean first falls half way from perfect to chance, with a 95 % t interval of the seeds' own L50"
 
 
@@ -104,7 +105,7 @@ def draw_bits(ax: Axes, panel: Panel, notes: Mapping[Arm, str] | None = None) ->
 def draw_bleu(ax: Axes, panel: Panel) -> Axes:
     """Draw BLEU against length; a bucket of lengths stands at its upper bound and is written whole."""
     _draw_frame(ax, panel, "bleu")
-    handles = [_draw_arm(ax, rows, "bleu") for rows in panel.arms_with("bleu")]
+    handles = [_draw_arm(ax, rows, "bleu", _note(rows, "bleu")) for rows in panel.arms_with("bleu")]
     ax.set_ylim(0, max(1.0, ax.get_ylim()[1]))
     return add_legend(ax, handles)
 
@@ -122,11 +123,12 @@ DRAWN_SCORES = tuple(score for draws in _FIGURES.values() for score in draws)
 def length_caption(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     """Say what lines and points are, what is measured, and what all arms share."""
     arms = [rows for panel in panels for rows in panel.arms]
-    has_l50 = any(rows.breakdown(score) for rows in arms for score in scores)
+    thresholds = {found.threshold for rows in arms for score in scores if (found := rows.breakdown(score))}
     has_ceiling = any(_ceilings(arms, score) for score in scores)
     meaning = sentence(
         *(_MEANINGS[score] for score in scores),
-        _L50 if has_l50 else "",
+        _L50 if "L50" in thresholds else "",
+        _HALF if HALF in thresholds else "",
         _CEILING if has_ceiling else "",
         _REAL if any(map(_is_ceiling_beyond, arms)) else "",
     )

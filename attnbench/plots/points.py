@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arm_rows, arms_of
-from attnbench.analysis.breakdown import Breakdown, l50_by_arm, lengths_around
+from attnbench.analysis.breakdown import HALF, Breakdown, l50_by_arm, lengths_around
 from attnbench.arm import Arm, shared_changes
 from attnbench.plots.style import ArmLook, arm_looks, order_arms, train_range
 
@@ -45,7 +45,7 @@ class ArmRows:
         return set(rows.loc[rows["stop_reason"] == "budget", "length"])
 
     def breakdown(self, score: str) -> Breakdown | None:
-        """Return L50 of the arm, None where it lacks the score."""
+        """Return L50 of the arm, of BLEU and chrF where half is left; None where it has neither."""
         return l50_by_arm(self.breakdowns, score).get(self.arm)
 
 
@@ -198,10 +198,13 @@ def breakdown_note(breakdown: Breakdown, tested: Sequence[int]) -> str:
     if breakdown.censored == "above":
         fallen = breakdown.seeds - breakdown.seeds_above
         seeds = f", {fallen} of {breakdown.seeds} seeds fell" if fallen else ""
+        if breakdown.threshold == HALF:
+            return f"above half of its best up to {length_text(breakdown.length)}{seeds}"
         return f"no breakdown up to {length_text(breakdown.length)}{seeds}"
     # On a line of its own: one line of both would widen the legend by half.
     where = breakdown_cell(breakdown, tested).replace(", between", ",\nbetween")
-    return f"{breakdown.threshold} {where}{breakdown_remark(breakdown, tested)}"
+    name = "half of its best at" if breakdown.threshold == HALF else breakdown.threshold
+    return f"{name} {where}{breakdown_remark(breakdown, tested)}"
 
 
 def breakdown_remark(breakdown: Breakdown, tested: Sequence[int]) -> str:

@@ -174,8 +174,12 @@ def check_scores(metrics: Sequence[pd.DataFrame]) -> dict[str, tuple[int, int]]:
 
 
 def _files_of(tables: SweepTables) -> dict[str, pd.DataFrame]:
-    """Return the tables to write by the names of their files; bits and larger budgets only where there are any."""
-    where_any = {"capacity.csv": tables.capacity, "longer.csv": tables.larger_budget}
+    """Return the tables to write by the names of their files; those that few sweeps have only where they have rows."""
+    where_any = {
+        "capacity.csv": tables.capacity,
+        "longer.csv": tables.larger_budget,
+        "retention.csv": tables.retention,
+    }
     return {
         "curve.csv": tables.curve,
         "breakdown.csv": tables.breakdown,
@@ -205,7 +209,7 @@ def _context_size(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
     if sizes.empty:
         raise UserError(
             "--figure memory: expected rows with token_accuracy and chance_accuracy, from which L50 is found; "
-            "no row has both. Without --figure, what there is is drawn."
+            "no row of another task than real text has both. Without --figure, what there is is drawn."
         )
     if not context_size_points(sizes):
         raise UserError(

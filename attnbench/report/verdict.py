@@ -24,6 +24,7 @@ from attnbench.plots.points import (
 )
 from attnbench.report.comparison_words import LEAST_PAIRS, comparison_sentences, contrasts
 from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting, SweepTables, split_settings
+from attnbench.report.text_words import text_details, text_head
 from attnbench.wording import counted, joined
 
 # Weights of these belong to one position each.
@@ -45,15 +46,19 @@ def verdict_text(tables: SweepTables) -> str:
 
 
 def _block(setting: Setting) -> str:
-    head = [_broke_down(setting), *_did_not(setting), *_leaks(setting), _not_shown(setting)]
-    details = [
-        _what_was_done(setting),
-        _breakdowns(setting),
-        _teacher_forced(setting),
-        *comparison_sentences(setting),
-        _bits(setting),
-        _coverage(setting),
-    ]
+    if setting.is_text:
+        head = [f"{setting.panel.title}: real text.", *text_head(setting), _not_shown(setting)]
+        details = [_what_was_done(setting), *text_details(setting), _coverage(setting)]
+    else:
+        head = [_broke_down(setting), *_did_not(setting), *_leaks(setting), _not_shown(setting)]
+        details = [
+            _what_was_done(setting),
+            _breakdowns(setting),
+            _teacher_forced(setting),
+            *comparison_sentences(setting),
+            _bits(setting),
+            _coverage(setting),
+        ]
     return "\n".join([" ".join(head), *(f"- {detail}" for detail in details if detail)])
 
 
@@ -138,7 +143,8 @@ def _not_shown(setting: Setting) -> str:
     beyond = [setting.labels[rows.arm] for rows, _ in _known(setting, "above")]
     if beyond:
         limits.append(f"whether {joined(beyond)} would fall beyond {setting.longest} {setting.unit}")
-    rows = [row for _, row in contrasts(setting) if row.pairs >= LEAST_PAIRS]
+    tested = [] if setting.is_text else contrasts(setting)
+    rows = [row for _, row in tested if row.pairs >= LEAST_PAIRS]
     weak = sorted({int(row.pairs) for row in rows if row.pairs < TESTED_PAIRS})
     if weak:
         limits.append(f"a p-value, since {joined(map(str, weak))} pairs cannot come below {USUAL_LEVEL}")
@@ -147,8 +153,11 @@ def _not_shown(setting: Setting) -> str:
     if setting.generalises:
         limits.append("capacity apart from length generalisation, which this protocol mixes")
         limits += _untrained(setting)
-    if setting.has_bleu:
-        limits.append("a verdict on BLEU, which curve.csv describes")
+    if setting.is_text:
+        limits.append(
+            "a breakdown of token accuracy, which behind one word too many says nothing of a translation"
+        )
+        limits.append("a test of BLEU against the baseline, whose means curve.csv has")
     return f"Not shown: {'; '.join([*limits, 'what holds for other tasks, sizes or budgets'])}."
 
 

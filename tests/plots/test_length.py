@@ -253,6 +253,18 @@ def test_bleu_is_drawn_by_buckets():
     assert points_of(ax, "bahdanau")[0][1] == pytest.approx([27.0, 24.5, 19.5])
     assert (ax.get_ylabel(), ax.get_xlabel()) == ("BLEU", "input length (source words)")
     assert ax.get_ylim()[0] == 0
+    assert legend(ax)[1] == "bahdanau\nabove half of its best up to 40"
+
+
+def test_half_of_the_best_bucket_is_named_in_legend_and_caption():
+    rows = [row | {"bleu": row["bleu"] - (8 if row["length"] == 40 else 0)} for row in text_rows()]
+    ax = draw(rows, draw_bleu)
+    assert legend(ax)[0] == "fixed\nhalf of its best at 27.9,\nbetween tested 20 and 40 (one seed)"
+    caption = length_caption(panels_of(rows), ["bleu"])
+    assert (
+        "half: the length beyond its best bucket at which less than half of an arm's best is left" in caption
+    )
+    assert "L50" not in caption
 
 
 def test_one_length_can_be_drawn():

@@ -56,6 +56,9 @@ def test_bleu_has_its_own_row_or_stands_alone():
     assert line_with(alone, "arm")[:4] == ["arm", "1–10", "11–20", "21–40"]
     assert line_with(alone, "fixed BLEU")[:5] == ["fixed", "BLEU", "17.5", "15.0", "10.0"]
     assert alone[0].endswith("one seed")
+    assert "half BLEU" in " ".join(line_with(alone, "arm"))
+    assert line_with(alone, "fixed BLEU")[5:7] == [">", "40"]
+    assert not any("L50" in line for line in alone)
 
 
 def test_a_run_with_many_lengths_counts_once():

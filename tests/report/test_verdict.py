@@ -42,7 +42,8 @@ def test_what_did_not_break_down_is_told_apart_at_once():
         "Below it already at 4 symbols: fixed; not learnt, which is no breakdown: blind. Not shown:" in head
     )
     assert "and 32. No arm held up to 32 symbols. Not shown:" in verdict_of(curve_rows(FALLING))
-    assert "without free-running accuracies no breakdown is known. Not shown:" in verdict_of(text_rows())
+    without = curve_rows({4: [None]}, teacher_forced_accuracy=0.8)
+    assert "without free-running accuracies no breakdown is known. Not shown:" in verdict_of(without)
 
 
 def test_bits_below_zero_are_none_that_shows():
@@ -296,7 +297,32 @@ def test_bits_above_those_that_cross_are_a_leak_too():
 def test_extrapolation_and_bleu_are_limits():
     ranges = {"protocol": "extrapolation", "train_min_length": 4, "train_max_length": 8}
     assert "length generalisation, which this protocol mixes" in verdict_of(two_arms(**ranges))
-    assert "a verdict on BLEU" in verdict_of(text_rows(seeds=3))
+    assert "a test of BLEU against the baseline" in verdict_of(text_rows(seeds=3))
+
+
+def test_real_text_is_told_by_what_it_retains_and_not_by_token_accuracy():
+    # fixed 17.5, 15, 10 at 10, 20, 40; bahdanau 27.5, 25, 20: neither falls under half; by 8 more at 40 fixed does.
+    rows = [
+        row | {"token_accuracy": 0.1, "examples": 50 if row["length"] == 10 else 400} for row in text_rows()
+    ]
+    for row in rows:
+        row["bleu"] -= 8 if row["model"] == "fixed" and row["length"] == 40 else 0
+    text = verdict_of(rows)
+    # 15 / 17.5 = 6/7 at 20 and 2 / 17.5 = 4/35 at 40: half lies (6/7 - 1/2) / (6/7 - 4/35) = 25/52 of the way.
+    assert (
+        "BLEU fell under half of an arm's own best bucket for fixed at 27.9 source words, between tested 20 and 40 "
+        "(one seed); BLEU stayed above half of it up to 40 source words: bahdanau." in text
+    )
+    assert (
+        "- BLEU relative to each arm's best bucket: fixed best at 1–10, 0.86 at 11–20, 0.11 at 21–40; bahdanau"
+        in text
+    )
+    assert (
+        "fewer than 100 sentences, whose scores move with each of them: 1–10 (50, the best of fixed and bah"
+        in text
+    )
+    assert "perfect to chance" not in text
+    assert "accuracy against" not in text
 
 
 def test_several_comparisons_are_not_corrected():
