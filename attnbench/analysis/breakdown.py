@@ -11,6 +11,7 @@ import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arms_of
 from attnbench.analysis.curves import TOKEN_SCORES
+from attnbench.analysis.rates import LEARNT, TuningRows, runs_at_chance
 from attnbench.analysis.retention import TEXT_SCORES, real_text, retained, unlearnt
 from attnbench.analysis.statistics import mean_interval
 from attnbench.arm import Arm
@@ -18,8 +19,6 @@ from attnbench.runs.metrics_csv import ARM_COLUMNS
 
 Censored = Literal["", "above", "below", "not_learnt"]
 
-# How far an arm must come from chance to perfect at some length: what was not learnt cannot break down.
-LEARNT = 0.05
 # An accuracy on the threshold has not fallen below it, whatever the last bit of a mean over seeds says.
 _ROUNDING = 1e-12
 # How far from chance to perfect each threshold lies.
@@ -142,10 +141,10 @@ def find_breakdown(
     """
     rows = pd.DataFrame({"length": lengths, "seed": seeds, "value": accuracies, "chance": chances})
     rows = rows.dropna().groupby(["length", "seed"], as_index=False).mean()
-    return _breakdown(rows.to_numpy(dtype=float), threshold)
+    return _breakdown(rows.assign(is_stuck=0).to_numpy(dtype=float), threshold)
 
 
-def breakdown_table(metrics: Metrics) -> pd.DataFrame:
+def breakdown_table(metrics: Metrics, tuning: TuningRows = ()) -> pd.DataFrame:
     """Return one row for each arm, score of single tokens and threshold, without arms that lack the score.
 
     Arms of real text have no such rows. They have one for BLEU and one for chrF with the threshold "half": the
@@ -153,12 +152,19 @@ def breakdown_table(metrics: Metrics) -> pd.DataFrame:
     that share, and "not_learnt" an arm whose best bucket has less than 1 of 100. `length`, `low` and `high` are
     missing where they are not defined. `seeds_above`, `seeds_below` and `seeds_not_learnt` count the seeds whose
     own curve is censored.
+
+    Runs that are "not learnt at this rate" (`runs_at_chance`) are left out of the mean, and where none is left at a
+    length that decides, the arm or the seed is "not_learnt".
+
+    Args:
+        metrics: rows of a sweep.
+        tuning: rows of tuning.csv, which tell what other rates came to.
     """
-    text = real_text(metrics)
+    text, stuck = real_text(metrics), runs_at_chance(metrics, tuning)
     found = [
         {"arm": number, "score": score, **vars(_breakdown(rows, threshold))}
         for score in TOKEN_SCORES
-        for number, rows in _rows_by_arm(metrics.seed_scores(score))
+        for number, rows in _rows_by_arm(metrics.seed_scores(score), stuck)
         for threshold in THRESHOLDS
         if number not in text
     ]
@@ -190,14 +196,15 @@ def l50_by_arm(breakdowns: pd.DataFrame, score: str = "token_accuracy") -> dict[
     return {arm: Breakdown(*row) for arm, row in zip(arms_of(rows), found, strict=True)}
 
 
-def seed_crossings(metrics: Metrics, score: str = "token_accuracy") -> dict[Arm, dict[int, Crossing]]:
-    """Return where each seed's own curve falls through L50, for each arm that has the score."""
+def seed_crossings(metrics: Metrics, tuning: TuningRows = ()) -> dict[Arm, dict[int, Crossing]]:
+    """Return where each seed's own free-running curve falls through L50, for each arm that has one."""
+    stuck = runs_at_chance(metrics, tuning)
     return {
         metrics.arms[number]: {
-            int(seed): find_crossing(_curve(rows[rows[:, 1] == seed]), THRESHOLDS["L50"])
+            int(seed): _crossing(rows[rows[:, 1] == seed], THRESHOLDS["L50"])
             for seed in np.unique(rows[:, 1])
         }
-        for number, rows in _rows_by_arm(metrics.seed_scores(score))
+        for number, rows in _rows_by_arm(metrics.seed_scores("token_accuracy"), stuck)
     }
 
 
@@ -228,18 +235,27 @@ def _half_lengths(metrics: Metrics, score: str) -> Iterator[tuple[int, Breakdown
         )
 
 
-def _rows_by_arm(rows: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
+def _rows_by_arm(rows: pd.DataFrame, stuck: pd.DataFrame | None = None) -> Iterator[tuple[int, np.ndarray]]:
     rows = rows.dropna(subset=["chance"]).sort_values(["arm", "length", "seed"], kind="stable")
-    values = rows[["length", "seed", "value", "chance"]].to_numpy(dtype=float)
+    places = pd.MultiIndex.from_frame(rows[["arm", "length", "seed"]])
+    is_stuck = False if stuck is None else places.isin(pd.MultiIndex.from_frame(stuck))
+    columns = ["length", "seed", "value", "chance", "is_stuck"]
+    values = rows.assign(is_stuck=is_stuck)[columns].to_numpy(dtype=float)
     arms, starts = np.unique(rows["arm"].to_numpy(), return_index=True)
     return zip(arms.tolist(), np.split(values, starts[1:]), strict=False)
 
 
 def _breakdown(rows: np.ndarray, threshold: str) -> Breakdown:
-    """Rows are sorted by length, with one row for each length and seed: length, seed, accuracy, chance."""
+    """Find the breakdown of an arm.
+
+    Args:
+        rows: sorted by length, one for each length and seed: length, seed, accuracy, chance, whether the run is not
+            learnt at this rate.
+        threshold: one of `_LEVELS`.
+    """
     level = _LEVELS[threshold]
-    point = find_crossing(_mean_curve(rows), level)
-    own = [find_crossing(_curve(rows[rows[:, 1] == seed]), level) for seed in np.unique(rows[:, 1])]
+    point = _crossing(rows, level)
+    own = [_crossing(rows[rows[:, 1] == seed], level) for seed in np.unique(rows[:, 1])]
     low, high = _interval(point, own)
     censored = Counter(crossing.censored for crossing in own)
     return Breakdown(
@@ -256,6 +272,25 @@ def _breakdown(rows: np.ndarray, threshold: str) -> Breakdown:
     )
 
 
+def _crossing(rows: np.ndarray, level: float) -> Crossing:
+    """Return where the mean of the runs that learnt at their rate falls; "not_learnt" where the others decide that."""
+    kept = rows[rows[:, 4] == 0]
+    lost = np.setdiff1d(rows[:, 0], kept[:, 0])
+    if not len(kept):
+        return Crossing(math.nan, on_scale(float(rows[0, 3]), level), "not_learnt")
+    found = find_crossing(_mean_curve(kept), level)
+    if not len(lost) or found.censored == "not_learnt":
+        return found
+    first, last = {"above": (kept[-1, 0], math.inf), "below": (0.0, kept[0, 0])}.get(
+        found.censored, (0.0, 0.0)
+    )
+    if not found.censored:
+        around = lengths_around(kept[:, 0], found.length)
+        first, last = around[0], around[-1]
+    is_hidden = bool(((lost > first) & (lost < last)).any())
+    return Crossing(math.nan, found.accuracy, "not_learnt") if is_hidden else found
+
+
 def _interval(point: Crossing, own: Sequence[Crossing]) -> tuple[float, float]:
     if point.censored or any(crossing.censored for crossing in own):
         return math.nan, math.nan
@@ -265,7 +300,7 @@ def _interval(point: Crossing, own: Sequence[Crossing]) -> tuple[float, float]:
 
 def _mean_curve(rows: np.ndarray) -> LengthCurve:
     lengths, starts, counts = np.unique(rows[:, 0], return_index=True, return_counts=True)
-    sums = np.add.reduceat(rows[:, 2:], starts)
+    sums = np.add.reduceat(rows[:, 2:4], starts)
     return _curve(np.column_stack([lengths, np.zeros_like(lengths), sums / counts[:, None]]))
 
 

@@ -16,6 +16,7 @@ from attnbench.analysis.breakdown import (
     lengths_around,
     seed_crossings,
 )
+from attnbench.analysis.rates import TuningRows
 from attnbench.analysis.statistics import FEW_SEEDS, MeanInterval, mean_interval
 from attnbench.arm import Arm
 from attnbench.runs.metrics_csv import ARM_COLUMNS
@@ -58,7 +59,10 @@ LARGER_BUDGET_COLUMNS = (
 
 
 def larger_budget_table(
-    metrics: Metrics, breakdowns: pd.DataFrame, has_levelled: HasLevelled = lambda _: False
+    metrics: Metrics,
+    breakdowns: pd.DataFrame,
+    has_levelled: HasLevelled = lambda _: False,
+    tuning: TuningRows = (),
 ) -> pd.DataFrame:
     """Return for each arm that broke down, and was trained with a larger budget too, what became of L50.
 
@@ -77,9 +81,10 @@ def larger_budget_table(
         metrics: rows of a sweep.
         breakdowns: the same as `breakdown_table` gives them.
         has_levelled: of runs that were ended by their budget; none has, by default.
+        tuning: as for `breakdown_table`.
     """
     budgets, by_arm = _budgets(metrics), l50_by_arm(breakdowns)
-    rows, own = metrics.by_arm(), seed_crossings(metrics)
+    rows, own = metrics.by_arm(), seed_crossings(metrics, tuning)
     compared = []
     for before, after in _neighbours(budgets):
         if before in by_arm and after in by_arm and not by_arm[before].censored:

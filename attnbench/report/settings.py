@@ -58,7 +58,8 @@ class SweepTables:
         """
         metrics = Metrics.of(frame)
         wanted = baseline or DEFAULT_BASELINE
-        breakdowns = breakdown_table(metrics)
+        tuning = records.tuning_rows()
+        breakdowns = breakdown_table(metrics, tuning)
         return cls(
             metrics=metrics,
             curve=curve_table(metrics),
@@ -66,7 +67,7 @@ class SweepTables:
             comparison=comparison_table(metrics, wanted),
             capacity=capacity_table(metrics),
             retention=retention_table(metrics),
-            larger_budget=larger_budget_table(metrics, breakdowns, records.has_levelled),
+            larger_budget=larger_budget_table(metrics, breakdowns, records.has_levelled, tuning),
             training_cost=training_cost_table(metrics),
             baseline=wanted if any(arm.model == wanted for arm in metrics.arms) else None,
         )

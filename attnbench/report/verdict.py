@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.breakdown import Breakdown, lengths_around
+from attnbench.analysis.breakdown import Breakdown, lengths_around, on_scale
 from attnbench.analysis.comparison import TESTED_PAIRS
 from attnbench.analysis.larger_budget import SAME, SEVERAL, without_budget
+from attnbench.analysis.rates import LEARNT
 from attnbench.analysis.statistics import FEW_SEEDS, USUAL_LEVEL, may_cover_less
 from attnbench.arm import shared_changes
 from attnbench.plots.points import (
@@ -32,6 +33,10 @@ BY_POSITION = ("luong_location",)
 POSITIONS_KEY, LEARNT_POSITIONS = "model.positions", ("learnt", "learned")
 # A score on its ceiling is not above it, whatever the last bit of a mean says.
 _ROUNDING = 1e-9
+_AT_THIS_RATE = (
+    "stayed at chance at some lengths, where another learning rate left it: not learnt at this rate, which is no "
+    "breakdown"
+)
 _HALF = "half of the way from perfect to chance"
 
 
@@ -201,9 +206,24 @@ def _breakdowns(setting: Setting) -> str:
             "came nowhere 0.05 of the way from chance to perfect: not learnt, which is no breakdown",
         ),
     ):
-        arms = [_with_context(setting, rows) for rows, _ in _known(setting, censored)]
-        sentences += [f"{joined(arms)} {words}."] if arms else []
+        known = [rows for rows, _ in _known(setting, censored)]
+        stuck = [censored == "not_learnt" and _has_left_chance(rows) for rows in known]
+        for is_stuck, said in ((False, words), (True, _AT_THIS_RATE)):
+            arms = [
+                _with_context(setting, rows)
+                for rows, each in zip(known, stuck, strict=True)
+                if each == is_stuck
+            ]
+            sentences += [f"{joined(arms)} {said}."] if arms else []
     return f"Free-running accuracy: {' '.join(sentences)}" if sentences else ""
+
+
+def _has_left_chance(rows: ArmRows) -> bool:
+    points = rows.points(FREE_RUNNING)
+    return any(
+        mean >= on_scale(chance, LEARNT)
+        for mean, chance in zip(points["mean"], points["chance"], strict=True)
+    )
 
 
 def _fallen(setting: Setting, rows: ArmRows, found: Breakdown) -> str:

@@ -300,6 +300,18 @@ def test_extrapolation_and_bleu_are_limits():
     assert "a test of BLEU against the baseline" in verdict_of(text_rows(seeds=3))
 
 
+def test_what_another_rate_learnt_is_no_breakdown():
+    fast = {"variant": "training.learning_rate=0.03", "learning_rate": 3e-2}
+    slow = {"variant": "training.learning_rate=0.001", "learning_rate": 1e-3}
+    rows = curve_rows({4: [1.0], 16: [0.06]}, **fast) + curve_rows({4: [1.0], 16: [0.9]}, **slow)
+    held, stuck = verdict_of(rows).split("\n\n")
+    words = "stayed at chance at some lengths, where another learning rate left it: not learnt at this rate"
+    assert f"fixed (context of 64 numbers) {words}, which is no breakdown." in stuck
+    assert "Free-running accuracy: fixed (context of 64 numbers) did not fall" in held
+    assert "from perfect to chance at" not in stuck
+    assert "not learnt at this rate" not in held
+
+
 def test_real_text_is_told_by_what_it_retains_and_not_by_token_accuracy():
     # fixed 17.5, 15, 10 at 10, 20, 40; bahdanau 27.5, 25, 20: neither falls under half; by 8 more at 40 fixed does.
     rows = [

@@ -178,6 +178,7 @@ def _breakdown_ends(sweep: np.ndarray, lengths: Sequence[int]) -> tuple[float, f
             np.tile(np.arange(seeds), len(lengths)),
             accuracies,
             np.full(len(accuracies), CHANCE),
+            np.zeros(len(accuracies)),
         ]
     )
     # What find_breakdown does once its rows are in order, which takes it most of its time.
