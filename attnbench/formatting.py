@@ -9,10 +9,11 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def joined(words: Iterable[str], link: str = "and") -> str:
-    """Return at least one word as a list in a sentence: `a, b and c`."""
+def joined(words: Iterable[str], link: str = "and", comma: str = ", ") -> str:
+    """Return at least one word as a list in a sentence: `a, b and c`; parts with commas of their own take another."""
     *ahead, last = words
-    return f"{', '.join(ahead)} {link} {last}" if ahead else last
+    before_link = " " if comma == ", " else comma
+    return f"{comma.join(ahead)}{before_link}{link} {last}" if ahead else last
 
 
 def sentence(*parts: str) -> str:

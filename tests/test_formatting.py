@@ -39,3 +39,7 @@ def test_numbers_that_differ_are_told_by_their_ends():
 def test_neighbours_are_told_as_stretches():
     assert stretches([1, 2, 3, 5, 8, 9], 3) == "1–3, 5, 8–9"
     assert stretches([1, 2, 3, 5, 8, 9], 2) == "1–3, 5, …"
+
+
+def test_parts_with_commas_of_their_own_are_kept_apart():
+    assert joined(["a, b", "c, d"], comma="; ") == "a, b; and c, d"

@@ -1,5 +1,6 @@
 """Which arm a row belongs to: rows of one arm differ in seed and length, and are pooled only over seeds."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from attnbench.arm import Arm, Variant
 from attnbench.runs.metrics_csv import ARM_COLUMNS
 
 PER_LENGTH = "per_length"
+# What is known of a context of so many bits; tables from before there was one lack both.
+CHANNEL_COLUMNS = ("channel_bits", "accuracy_ceiling")
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class Metrics:
     """The rows of metrics.csv as every table takes them, each with its arm.
 
     Attributes:
-        frame: the rows, without those of wide buckets where an arm has narrower ones.
+        frame: the rows, without those of wide buckets where an arm has narrower ones; with `CHANNEL_COLUMNS`, empty
+            where the table lacks them.
         arms: the distinct arms of the rows, in order.
         numbers: the place of each row's arm among them, (rows,).
     """
@@ -32,7 +36,11 @@ class Metrics:
         """Prepare rows as metrics.csv has them, once for all tables."""
         arms, numbers = number_arms(frame)
         kept = _is_narrowest(frame, numbers).to_numpy()
-        return cls(frame[kept], arms, numbers[kept])
+        channel = {
+            name: pd.to_numeric(frame[name]).astype(float) if name in frame else math.nan
+            for name in CHANNEL_COLUMNS
+        }
+        return cls(frame.assign(**channel)[kept], arms, numbers[kept])
 
     def where(self, is_kept: pd.Series | np.ndarray) -> "Metrics":
         """Return the rows at which a mask is true, with the arms that have any."""

@@ -1,30 +1,31 @@
-"""Where an arm breaks down: L50 and L90 over seeds (breakdown.csv), and with a larger budget (longer.csv)."""
+"""Where an arm breaks down: L50 and L90 over seeds (breakdown.csv)."""
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import Metrics, arm_table, arms_of
+from attnbench.analysis.arms import Metrics, arms_of
 from attnbench.analysis.curves import TOKEN_SCORES
+from attnbench.analysis.rates import LEARNT, TuningRows, runs_at_chance
+from attnbench.analysis.retention import TEXT_SCORES, real_text, retained, unlearnt
 from attnbench.analysis.statistics import mean_interval
 from attnbench.arm import Arm
 from attnbench.runs.metrics_csv import ARM_COLUMNS
 
 Censored = Literal["", "above", "below", "not_learnt"]
 
-BUDGET_KEY = "training.steps"
-# How far an arm must come from chance to perfect at some length: what was not learnt cannot break down.
-LEARNT = 0.05
 # An accuracy on the threshold has not fallen below it, whatever the last bit of a mean over seeds says.
 _ROUNDING = 1e-12
 # How far from chance to perfect each threshold lies.
 THRESHOLDS = {"L50": 0.5, "L90": 0.9}
+# Of real text: under this share of BLEU or chrF in the arm's own best bucket.
+HALF = "half"
+_LEVELS = THRESHOLDS | {HALF: 0.5}
 BREAKDOWN_COLUMNS = (
     *ARM_COLUMNS,
     "score",
@@ -38,22 +39,6 @@ BREAKDOWN_COLUMNS = (
     "seeds_above",
     "seeds_below",
     "seeds_not_learnt",
-)
-LARGER_BUDGET_COLUMNS = (
-    *ARM_COLUMNS,
-    "budget_before",
-    "budget_after",
-    "factor",
-    "length_before",
-    "low_before",
-    "high_before",
-    "length_after",
-    "low_after",
-    "high_after",
-    "censored_after",
-    "seeds_before",
-    "seeds_after",
-    "moved",
 )
 
 
@@ -156,29 +141,51 @@ def find_breakdown(
     """
     rows = pd.DataFrame({"length": lengths, "seed": seeds, "value": accuracies, "chance": chances})
     rows = rows.dropna().groupby(["length", "seed"], as_index=False).mean()
-    return _breakdown(rows.to_numpy(dtype=float), threshold)
+    return _breakdown(rows.assign(is_stuck=0).to_numpy(dtype=float), threshold)
 
 
-def breakdown_table(metrics: Metrics) -> pd.DataFrame:
+def breakdown_table(metrics: Metrics, tuning: TuningRows = ()) -> pd.DataFrame:
     """Return one row for each arm, score of single tokens and threshold, without arms that lack the score.
 
-    `length`, `low` and `high` are missing where they are not defined. `seeds_above`, `seeds_below` and
-    `seeds_not_learnt` count the seeds whose own curve is censored.
+    Arms of real text have no such rows. They have one for BLEU and one for chrF with the threshold "half": the
+    first length beyond their best bucket at which less than half of its score is left; `accuracy_threshold` is then
+    that share, and "not_learnt" an arm whose best bucket has less than 1 of 100. `length`, `low` and `high` are
+    missing where they are not defined. `seeds_above`, `seeds_below` and `seeds_not_learnt` count the seeds whose
+    own curve is censored.
+
+    Runs that are "not learnt at this rate" (`runs_at_chance`) are left out of the mean, and where none is left at a
+    length that decides, the arm or the seed is "not_learnt".
+
+    Args:
+        metrics: rows of a sweep.
+        tuning: rows of tuning.csv, which tell what other rates came to.
     """
+    text, stuck = real_text(metrics), runs_at_chance(metrics, tuning)
     found = [
         {"arm": number, "score": score, **vars(_breakdown(rows, threshold))}
         for score in TOKEN_SCORES
-        for number, rows in _rows_by_arm(metrics.seed_scores(score))
+        for number, rows in _rows_by_arm(metrics.seed_scores(score), stuck)
         for threshold in THRESHOLDS
+        if number not in text
+    ]
+    found += [
+        {"arm": number, "score": score, **vars(half)}
+        for score in TEXT_SCORES
+        for number, half in _half_lengths(metrics, score)
     ]
     found.sort(key=lambda row: row["arm"])
     columns = ["arm", *(name for name in BREAKDOWN_COLUMNS if name not in ARM_COLUMNS)]
     return metrics.named(pd.DataFrame(found, columns=columns), BREAKDOWN_COLUMNS)
 
 
+def threshold_of(score: str) -> str:
+    """Return the threshold that a score's breakdown is told by: "half" for BLEU and chrF, else "L50"."""
+    return HALF if score in TEXT_SCORES else "L50"
+
+
 def l50_rows(breakdowns: pd.DataFrame, score: str = "token_accuracy") -> pd.DataFrame:
-    """Return the rows of breakdown.csv that are L50 of a score: one for each arm that has it."""
-    is_l50 = (breakdowns["score"] == score) & (breakdowns["threshold"] == "L50")
+    """Return the rows of breakdown.csv that are L50 of a score, of BLEU and chrF those of half: one for each arm."""
+    is_l50 = (breakdowns["score"] == score) & (breakdowns["threshold"] == threshold_of(score))
     return breakdowns[is_l50].reset_index(drop=True)
 
 
@@ -187,6 +194,18 @@ def l50_by_arm(breakdowns: pd.DataFrame, score: str = "token_accuracy") -> dict[
     rows = l50_rows(breakdowns, score)
     found = rows[[field.name for field in fields(Breakdown)]].itertuples(index=False)
     return {arm: Breakdown(*row) for arm, row in zip(arms_of(rows), found, strict=True)}
+
+
+def seed_crossings(metrics: Metrics, tuning: TuningRows = ()) -> dict[Arm, dict[int, Crossing]]:
+    """Return where each seed's own free-running curve falls through L50, for each arm that has one."""
+    stuck = runs_at_chance(metrics, tuning)
+    return {
+        metrics.arms[number]: {
+            int(seed): _crossing(rows[rows[:, 1] == seed], THRESHOLDS["L50"])
+            for seed in np.unique(rows[:, 1])
+        }
+        for number, rows in _rows_by_arm(metrics.seed_scores("token_accuracy"), stuck)
+    }
 
 
 def lengths_around(tested: Sequence[int] | np.ndarray, length: float) -> list[int]:
@@ -199,56 +218,44 @@ def lengths_around(tested: Sequence[int] | np.ndarray, length: float) -> list[in
     return lengths[same].tolist() if same.any() else lengths[after - 1 : after + 1].tolist()
 
 
-def larger_budget_table(metrics: Metrics, breakdowns: pd.DataFrame) -> pd.DataFrame:
-    """Return for each arm that broke down, and was trained with a larger budget too, whether L50 moved.
-
-    Arms that differ in the budget alone are paired, each with the next larger; the arm named is that of the
-    smaller budget. `moved` says whether the free-running L50 of the larger budget lies outside the interval of
-    the smaller, and is missing where that has no interval, or where the longer runs ended inside it without a
-    breakdown. An arm whose variant names no budget has the most steps that a run of it took.
-
-    Args:
-        metrics: rows of a sweep.
-        breakdowns: the same as `breakdown_table` gives them.
-    """
-    budgets, by_arm = _budgets(metrics), l50_by_arm(breakdowns)
-    compared = [
-        (before, _compare(by_arm[before], by_arm[after], budgets[before], budgets[after]))
-        for before, after in _neighbours(budgets)
-        if before in by_arm and after in by_arm and not by_arm[before].censored
-    ]
-    names = [name for name in LARGER_BUDGET_COLUMNS if name not in ARM_COLUMNS]
-    values = pd.DataFrame([row for _, row in compared], columns=names).astype({"moved": "boolean"})
-    return pd.concat([arm_table(arm for arm, _ in compared), values], axis="columns")
+def _half_lengths(metrics: Metrics, score: str) -> Iterator[tuple[int, Breakdown]]:
+    """Yield for each arm of real text where less than half of its best bucket's score is left."""
+    rows = retained(metrics, score)
+    best = rows[rows["is_best"]].groupby("arm")["length"].max()
+    # What lies ahead of the best bucket is another matter: the shortest sentences are often names and titles.
+    behind = rows[rows["length"] >= rows["arm"].map(best)]
+    for number, own in _rows_by_arm(behind):
+        yield number, _breakdown(own, HALF)
+    seeds = metrics.frame["seed"].groupby(metrics.numbers).nunique()
+    for number in unlearnt(metrics, score):
+        count = int(seeds[number])
+        yield (
+            number,
+            Breakdown(math.nan, math.nan, math.nan, HALF, _LEVELS[HALF], "not_learnt", count, 0, 0, count),
+        )
 
 
-def without_budget(arm: Arm) -> Arm:
-    """Return what arms that differ in the budget alone have in common."""
-    return arm._replace(variant=arm.variant.without([BUDGET_KEY]))
-
-
-def _budgets(metrics: Metrics) -> dict[Arm, int]:
-    """Return the budget that each arm's variant names, or else the most steps that a run of it took."""
-    trained = metrics.having("steps")
-    most = trained.frame["steps"].groupby(trained.numbers).max()
-    named = [arm.variant.get(BUDGET_KEY) for arm in trained.arms]
-    return {
-        arm: int(float(name or steps)) for arm, name, steps in zip(trained.arms, named, most, strict=True)
-    }
-
-
-def _rows_by_arm(rows: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
+def _rows_by_arm(rows: pd.DataFrame, stuck: pd.DataFrame | None = None) -> Iterator[tuple[int, np.ndarray]]:
     rows = rows.dropna(subset=["chance"]).sort_values(["arm", "length", "seed"], kind="stable")
-    values = rows[["length", "seed", "value", "chance"]].to_numpy(dtype=float)
+    places = pd.MultiIndex.from_frame(rows[["arm", "length", "seed"]])
+    is_stuck = False if stuck is None else places.isin(pd.MultiIndex.from_frame(stuck))
+    columns = ["length", "seed", "value", "chance", "is_stuck"]
+    values = rows.assign(is_stuck=is_stuck)[columns].to_numpy(dtype=float)
     arms, starts = np.unique(rows["arm"].to_numpy(), return_index=True)
     return zip(arms.tolist(), np.split(values, starts[1:]), strict=False)
 
 
 def _breakdown(rows: np.ndarray, threshold: str) -> Breakdown:
-    """Rows are sorted by length, with one row for each length and seed: length, seed, accuracy, chance."""
-    level = THRESHOLDS[threshold]
-    point = find_crossing(_mean_curve(rows), level)
-    own = [find_crossing(_curve(rows[rows[:, 1] == seed]), level) for seed in np.unique(rows[:, 1])]
+    """Find the breakdown of an arm.
+
+    Args:
+        rows: sorted by length, one for each length and seed: length, seed, accuracy, chance, whether the run is not
+            learnt at this rate.
+        threshold: one of `_LEVELS`.
+    """
+    level = _LEVELS[threshold]
+    point = _crossing(rows, level)
+    own = [_crossing(rows[rows[:, 1] == seed], level) for seed in np.unique(rows[:, 1])]
     low, high = _interval(point, own)
     censored = Counter(crossing.censored for crossing in own)
     return Breakdown(
@@ -265,6 +272,25 @@ def _breakdown(rows: np.ndarray, threshold: str) -> Breakdown:
     )
 
 
+def _crossing(rows: np.ndarray, level: float) -> Crossing:
+    """Return where the mean of the runs that learnt at their rate falls; "not_learnt" where the others decide that."""
+    kept = rows[rows[:, 4] == 0]
+    lost = np.setdiff1d(rows[:, 0], kept[:, 0])
+    if not len(kept):
+        return Crossing(math.nan, on_scale(float(rows[0, 3]), level), "not_learnt")
+    found = find_crossing(_mean_curve(kept), level)
+    if not len(lost) or found.censored == "not_learnt":
+        return found
+    first, last = {"above": (kept[-1, 0], math.inf), "below": (0.0, kept[0, 0])}.get(
+        found.censored, (0.0, 0.0)
+    )
+    if not found.censored:
+        around = lengths_around(kept[:, 0], found.length)
+        first, last = around[0], around[-1]
+    is_hidden = bool(((lost > first) & (lost < last)).any())
+    return Crossing(math.nan, found.accuracy, "not_learnt") if is_hidden else found
+
+
 def _interval(point: Crossing, own: Sequence[Crossing]) -> tuple[float, float]:
     if point.censored or any(crossing.censored for crossing in own):
         return math.nan, math.nan
@@ -274,7 +300,7 @@ def _interval(point: Crossing, own: Sequence[Crossing]) -> tuple[float, float]:
 
 def _mean_curve(rows: np.ndarray) -> LengthCurve:
     lengths, starts, counts = np.unique(rows[:, 0], return_index=True, return_counts=True)
-    sums = np.add.reduceat(rows[:, 2:], starts)
+    sums = np.add.reduceat(rows[:, 2:4], starts)
     return _curve(np.column_stack([lengths, np.zeros_like(lengths), sums / counts[:, None]]))
 
 
@@ -284,41 +310,3 @@ def _curve(rows: np.ndarray) -> LengthCurve:
 
 def _between(start: float, end: float, way: float) -> float:
     return start + way * (end - start)
-
-
-def _neighbours(budgets: Mapping[Arm, int]) -> Iterator[tuple[Arm, Arm]]:
-    """Yield arms that differ in the budget alone, each with that of the next larger budget."""
-    families: dict[Arm, list[Arm]] = {}
-    for arm in budgets:
-        families.setdefault(without_budget(arm), []).append(arm)
-    for family in families.values():
-        ordered = sorted(family, key=lambda arm: budgets[arm])
-        yield from (pair for pair in pairwise(ordered) if budgets[pair[0]] < budgets[pair[1]])
-
-
-def _compare(before: Breakdown, after: Breakdown, small: int, large: int) -> dict[str, Any]:
-    return {
-        "budget_before": small,
-        "budget_after": large,
-        "factor": large / small,
-        "length_before": before.length,
-        "low_before": before.low,
-        "high_before": before.high,
-        "seeds_before": before.seeds,
-        "length_after": after.length,
-        "low_after": after.low,
-        "high_after": after.high,
-        "seeds_after": after.seeds,
-        "censored_after": after.censored,
-        "moved": _moved(before, after),
-    }
-
-
-def _moved(before: Breakdown, after: Breakdown) -> bool | None:
-    if math.isnan(before.low) or math.isnan(after.length):
-        return None
-    if after.censored == "above":  # L50 is beyond the longest length that was run again
-        return True if after.length >= before.high else None
-    if after.censored == "below":
-        return True if after.length <= before.low else None
-    return not before.low <= after.length <= before.high

@@ -10,15 +10,18 @@ import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arms_of
 from attnbench.analysis.breakdown import l50_rows, lengths_around
-from attnbench.analysis.statistics import grouped_intervals, mean_interval
+from attnbench.analysis.larger_budget import ENDED, grows
+from attnbench.analysis.statistics import FEW_SEEDS, grouped_intervals, mean_interval
 from attnbench.runs.metrics_csv import ARM_COLUMNS
 
-PlateauStatus = Literal["found", "none", "all_recovered", "too_few"]
+PlateauStatus = Literal["found", "none", "all_recovered", "too_few", "budget", "grows", "extrapolation"]
 
 # Share of the ceiling from which on an arm counts as holding all there is.
 ALL = 0.95
-# Two seeds have an interval that includes nearly everything.
-_LEAST_SEEDS = 3
+# Two points are always a line, and may be flat by chance.
+_LEAST_LENGTHS = 3
+# Where hardly more could be held, a level says what the task had, not what the context holds.
+_ROOM = 1.5
 # A plateau's slope lies surely below this share of the ceiling's.
 _STEEP = 0.5
 SCORE = "bits_recovered"
@@ -67,8 +70,10 @@ class Plateau:
     """Where the bits level off: all numbers are NaN unless `status` is "found".
 
     `status` is "all_recovered" where at least 95 % of the ceiling is reached at the longest tested length, so
-    that nothing can have levelled off; "too_few" where fewer than two lengths lie beyond the last such length,
-    or fewer than three seeds have them; "none" where the bits rise, fall, or leave it open.
+    that nothing can have levelled off; "too_few" where fewer than three lengths lie beyond the last such length,
+    or fewer than five seeds have them; "budget" where the bits level off, but a run there was ended by its budget;
+    "none" where the bits rise, fall, or leave it open. For an arm as a whole it is "grows" where the context has
+    more numbers at longer inputs, and "extrapolation" under that protocol: a level is then no capacity.
     """
 
     status: PlateauStatus
@@ -86,12 +91,17 @@ def capacity_table(metrics: Metrics) -> pd.DataFrame:
     A row of the kind "length" has the mean over seeds with its Student t interval, and `bits_per_number` of the
     context at that length. The row of the kind "plateau" has in `plateau` what `find_plateau` found; where it is
     "found", `length` to `length_last` are its lengths and `bits_recovered` its level. `bits_per_number` is
-    missing where the context has no number, or for a plateau more than one size.
+    missing where the context has no number, or for a plateau more than one size. A run whose end is not known counts as
+    one that its budget ended.
     """
     metrics = metrics.having(SCORE, "bits_available")
     rows = metrics.seed_scores(SCORE)
     by_length = _by_length(metrics, rows)
-    plateaus = [_plateau_row(own, by_length.loc[[arm]]) for arm, own in rows.groupby("arm")]
+    protocols = [arm.protocol for arm in metrics.arms]
+    plateaus = [
+        _plateau_row(own, by_length.loc[[number]], protocols[own["arm"].iloc[0]])
+        for number, own in rows.groupby("arm")
+    ]
     table = pd.concat(
         [by_length.reset_index(), pd.DataFrame(plateaus, columns=["arm", *_PLATEAU_COLUMNS])],
         ignore_index=True,
@@ -105,31 +115,40 @@ def capacity_table(metrics: Metrics) -> pd.DataFrame:
     return metrics.named(table.assign(length_unit=table["arm"].map(units)), CAPACITY_COLUMNS)
 
 
-def find_plateau(lengths: Sequence[float], bits: np.ndarray, available: Sequence[float]) -> Plateau:
+def find_plateau(
+    lengths: Sequence[float], bits: np.ndarray, available: Sequence[float], is_cut: Sequence[bool] = ()
+) -> Plateau:
     """Look for a plateau among the lengths beyond the last at which an arm holds 95 % of what there is.
 
-    It is the longest run of at least two lengths, up to the longest tested, over which the bits do not rise any
-    more: the slope over log2 length, fitted for each seed, has a Student t interval that includes 0 and ends
-    below half the slope of the ceiling over the same lengths. Its level is the mean over the seeds' own means,
-    with a t interval, which must not end below the most bits held at a shorter length: that is a collapse of
-    training, not a capacity. Nothing is clipped: an arm that knows nothing levels off at 0, or a little below.
+    It is the longest run of at least three lengths, up to the longest tested, over which the bits do not rise any
+    more: the slope over log2 length, fitted for at least five seeds, has a Student t interval that includes 0 and
+    ends below half the slope of the ceiling over the same lengths. At each of them the bits available exceed the
+    level by half, and no run was ended by its budget. The level is the mean over the seeds' own means, with a t
+    interval, which must not end below the most bits held at any length: that is a collapse of training, not a
+    capacity. It is a lower bound, and so is the mean at each length: the level is never below the largest of these.
+    Nothing is clipped: an arm that knows nothing levels off at 0, or a little below.
 
     Args:
         lengths: tested lengths, increasing.
         bits: recovered, (seeds, lengths), NaN where a seed lacks a length; each length has some.
         available: the ceiling at each length.
+        is_cut: whether some run at each length was ended by its budget; none was, by default.
     """
     means = np.nanmean(bits, axis=0)
     is_all = np.flatnonzero(means >= ALL * np.asarray(available))
     first = int(is_all[-1]) + 1 if len(is_all) else 0
     if first == len(lengths):
         return Plateau("all_recovered")
-    if len(lengths) - first < 2:
-        return Plateau("too_few")
-    tried = [_look_at(lengths, bits, available, start) for start in range(first, len(lengths) - 1)]
-    if all(plateau.status == "too_few" for plateau in tried):
-        return Plateau("too_few")
-    return next((plateau for plateau in tried if plateau.status == "found"), Plateau("none"))
+    starts = range(first, len(lengths) - _LEAST_LENGTHS + 1)
+    tried = [_look_at(lengths, bits, available, start) for start in starts]
+    cut = list(is_cut) or [False] * len(lengths)
+    levels = [(plateau, any(cut[start:])) for start, plateau in zip(starts, tried, strict=True)]
+    found = [plateau for plateau, was_cut in levels if plateau.status == "found" and not was_cut]
+    if found:
+        return found[0]
+    if any(plateau.status == "found" for plateau in tried):
+        return Plateau("budget")
+    return Plateau("too_few" if all(plateau.status == "too_few" for plateau in tried) else "none")
 
 
 def context_size_table(metrics: Metrics, breakdowns: pd.DataFrame) -> pd.DataFrame:
@@ -155,19 +174,25 @@ def context_size_table(metrics: Metrics, breakdowns: pd.DataFrame) -> pd.DataFra
 def _by_length(metrics: Metrics, rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each arm and length, with the arm as index."""
     table = grouped_intervals(rows.groupby(["arm", "length"])["value"])
+    by_length = [metrics.numbers, metrics.frame["length"].to_numpy()]
     sizes = metrics.frame[["bits_available", "context_size"]].astype(float)
-    by_length = sizes.groupby([metrics.numbers, metrics.frame["length"].to_numpy()])
-    table[["bits_available", "context_size"]] = by_length.mean()
+    table[["bits_available", "context_size"]] = sizes.groupby(by_length).mean()
+    table["is_cut"] = (~metrics.frame["stop_reason"].isin(ENDED)).groupby(by_length).any()
     table = table.rename(columns={"mean": SCORE, "count": "seeds"}).assign(kind="length")
     return table.reset_index("length")
 
 
-def _plateau_row(rows: pd.DataFrame, by_length: pd.DataFrame) -> Mapping[str, Any]:
+def _plateau_row(rows: pd.DataFrame, by_length: pd.DataFrame, protocol: str) -> Mapping[str, Any]:
     lengths, columns = np.unique(rows["length"], return_inverse=True)
     seeds, places = np.unique(rows["seed"], return_inverse=True)
     bits = np.full((len(seeds), len(lengths)), np.nan)
     bits[places, columns] = rows["value"]
-    plateau = find_plateau(lengths.tolist(), bits, by_length["bits_available"].tolist())
+    available, is_cut = by_length["bits_available"].tolist(), by_length["is_cut"].tolist()
+    plateau = find_plateau(lengths.tolist(), bits, available, is_cut)
+    if plateau.status != "all_recovered" and protocol == "extrapolation":
+        plateau = Plateau("extrapolation")
+    elif plateau.status != "all_recovered" and grows(by_length):
+        plateau = Plateau("grows")
     return {
         "arm": rows["arm"].iloc[0],
         "kind": "plateau",
@@ -190,16 +215,18 @@ def _size_on(plateau: Plateau, by_length: pd.DataFrame) -> float:
 def _look_at(lengths: Sequence[float], bits: np.ndarray, available: Sequence[float], start: int) -> Plateau:
     """Say whether the bits level off from the length at a place on."""
     whole = bits[~np.isnan(bits[:, start:]).any(axis=1), start:]
-    if len(whole) < _LEAST_SEEDS:
+    if len(whole) < FEW_SEEDS:
         return Plateau("too_few")
     places = np.log2(lengths[start:])
     ceiling = _slopes(places, np.asarray(available[start:])[None])[0]
     slope = mean_interval(_slopes(places, whole).tolist())
     level = mean_interval(whole.mean(axis=1).tolist())
-    held_before = np.nanmean(bits[:, :start], axis=0).max() if start else -math.inf
-    if not (slope.low <= 0 <= slope.high < _STEEP * ceiling) or level.high < held_before:
+    held = float(np.nanmean(bits, axis=0).max())
+    at_least = max(level.mean, held)
+    has_room = min(available[start:]) >= _ROOM * at_least
+    if not (slope.low <= 0 <= slope.high < _STEEP * ceiling) or level.high < held or not has_room:
         return Plateau("none")
-    return Plateau("found", lengths[start], lengths[-1], level.mean, level.low, level.high, level.count)
+    return Plateau("found", lengths[start], lengths[-1], at_least, level.low, level.high, level.count)
 
 
 def _slopes(places: np.ndarray, curves: np.ndarray) -> np.ndarray:

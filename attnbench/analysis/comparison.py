@@ -1,5 +1,6 @@
 """Every arm against the baseline, paired by seed: the contrast fixed in advance, and gaps, as in comparison.csv."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -14,8 +15,12 @@ from attnbench.runs.metrics_csv import ARM_COLUMNS
 DEFAULT_BASELINE = "fixed"
 # How far apart, as a share, the parameters of arms may lie that are matched by them.
 _NEAR = 0.05
+# Gaps that cancel but for their last bits are on neither side.
+_ROUNDING = 1e-9
 # An arm is equivalent where the interval of its gap lies within so much of 0.
 EQUIVALENT = 0.02
+# Fewer pairs cannot come below the usual level: the test of four has 1/16 as its smallest p.
+TESTED_PAIRS = 5
 # A length is short where the baseline comes so far from chance to perfect.
 SHORT = 0.9
 COMPARISON_COLUMNS = (
@@ -45,7 +50,8 @@ def comparison_table(metrics: Metrics, baseline: str = DEFAULT_BASELINE) -> pd.D
 
     A gap is the arm's accuracy minus its baseline's, of the same seed. One row of the kind "contrast" has the gap
     averaged over log length on the lengths that all pairs share (`shared_min` to `shared_max`), and the exact
-    one-sided sign-flip test of it; a row of the kind "length" describes each length that some pair has. `low`
+    one-sided sign-flip test of it, which asks whether the arm is better: `p_one_sided` is missing below five pairs,
+    and where the arm is worse. A row of the kind "length" describes each length that some pair has. `low`
     and `high` are Student t intervals over pairs. At `short` lengths the baseline's mean comes 0.9 of the way from
     chance to perfect; there `equivalent` says whether the interval, if any, lies within 0.02 of 0.
     """
@@ -141,9 +147,16 @@ def _contrasts(gaps: pd.DataFrame) -> pd.DataFrame:
     table = _bounded(grouped_intervals(by_arm))
     lengths = shared.groupby("arm")["length"].agg(["min", "max", "nunique"])
     table[["shared_min", "shared_max", "shared_lengths"]] = lengths
-    tested = [(sign_flip_p(own.tolist()), sign_flip_floor(len(own))) for _, own in by_arm]
+    tested = [(_p_value(own.tolist()), sign_flip_floor(len(own))) for _, own in by_arm]
     table[["p_one_sided", "p_floor"]] = np.array(tested, dtype=float).reshape(-1, 2)
     return table.reset_index().assign(kind="contrast")
+
+
+def _p_value(gaps: Sequence[float]) -> float:
+    """Return p of the contrast; NaN where too few pairs or the side that was not asked leave nothing to test."""
+    if len(gaps) < TESTED_PAIRS or sum(gaps) < -_ROUNDING:
+        return math.nan
+    return sign_flip_p(gaps)
 
 
 def _by_length(gaps: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ SCORES = (
 )
 # A uniform guesser's rate belongs to single tokens; `chance_accuracy` says nothing about whole sequences.
 TOKEN_SCORES = ("token_accuracy", "teacher_forced_accuracy")
-CURVE_COLUMNS = (*ARM_COLUMNS, "score", "length", "mean", "low", "high", "seeds", "chance")
+CURVE_COLUMNS = (*ARM_COLUMNS, "score", "length", "mean", "low", "high", "seeds", "chance", "ceiling")
 
 _ACCURACIES = (*TOKEN_SCORES, "sequence_accuracy")
 
@@ -27,9 +27,12 @@ def curve_table(metrics: Metrics) -> pd.DataFrame:
 
     `low` and `high` are the Student t interval over seeds, cut off at 0 and 1 for accuracies and missing for
     one seed and where all are equal; `seeds` counts the seeds with a value; `chance` is there for scores of
-    single tokens only.
+    single tokens only; `ceiling` is what no code of the context's known bits can exceed, see `ceilings`.
     """
-    points = pd.concat([_points(metrics.seed_scores(score), score) for score in SCORES], ignore_index=True)
+    points = pd.concat(
+        [_points(metrics.seed_scores(score), score, ceilings(metrics, score)) for score in SCORES],
+        ignore_index=True,
+    )
     points = points.sort_values(["arm", "score_number", "length"], kind="stable")
     return metrics.named(points, CURVE_COLUMNS)
 
@@ -53,10 +56,33 @@ def missing_scores(rows: pd.DataFrame) -> dict[str, tuple[int, int]]:
     return missing
 
 
-def _points(rows: pd.DataFrame, score: str) -> pd.DataFrame:
+def ceilings(metrics: Metrics, score: str) -> pd.Series:
+    """Return the ceiling of a score by arm (its number) and length, NaN where none is known.
+
+    Of k bits that cross and H bits there are to know, single tokens have the rate–distortion ceiling of metrics.csv,
+    free-running and teacher-forced alike; whole sequences min(1, 2^(k − H)), where that one holds; the bits recovered
+    min(k, H).
+    """
+    bits, available, of_tokens = (
+        metrics.frame[name].astype(float) for name in ("channel_bits", "bits_available", "accuracy_ceiling")
+    )
+    if score in TOKEN_SCORES:
+        found = of_tokens
+    elif score == "sequence_accuracy":
+        found = pd.Series(np.exp2((bits - available).clip(upper=0)), of_tokens.index).where(of_tokens.notna())
+    elif score == "bits_recovered":
+        found = bits.where(bits <= available, available).where(bits.notna())
+    else:
+        found = of_tokens.where(of_tokens.isna())
+    by_length = found.groupby([metrics.numbers, metrics.frame["length"].to_numpy()]).mean()
+    return by_length.rename_axis(["arm", "length"])
+
+
+def _points(rows: pd.DataFrame, score: str, ceiling: pd.Series) -> pd.DataFrame:
     groups = rows.groupby(["arm", "length"])
     points = grouped_intervals(groups["value"]).rename(columns={"count": "seeds"})
     points["chance"] = groups["chance"].mean() if score in TOKEN_SCORES else np.nan
+    points["ceiling"] = ceiling.reindex(points.index)
     points = points.reset_index()
     if score in _ACCURACIES:
         points[["low", "high"]] = points[["low", "high"]].clip(0, 1)

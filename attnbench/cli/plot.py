@@ -64,6 +64,7 @@ def plot(
             report_metrics,
         )
         from attnbench.runs.store import check_writable
+        from attnbench.runs.training_records import TrainingRecords
 
         if figure is not None:
             check_figure(figure)
@@ -84,7 +85,13 @@ def plot(
                 what = "it is left out" if lacking == count else "they are left out of its means"
                 say(f"{score} is empty in {lacking:,} of {counted(count, 'row')}: {what}.")
             files = report_metrics(
-                metrics, folder, is_drawn=True, tell=print_report, is_copied=is_copied, baseline=baseline
+                metrics,
+                folder,
+                is_drawn=True,
+                tell=print_report,
+                is_copied=is_copied,
+                baseline=baseline,
+                records=TrainingRecords(path for _, path in tables),
             )
         else:
             files = report_figure(figure, metrics, folder, is_copied)

@@ -173,12 +173,15 @@ class Stages:
         from attnbench.analysis.arms import Metrics
         from attnbench.analysis.breakdown import breakdown_table, l50_by_arm
         from attnbench.runs.metrics_table import join_metrics
+        from attnbench.runs.training_records import TrainingRecords
 
         own = {run.spec.run_id for run in runs}
         rows = [row for row in self.store.collect(on_damage=lambda _: None) if row["run_id"] in own]
         if not rows:
             return []
-        found = l50_by_arm(breakdown_table(Metrics.of(join_metrics(rows))))
+        tuning = TrainingRecords([self.store.path]).tuning_rows()
+        breakdowns = breakdown_table(Metrics.of(join_metrics(rows)), tuning)
+        found = l50_by_arm(breakdowns) | l50_by_arm(breakdowns, "bleu")  # real text has no L50
         return [FoundBreakdown(arm, each.length, each.censored) for arm, each in found.items()]
 
 

@@ -7,6 +7,8 @@ import torch
 from torch import Generator, Tensor
 
 from attnbench.batch import Batch
+from attnbench.training.evaluation import looks
+from attnbench.vocabulary import EOS
 
 
 def as_shares(rows: Tensor) -> Tensor:
@@ -61,14 +63,16 @@ def permute_weights(weights: Tensor, mask: Tensor, generator: Generator) -> Tens
 class AlignmentCounts:
     """What was counted over scored words.
 
-    A word looks at the source position with the most weight; where several have as much, at each of them in part, so
-    that equal weights score what a guesser would. Gold positions are the possible ones, P, which include the sure
-    ones, S. Words without a gold position, such as an end mark, are left out of every comparison.
+    A word looks where `looks` says, as in metrics.csv. Gold positions are the possible ones, P, which include the sure
+    ones, S. Words without a gold position are left out of every comparison but the error rates, of which each of
+    their looks is an error.
 
     Attributes:
         words: scored words.
-        with_gold: of these, those with a gold position: |A|.
+        looking: of these, all but the end mark: |A|.
+        with_gold: those with a gold position.
         with_sure: those with a sure one.
+        with_several_sure: those with more than one, of which one look can meet only one.
         on_gold: |A ∩ P|.
         on_sure: |A ∩ S|.
         sure_links: |S|.
@@ -80,8 +84,10 @@ class AlignmentCounts:
     """
 
     words: int = 0
+    looking: int = 0
     with_gold: int = 0
     with_sure: int = 0
+    with_several_sure: int = 0
     on_gold: float = 0.0
     on_sure: float = 0.0
     sure_links: int = 0
@@ -95,20 +101,22 @@ class AlignmentCounts:
         """Count the weights (batch, target_len, source_len) of a batch, 0 at padding."""
         shares = as_shares(weights.float())  # B T S
         self.words += int(batch.scored.sum())
+        self.looking += int((batch.scored & (batch.target != EOS)).sum())
         self.entropy += _sum(entropy_bits(shares), batch.scored)
         change, is_pair = _changes(shares, batch.scored)
         self.change += _sum(change, is_pair)
         self.pairs += int(is_pair.sum())
         if batch.gold is not None:
             sure = batch.gold if batch.alignment_sure is None else batch.alignment_sure
-            self._compare(shares, batch.scored, batch.gold, sure)
+            self._compare(shares, looks(weights), batch.scored, gold=batch.gold, sure=sure)
 
-    def _compare(self, shares: Tensor, scored: Tensor, gold: Tensor, sure: Tensor) -> None:
-        looked_at = as_shares((shares == shares.amax(dim=2, keepdim=True)).float())  # B T S
+    def _compare(self, shares: Tensor, looked_at: Tensor, scored: Tensor, gold: Tensor, sure: Tensor) -> None:
         has_gold, has_sure = gold.any(dim=2) & scored, sure.any(dim=2) & scored  # B T
         self.with_gold += int(has_gold.sum())
         self.with_sure += int(has_sure.sum())
-        self.sure_links += int((sure & scored.unsqueeze(2)).sum())
+        links = (sure & scored.unsqueeze(2)).sum(dim=2)
+        self.sure_links += int(links.sum())
+        self.with_several_sure += int((links > 1).sum())
         self.on_gold += _sum((looked_at * gold).sum(dim=2), has_gold)
         self.on_sure += _sum((looked_at * sure).sum(dim=2), has_sure)
         self.mass_on_gold += _sum((shares * gold).sum(dim=2), has_gold)
@@ -136,18 +144,23 @@ class AlignmentCounts:
 
     @property
     def alignment_error_rate(self) -> float | None:
-        """1 − (|A ∩ S| + |A ∩ P|) / (|A| + |S|). A word with several sure links cannot come to 0: it has one look.
+        """1 − (|A ∩ S| + |A ∩ P|) / (|A| + |S|), where A has a link for every scored word but the end mark.
+
+        None without gold, and where a word has several sure links: its one look could not come to 0.
 
         Source: Och & Ney 2003, section 4.
         """
-        error = ratio(self.on_sure + self.on_gold, self.with_gold + self.sure_links)
-        return None if error is None else 1 - error
+        return self._error_rate(self.on_sure + self.on_gold, self.with_gold)
 
     @property
     def alignment_error_rate_sure(self) -> float | None:
         """The same where only the sure links are held to be right: P = S."""
-        error = ratio(2 * self.on_sure, self.with_sure + self.sure_links)
-        return None if error is None else 1 - error
+        return self._error_rate(2 * self.on_sure, self.with_sure)
+
+    def _error_rate(self, met: float, with_links: int) -> float | None:
+        if not with_links or self.with_several_sure:
+            return None
+        return 1 - met / (self.looking + self.sure_links)
 
     @property
     def entropy_bits(self) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from attnbench.analysis.breakdown import on_scale
+from attnbench.analysis.breakdown import HALF, on_scale
 from attnbench.arm import Arm
 from attnbench.formatting import sentence, span
 from attnbench.plots.layout import (
@@ -36,6 +37,12 @@ _MEANINGS = {
     "bits_recovered": "bits recovered: a lower bound on what the decoder knows of the target",
     "bleu": "BLEU of free-running greedy decoding",
 }
+_CEILING = "ceiling: what no code of so many bits exceeds (rate–distortion)"
+_REAL = "of real-valued contexts the ceiling, 32 bits a number, lies beyond the axis"
+_BITS_A_NUMBER = 32
+# Of ceilings, which are black: arms have the line styles of their own.
+_CEILING_STYLES: tuple[Any, ...] = ("-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
+_HALF = "half: the length beyond its best bucket at which less than half of an arm's best is left"
 _L50 = "L50: where the mean first falls half way from perfect to chance, with a 95 % t interval of the seeds' own L50"
 
 
@@ -54,7 +61,7 @@ def draw_length_figures(panels: Sequence[Panel]) -> dict[str, Figure]:
 
 
 def draw_accuracy(ax: Axes, panel: Panel, score: str = "token_accuracy") -> Axes:
-    """Draw accuracy against length, with chance, and for each arm its L50 or why it has none.
+    """Draw accuracy against length, with chance, ceilings, and for each arm its L50 or why it has none.
 
     Args:
         ax: empty axes; they keep their size, and the legend stands beside them.
@@ -67,13 +74,15 @@ def draw_accuracy(ax: Axes, panel: Panel, score: str = "token_accuracy") -> Axes
     handles = [_draw_arm(ax, rows, score, _note(rows, score)) for rows in arms]
     for chance in _merge(_by_length(rows.points(score), "chance") for rows in arms):
         handles += _draw_levels(ax, chance)
+    for place, (rows, ceiling) in enumerate(_ceilings(arms, score)):
+        handles += [_draw_ceiling(ax, rows, ceiling, place), *_draw_kept(ax, rows, place)]
     for rows in arms:
         _mark_l50(ax, rows, score)
     return add_legend(ax, handles)
 
 
 def draw_bits(ax: Axes, panel: Panel, notes: Mapping[Arm, str] | None = None) -> Axes:
-    """Draw bits recovered against length, under the bits that the task makes available.
+    """Draw bits recovered against length, under the bits that the task makes available and those that can cross.
 
     Args:
         ax: empty axes; they keep their size, and the legend stands beside them.
@@ -88,6 +97,8 @@ def draw_bits(ax: Axes, panel: Panel, notes: Mapping[Arm, str] | None = None) ->
         (line,) = ax.plot(*_sorted(bits), color="black", linestyle="--", linewidth=1, zorder=3.5)
         line.set_label("bits available")
         handles.append(line)
+    for place, (rows, ceiling) in enumerate(_ceilings(arms, "bits_recovered")):
+        handles.append(_draw_ceiling(ax, rows, ceiling, place))
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
     return add_legend(ax, handles)
 
@@ -95,7 +106,7 @@ def draw_bits(ax: Axes, panel: Panel, notes: Mapping[Arm, str] | None = None) ->
 def draw_bleu(ax: Axes, panel: Panel) -> Axes:
     """Draw BLEU against length; a bucket of lengths stands at its upper bound and is written whole."""
     _draw_frame(ax, panel, "bleu")
-    handles = [_draw_arm(ax, rows, "bleu") for rows in panel.arms_with("bleu")]
+    handles = [_draw_arm(ax, rows, "bleu", _note(rows, "bleu")) for rows in panel.arms_with("bleu")]
     ax.set_ylim(0, max(1.0, ax.get_ylim()[1]))
     return add_legend(ax, handles)
 
@@ -113,8 +124,15 @@ DRAWN_SCORES = tuple(score for draws in _FIGURES.values() for score in draws)
 def length_caption(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     """Say what lines and points are, what is measured, and what all arms share."""
     arms = [rows for panel in panels for rows in panel.arms]
-    has_l50 = any(rows.breakdown(score) for rows in arms for score in scores)
-    meaning = sentence(*(_MEANINGS[score] for score in scores), _L50 if has_l50 else "")
+    thresholds = {found.threshold for rows in arms for score in scores if (found := rows.breakdown(score))}
+    has_ceiling = any(_ceilings(arms, score) for score in scores)
+    meaning = sentence(
+        *(_MEANINGS[score] for score in scores),
+        _L50 if "L50" in thresholds else "",
+        _HALF if HALF in thresholds else "",
+        _CEILING if has_ceiling else "",
+        _REAL if any(map(_is_ceiling_beyond, arms)) else "",
+    )
     return " ".join(filter(None, [line_sentence(panels, scores), meaning, sentence(*training_facts(panels))]))
 
 
@@ -223,10 +241,60 @@ def _draw_levels(ax: Axes, chance: Mapping[int, float]) -> list[Line2D]:
     return [chance_line, half_line]
 
 
+def _ceilings(arms: Sequence[ArmRows], score: str) -> list[tuple[ArmRows, dict[int, float]]]:
+    """Return the distinct ceilings of known contexts by length, each with one of its arms, that lie on the axis.
+
+    A ceiling of 1, or of all the bits there are, says nothing.
+    """
+    found: list[tuple[ArmRows, dict[int, float]]] = []
+    for rows in arms:
+        ceiling = _by_length(rows.points(score), "ceiling")
+        most = _by_length(rows.metrics, "bits_available") if score == "bits_recovered" else {}
+        says = any(value < most.get(length, 1.0) for length, value in ceiling.items())
+        if says and all(ceiling != other for _, other in found):
+            found.append((rows, ceiling))
+    return found
+
+
+def _draw_ceiling(ax: Axes, rows: ArmRows, ceiling: Mapping[int, float], place: int) -> Line2D:
+    """Draw what no code of the bits that cross exceeds; return its entry of the legend."""
+    style = _CEILING_STYLES[place % len(_CEILING_STYLES)]
+    (line,) = ax.plot(*_sorted(ceiling), color="black", linestyle=style, linewidth=1.1, zorder=3.4)
+    line.set_label(f"ceiling of {span(_whole(rows.metrics['channel_bits']))} bits")
+    return line
+
+
+def _draw_kept(ax: Axes, rows: ArmRows, place: int) -> list[Line2D]:
+    """Draw the plainest code of as many bits: the first tokens that they suffice for, and guesses behind them."""
+    known = rows.metrics.dropna(subset=["channel_bits", "bits_available", "chance_accuracy"])
+    if known.empty:
+        return []
+    kept = (known["channel_bits"] / known["bits_available"]).clip(upper=1)
+    accuracy = kept + (1 - kept) * known["chance_accuracy"]
+    line_values = _by_length(known.assign(kept=accuracy), "kept")
+    (line,) = ax.plot(*_sorted(line_values), color=GREY, linewidth=0.9, zorder=3.3)
+    line.set_linestyle(_CEILING_STYLES[place % len(_CEILING_STYLES)])
+    tokens = sorted(set((known["channel_bits"] * known["length"] / known["bits_available"]).round(1)))
+    number = f"{tokens[0]:g}" if len(tokens) == 1 else f"{tokens[0]:g} to {tokens[-1]:g}"
+    line.set_label(f"first {number} tokens kept,\nthe rest guessed")
+    return [line]
+
+
+def _whole(numbers: pd.Series) -> list[int]:
+    return [round(number) for number in numbers.dropna()]
+
+
+def _is_ceiling_beyond(rows: ArmRows) -> bool:
+    """Whether an arm's context of real numbers has room for all there is to know, at 32 bits a number."""
+    known = rows.metrics.dropna(subset=["context_size", "bits_available"])
+    known = known[known["channel_bits"].isna() & (known["context_size"] > 0)]
+    has_room = _BITS_A_NUMBER * known["context_size"] >= known["bits_available"]
+    return len(known) > 0 and bool(has_room.all())
+
+
 def _note(rows: ArmRows, score: str) -> str:
     breakdown = rows.breakdown(score)
-    lengths = rows.points(score)["length"]
-    return "" if breakdown is None else breakdown_note(breakdown, lengths.min(), lengths.max())
+    return "" if breakdown is None else breakdown_note(breakdown, rows.tested(score))
 
 
 def _merge(lines: Iterable[Mapping[int, float]]) -> list[dict[int, float]]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arm_rows, arms_of
-from attnbench.analysis.breakdown import Breakdown, l50_by_arm
+from attnbench.analysis.breakdown import HALF, Breakdown, l50_by_arm, lengths_around
 from attnbench.arm import Arm, shared_changes
 from attnbench.plots.style import ArmLook, arm_looks, order_arms, train_range
 
@@ -30,6 +30,10 @@ class ArmRows:
         """Return the arm's points of curve.csv for one score, by length."""
         return self.curve[self.curve["score"] == score].sort_values("length")
 
+    def tested(self, score: str) -> list[int]:
+        """Return the lengths at which the arm has a score, increasing."""
+        return self.points(score)["length"].tolist()
+
     def seed_lines(self, score: str) -> list[pd.DataFrame]:
         """Return for each seed that has the score its rows, by length."""
         rows = self.metrics.dropna(subset=[score]).sort_values("length")
@@ -41,7 +45,7 @@ class ArmRows:
         return set(rows.loc[rows["stop_reason"] == "budget", "length"])
 
     def breakdown(self, score: str) -> Breakdown | None:
-        """Return L50 of the arm, None where it lacks the score."""
+        """Return L50 of the arm, of BLEU and chrF where half is left; None where it has neither."""
         return l50_by_arm(self.breakdowns, score).get(self.arm)
 
 
@@ -143,22 +147,28 @@ def capacities(capacity: pd.DataFrame) -> dict[Arm, Capacity]:
     return {arm: found[arm] for arm in order_arms(found)}
 
 
+_NO_LEVEL = {
+    "all_recovered": "holds at least 95 % at the longest",
+    "too_few": "too few lengths or seeds to level off",
+    "budget": "runs at its level ended by budget",
+    "grows": "its context is not of one size",
+    "extrapolation": "beyond its training: no capacity",
+    "none": "does not level off",
+}
+
+
 def capacity_note(capacity: Capacity) -> str:
     """Return one line for the legend of a figure."""
     if capacity.is_plateau:
-        return f"levels off at {level_words(capacity)}"
-    if capacity.status == "all_recovered":
-        return "holds at least 95 % at the longest"
-    if capacity.status == "too_few":
-        return "too few lengths or seeds to level off"
-    return "does not level off"
+        return f"levels off: {level_words(capacity)}"
+    return _NO_LEVEL[capacity.status]
 
 
 def level_words(capacity: Capacity) -> str:
-    """Return the level of a plateau with its interval, if any, and per number of the context."""
+    """Return what a plateau shows at least, with the interval of its level, if any, and per number of the context."""
     interval = "" if pd.isna(capacity.low) else f" [{bits_text(capacity.low)}, {bits_text(capacity.high)}]"
     per = capacity.bits / capacity.context_size if capacity.context_size > 0 else math.nan
-    return f"{bits_text(capacity.bits)} bits{interval}" + (
+    return f"at least {bits_text(capacity.bits)} bits{interval}" + (
         "" if math.isnan(per) else f", {per:.2f} per number"
     )
 
@@ -168,20 +178,27 @@ def bits_text(number: float) -> str:
     return f"{round(number, 1) + 0.0:.1f}"  # never "-0.0"
 
 
-def breakdown_cell(breakdown: Breakdown) -> str:
-    """Return the length as short as a table needs it: `14.2 [12.9, 15.6]`, `> 32`, `< 4` or `not learnt`."""
+def breakdown_cell(breakdown: Breakdown, tested: Iterable[int], unit: str = "") -> str:
+    """Return `14.2 [12.9, 15.6], between tested 12 and 16`, `> 32`, `< 4` or `not learnt`.
+
+    Args:
+        breakdown: what was found.
+        tested: the lengths at which the arm was tested.
+        unit: of lengths, to stand behind the first number; none by default.
+    """
     if breakdown.censored == "not_learnt":
         return "not learnt"
+    length = f"{length_text(breakdown.length)} {unit}".rstrip()
     if breakdown.censored:
-        return f"{'>' if breakdown.censored == 'above' else '<'} {length_text(breakdown.length)}"
+        return f"{'>' if breakdown.censored == 'above' else '<'} {length}"
     if math.isnan(breakdown.low):
-        return length_text(breakdown.length)
+        return f"{length}, {_bracket(breakdown, tested)}"
     low, high = length_text(breakdown.low), length_text(breakdown.high)
-    return f"{length_text(breakdown.length)} [{low}, {high}]"
+    return f"{length} [{low}, {high}], {_bracket(breakdown, tested)}"
 
 
-def breakdown_note(breakdown: Breakdown, shortest: int, longest: int) -> str:
-    """Return one line for the legend of a figure; where there is no interval it says why."""
+def breakdown_note(breakdown: Breakdown, tested: Sequence[int]) -> str:
+    """Return what the legend of a figure says below an arm's name; where there is no interval it says why."""
     if breakdown.censored == "not_learnt":
         return "not learnt"
     if breakdown.censored == "below":
@@ -190,9 +207,33 @@ def breakdown_note(breakdown: Breakdown, shortest: int, longest: int) -> str:
     if breakdown.censored == "above":
         fallen = breakdown.seeds - breakdown.seeds_above
         seeds = f", {fallen} of {breakdown.seeds} seeds fell" if fallen else ""
+        if breakdown.threshold == HALF:
+            return f"above half of its best up to {length_text(breakdown.length)}{seeds}"
         return f"no breakdown up to {length_text(breakdown.length)}{seeds}"
-    remark = _remark(breakdown, shortest, longest)
-    return f"{breakdown.threshold} {breakdown_cell(breakdown)}{remark}"
+    # On a line of its own: one line of both would widen the legend by half.
+    where = breakdown_cell(breakdown, tested).replace(", between", ",\nbetween")
+    name = "half of its best at" if breakdown.threshold == HALF else breakdown.threshold
+    return f"{name} {where}{breakdown_remark(breakdown, tested)}"
+
+
+def breakdown_remark(breakdown: Breakdown, tested: Sequence[int]) -> str:
+    """Return in brackets why a breakdown has no interval, or that its point lies outside; else nothing."""
+    if breakdown.is_outside_interval:
+        return " (point outside)"
+    if not math.isnan(breakdown.low):
+        return ""
+    if breakdown.seeds == 1:
+        return " (one seed)"
+    censored = [
+        f"{count} of {breakdown.seeds} seeds {what}"
+        for count, what in (
+            (breakdown.seeds_above, f"beyond {max(tested)}"),
+            (breakdown.seeds_below, f"before {min(tested)}"),
+            (breakdown.seeds_not_learnt, "did not learn"),
+        )
+        if count
+    ]
+    return f" ({', '.join(censored)})" if censored else " (all seeds equal)"
 
 
 def length_text(length: float) -> str:
@@ -253,23 +294,10 @@ def _capacity(arm: Arm, plateau: Any, lengths: Mapping[Arm, list[Any]]) -> Capac
     )
 
 
-def _remark(breakdown: Breakdown, shortest: int, longest: int) -> str:
-    if breakdown.is_outside_interval:
-        return " (point outside)"
-    if not math.isnan(breakdown.low):
-        return ""
-    if breakdown.seeds == 1:
-        return " (one seed)"
-    censored = [
-        f"{count} of {breakdown.seeds} seeds {what}"
-        for count, what in (
-            (breakdown.seeds_above, f"beyond {longest}"),
-            (breakdown.seeds_below, f"before {shortest}"),
-            (breakdown.seeds_not_learnt, "did not learn"),
-        )
-        if count
-    ]
-    return f" ({', '.join(censored)})" if censored else " (all seeds equal)"
+def _bracket(breakdown: Breakdown, tested: Iterable[int]) -> str:
+    """Name the tested lengths between which a curve fell, or the one at which it stood on the threshold."""
+    first, *rest = lengths_around(list(tested), breakdown.length)
+    return f"between tested {first} and {rest[0]}" if rest else f"at tested {first}"
 
 
 def _shared(arms: Sequence[Arm]) -> list[str]:

@@ -7,16 +7,20 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.arms import Metrics, arm_rows, arms_of
-from attnbench.analysis.breakdown import Breakdown, breakdown_table, l50_by_arm, larger_budget_table
+from attnbench.analysis.arms import Metrics, arm_rows
+from attnbench.analysis.breakdown import Breakdown, breakdown_table, l50_by_arm
 from attnbench.analysis.capacity import capacity_table
 from attnbench.analysis.comparison import DEFAULT_BASELINE, comparison_table, setting_of
 from attnbench.analysis.curves import curve_table
+from attnbench.analysis.larger_budget import larger_budget_table
+from attnbench.analysis.retention import TEXT_SCORES, retention_table
 from attnbench.analysis.training_cost import training_cost_table
 from attnbench.arm import Arm
 from attnbench.plots.points import ArmRows, Capacity, Panel, capacities, split_panels
 from attnbench.plots.style import arm_labels
+from attnbench.runs.training_records import TrainingRecords
 
+NO_RECORDS = TrainingRecords()
 FREE_RUNNING, TEACHER_FORCED = "token_accuracy", "teacher_forced_accuracy"
 
 
@@ -33,23 +37,37 @@ class SweepTables:
     breakdown: pd.DataFrame
     comparison: pd.DataFrame
     capacity: pd.DataFrame
+    retention: pd.DataFrame
     larger_budget: pd.DataFrame
     training_cost: pd.DataFrame
     baseline: str | None
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, baseline: str | None = None) -> "SweepTables":
-        """Work out the tables of rows as metrics.csv has them, by default against `fixed` where it is there."""
+    def of(
+        cls,
+        frame: pd.DataFrame,
+        baseline: str | None = None,
+        records: TrainingRecords = NO_RECORDS,
+    ) -> "SweepTables":
+        """Work out the tables of rows as metrics.csv has them, by default against `fixed` where it is there.
+
+        Args:
+            frame: the rows.
+            baseline: the model to compare with.
+            records: of the runs, where their folders are at hand.
+        """
         metrics = Metrics.of(frame)
         wanted = baseline or DEFAULT_BASELINE
-        breakdowns = breakdown_table(metrics)
+        tuning = records.tuning_rows()
+        breakdowns = breakdown_table(metrics, tuning)
         return cls(
             metrics=metrics,
             curve=curve_table(metrics),
             breakdown=breakdowns,
             comparison=comparison_table(metrics, wanted),
             capacity=capacity_table(metrics),
-            larger_budget=larger_budget_table(metrics, breakdowns),
+            retention=retention_table(metrics),
+            larger_budget=larger_budget_table(metrics, breakdowns, records.has_levelled, tuning),
             training_cost=training_cost_table(metrics),
             baseline=wanted if any(arm.model == wanted for arm in metrics.arms) else None,
         )
@@ -65,7 +83,8 @@ class Setting:
     """The arms of one paragraph: one task, protocol, train range and training, with what is known of them.
 
     Rows of tables stand beside their arm, with columns as attributes: `points` of curve.csv for the free-running
-    accuracy, `gaps` of comparison.csv for the same, `larger_budgets` of longer.csv. `breakdowns` are L50 by score.
+    accuracy, `gaps` of comparison.csv for the same, `larger_budgets` of longer.csv, `retention` of retention.csv.
+    `breakdowns` are L50 by score.
     """
 
     panel: Panel
@@ -77,12 +96,22 @@ class Setting:
     larger_budgets: Mapping[Arm, Any]
     breakdowns: Mapping[str, Mapping[Arm, Breakdown]]
     capacities: Sequence[Capacity]
-    has_bleu: bool
+    retention: Sequence[tuple[Arm, Any]]
 
     @property
     def unit(self) -> str:
         """What a length counts, such as tokens."""
         return self.panel.length_unit or "long"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the arms write real text, which is judged by what they retain of BLEU and chrF."""
+        return any(rows.breakdown(score) for rows in self.arms for score in TEXT_SCORES)
+
+    @property
+    def generalises(self) -> bool:
+        """Whether arms are tested beyond their training, so that a fall is one of length generalisation."""
+        return self.panel.protocol == "extrapolation"
 
     @property
     def shortest(self) -> int:
@@ -101,7 +130,7 @@ def split_settings(tables: SweepTables) -> list[Setting]:
     points, gaps = ([*arm_rows(table)] for table in free)
     breakdowns = {score: l50_by_arm(tables.breakdown, score) for score in (FREE_RUNNING, TEACHER_FORCED)}
     larger, held = dict(arm_rows(tables.larger_budget)), capacities(tables.capacity)
-    with_bleu = set(arms_of(tables.curve[tables.curve["score"] == "bleu"]))
+    retained = [*arm_rows(tables.retention)]
     settings = []
     for panel, arms in _groups(tables.panels):
         labels = arm_labels([rows.arm for rows in arms])
@@ -116,7 +145,7 @@ def split_settings(tables: SweepTables) -> list[Setting]:
                 larger_budgets=larger,
                 breakdowns=breakdowns,
                 capacities=[held[arm] for arm in labels if arm in held],
-                has_bleu=not with_bleu.isdisjoint(labels),
+                retention=[entry for entry in retained if entry[0] in labels],
             )
         )
     return settings

@@ -56,7 +56,9 @@ def _panel_table(panel: Panel, lengths: Sequence[int]) -> Table:
     for length in lengths:
         table.add_column(labels[length], justify="right", no_wrap=True)
     for name, _ in facts:
-        table.add_column(name, justify="left" if name == "L50" else "right", min_width=len(name))
+        table.add_column(
+            name, justify="left" if name == _breakdown_name(panel) else "right", min_width=len(name)
+        )
     for rows in panel.arms:
         _add_arm(table, rows, _scores(panel), lengths, facts)
     return table
@@ -88,14 +90,20 @@ def _title(panel: Panel) -> str:
 def _caption(panel: Panel, shown: Sequence[int]) -> str:
     tested = panel.length_labels("length")
     some = f"{len(shown)} of {len(tested)} lengths are shown; curve.csv has them all.\n"
-    columns = f"{CONTEXT}; budget: runs ended by it"
+    half = "; half BLEU: where less than half of an arm's best is left"
+    columns = f"{CONTEXT}; budget: runs ended by it{'' if _breakdown_name(panel) == 'L50' else half}"
     return (some if len(shown) < len(tested) else "") + columns
 
 
 def _facts(panel: Panel) -> list[Fact]:
     """Return the columns behind the accuracies; the title has the number of seeds where all arms share it."""
     seeds: list[Fact] = [("seeds", _seeds)] if len({_seeds(rows) for rows in panel.arms}) > 1 else []
-    return [("L50", _breakdown), *seeds, ("context", _context), ("budget", _budget)]
+    return [(_breakdown_name(panel), _breakdown), *seeds, ("context", _context), ("budget", _budget)]
+
+
+def _breakdown_name(panel: Panel) -> str:
+    """Return what the arms' breakdown is told by: real text has no L50."""
+    return "half BLEU" if any(rows.breakdown("bleu") for rows in panel.arms) else "L50"
 
 
 def _mean(rows: ArmRows, score: str, length: int) -> str:
@@ -104,8 +112,9 @@ def _mean(rows: ArmRows, score: str, length: int) -> str:
 
 
 def _breakdown(rows: ArmRows) -> str:
-    found = rows.breakdown("token_accuracy")
-    return _NONE if found is None else breakdown_cell(found)
+    score = "bleu" if rows.breakdown("bleu") else "token_accuracy"
+    found = rows.breakdown(score)
+    return _NONE if found is None else breakdown_cell(found, rows.tested(score))
 
 
 def _seeds(rows: ArmRows) -> str:

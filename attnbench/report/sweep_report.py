@@ -17,12 +17,13 @@ from attnbench.analysis.training_cost import seed_training_costs, training_cost_
 from attnbench.errors import UserError, unknown
 from attnbench.formatting import joined
 from attnbench.plots.points import split_panels
-from attnbench.report.settings import SweepTables
+from attnbench.report.settings import NO_RECORDS, SweepTables
 from attnbench.report.verdict import verdict_text
 from attnbench.runs.io import remove_partial_files, write_atomically
 from attnbench.runs.metrics_csv import ARM_COLUMNS
 from attnbench.runs.metrics_table import join_metrics, write_table
 from attnbench.runs.store import RunStore
+from attnbench.runs.training_records import TrainingRecords
 
 if TYPE_CHECKING:  # matplotlib takes a third of a second, and a sweep without figures needs none
     from matplotlib.figure import Figure
@@ -46,7 +47,14 @@ def report_store(
     if not rows:
         return []
     store.write_metrics(rows)
-    written = report_metrics([join_metrics(rows)], store.path, is_drawn, tell, baseline=baseline)
+    written = report_metrics(
+        [join_metrics(rows)],
+        store.path,
+        is_drawn,
+        tell,
+        baseline=baseline,
+        records=TrainingRecords([store.path]),
+    )
     return [store.metrics_file, *written]
 
 
@@ -57,14 +65,16 @@ def report_metrics(
     tell: Tell,
     is_copied: bool = False,
     baseline: str | None = None,
+    records: TrainingRecords = NO_RECORDS,
 ) -> list[Path]:
     """Write the tables, the verdict and, where `is_drawn`, the figures into a folder; return what was written.
 
     Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself. Arms are
-    compared with the `baseline`, by default with `fixed` where it is there.
+    compared with the `baseline`, by default with `fixed` where it is there. The `records` of runs say what metrics.csv
+    does not.
     """
     joined = join_sweeps(metrics)
-    tables = SweepTables.of(joined, baseline)
+    tables = SweepTables.of(joined, baseline, records)
     verdict = verdict_text(tables)
     out.mkdir(parents=True, exist_ok=True)
     remove_partial_files(out)
@@ -164,8 +174,12 @@ def check_scores(metrics: Sequence[pd.DataFrame]) -> dict[str, tuple[int, int]]:
 
 
 def _files_of(tables: SweepTables) -> dict[str, pd.DataFrame]:
-    """Return the tables to write by the names of their files; bits and larger budgets only where there are any."""
-    where_any = {"capacity.csv": tables.capacity, "longer.csv": tables.larger_budget}
+    """Return the tables to write by the names of their files; those that few sweeps have only where they have rows."""
+    where_any = {
+        "capacity.csv": tables.capacity,
+        "longer.csv": tables.larger_budget,
+        "retention.csv": tables.retention,
+    }
     return {
         "curve.csv": tables.curve,
         "breakdown.csv": tables.breakdown,
@@ -195,7 +209,7 @@ def _context_size(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
     if sizes.empty:
         raise UserError(
             "--figure memory: expected rows with token_accuracy and chance_accuracy, from which L50 is found; "
-            "no row has both. Without --figure, what there is is drawn."
+            "no row of another task than real text has both. Without --figure, what there is is drawn."
         )
     if not context_size_points(sizes):
         raise UserError(

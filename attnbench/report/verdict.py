@@ -1,34 +1,41 @@
 """The verdict in words: three sentences for each task and protocol, then what they rest on, from the tables alone."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.breakdown import Breakdown, lengths_around, without_budget
+from attnbench.analysis.breakdown import Breakdown, lengths_around, on_scale
+from attnbench.analysis.comparison import TESTED_PAIRS
+from attnbench.analysis.larger_budget import SAME, SEVERAL, without_budget
+from attnbench.analysis.rates import LEARNT
 from attnbench.analysis.statistics import FEW_SEEDS, USUAL_LEVEL, may_cover_less
-from attnbench.arm import Arm, shared_changes
-from attnbench.formatting import joined, sentence, span
+from attnbench.arm import shared_changes
+from attnbench.formatting import counted, joined, sentence, span
 from attnbench.plots.points import (
     ArmRows,
     Capacity,
     bits_text,
     breakdown_cell,
-    breakdown_note,
+    breakdown_remark,
     length_text,
     level_words,
 )
-from attnbench.plots.style import model_style
+from attnbench.report.comparison_words import LEAST_PAIRS, comparison_sentences, contrasts
 from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting, SweepTables, split_settings
+from attnbench.report.text_words import text_details, text_head
 
-# Only a budget so many times larger says whether the size of the context is the limit.
-SEVERAL = 3
-# No verdict on fewer pairs, whatever their gap.
-LEAST_PAIRS = 3
+# Weights of these belong to one position each.
+BY_POSITION = ("luong_location",)
+POSITIONS_KEY, LEARNT_POSITIONS = "model.positions", ("learnt", "learned")
+# A score on its ceiling is not above it, whatever the last bit of a mean says.
+_ROUNDING = 1e-9
+_AT_THIS_RATE = (
+    "stayed at chance at some lengths, where another learning rate left it: not learnt at this rate, which is no "
+    "breakdown"
+)
 _HALF = "half of the way from perfect to chance"
-
-Rows = Sequence[tuple[Arm, Any]]
 
 
 def verdict_text(tables: SweepTables) -> str:
@@ -36,21 +43,25 @@ def verdict_text(tables: SweepTables) -> str:
 
     Its first three sentences say what broke down where, what did not, and what may not be concluded. A list of
     details follows: seeds, intervals, sizes of contexts, budgets, and the smallest p of the test. It speaks of
-    memory only where a larger budget left a breakdown in place.
+    memory only where a larger budget left a breakdown in place, and under `extrapolation` of length generalisation.
     """
     return "\n\n".join(_block(setting) for setting in split_settings(tables)) + "\n"
 
 
 def _block(setting: Setting) -> str:
-    head = [_broke_down(setting), *_did_not(setting), _not_shown(setting)]
-    details = [
-        _what_was_done(setting),
-        _breakdowns(setting),
-        _teacher_forced(setting),
-        *_comparison(setting),
-        _bits(setting),
-        _coverage(setting),
-    ]
+    if setting.is_text:
+        head = [f"{setting.panel.heading}: real text.", *text_head(setting), _not_shown(setting)]
+        details = [_what_was_done(setting), *text_details(setting), _coverage(setting)]
+    else:
+        head = [_broke_down(setting), *_did_not(setting), *_leaks(setting), _not_shown(setting)]
+        details = [
+            _what_was_done(setting),
+            _breakdowns(setting),
+            _teacher_forced(setting),
+            *comparison_sentences(setting),
+            _bits(setting),
+            _coverage(setting),
+        ]
     return "\n".join([" ".join(head), *(f"- {detail}" for detail in details if detail)])
 
 
@@ -62,17 +73,29 @@ def _known(setting: Setting, *censored: str) -> list[tuple[ArmRows, Breakdown]]:
 
 
 def _broke_down(setting: Setting) -> str:
-    """Say which arms broke down, and where."""
-    fallen = [
-        f"{setting.labels[rows.arm]} at {_length(each, setting.unit)}" for rows, each in _known(setting, "")
-    ]
+    """Say which arms broke down, and where; under `extrapolation` how far each goes beyond its training."""
+    known = _known(setting, "")
+    cells = [breakdown_cell(each, rows.tested(FREE_RUNNING), setting.unit) for rows, each in known]
+    labels = [setting.labels[rows.arm] for rows, _ in known]
+    if setting.generalises and known:
+        ends = [rows.arm.train_max_length for rows, _ in known]
+        fallen = [
+            f"{label}, {_trained_to(end)}, falls at {cell}"
+            for label, end, cell in zip(labels, ends, cells, strict=True)
+        ]
+        return f"{setting.panel.heading}: length generalisation, by {_HALF}: {joined(fallen, comma='; ')}."
+    fallen = [f"{label} at {cell}" for label, cell in zip(labels, cells, strict=True)]
     if fallen:
-        return f"{setting.panel.heading}: free-running accuracy fell through {_HALF} for {joined(fallen)}."
+        return f"{setting.panel.heading}: free-running accuracy fell through {_HALF} for {joined(fallen, comma='; ')}."
     if _known(setting, "above", "below", "not_learnt"):
         return (
             f"{setting.panel.heading}: no free-running accuracy fell through {_HALF} between tested lengths."
         )
     return f"{setting.panel.heading}: without free-running accuracies no breakdown is known."
+
+
+def _trained_to(end: int | None) -> str:
+    return "trained on lengths that are not known" if end is None else f"trained to {end}"
 
 
 def _did_not(setting: Setting) -> list[str]:
@@ -91,13 +114,31 @@ def _did_not(setting: Setting) -> list[str]:
     return [sentence(*parts)] if parts else []
 
 
+def _leaks(setting: Setting) -> list[str]:
+    """Name arms that were measured above what the bits of their context allow: something else crosses."""
+    found = [(setting.labels[rows.arm], _above_ceiling(rows)) for rows in setting.arms]
+    leaks = [f"{label} at {joined(map(str, lengths))} {setting.unit}" for label, lengths in found if lengths]
+    if not leaks:
+        return []
+    words = "A leak: more crosses than the bits of the context, since scores lie above their ceiling"
+    return [f"{words}: {joined(leaks)}."]
+
+
+def _above_ceiling(rows: ArmRows) -> list[int]:
+    """Return the lengths at which the interval of some score lies above its ceiling as a whole; one seed has none."""
+    points = rows.curve[rows.curve["seeds"] > 1]
+    # Seeds that are all equal have no interval, and no spread either.
+    low = points["low"].fillna(points["mean"])
+    return sorted(set(points.loc[low > points["ceiling"] + _ROUNDING, "length"].tolist()))
+
+
 def _not_shown(setting: Setting) -> str:
     """Name what a reader might take as shown and is not."""
     limits = []
     untested = [
         setting.labels[rows.arm] for rows, _ in _known(setting, "") if not _is_memory_shown(setting, rows)
     ]
-    if untested:
+    if untested and not setting.generalises:
         limits.append(
             f"that memory, and not training, limits {joined(untested)} (no rerun with several times the budget "
             "says so)"
@@ -105,17 +146,37 @@ def _not_shown(setting: Setting) -> str:
     beyond = [setting.labels[rows.arm] for rows, _ in _known(setting, "above")]
     if beyond:
         limits.append(f"whether {joined(beyond)} would fall beyond {setting.longest} {setting.unit}")
-    rows = [row for _, row in _contrasts(setting) if row.pairs >= LEAST_PAIRS]
-    weak = sorted({int(row.pairs) for row in rows if row.p_floor > USUAL_LEVEL})
+    tested = [] if setting.is_text else contrasts(setting)
+    rows = [row for _, row in tested if row.pairs >= LEAST_PAIRS]
+    weak = sorted({int(row.pairs) for row in rows if row.pairs < TESTED_PAIRS})
     if weak:
-        limits.append(f"a p below {USUAL_LEVEL}, which {joined(map(str, weak))} pairs cannot reach")
+        limits.append(f"a p-value, since {joined(map(str, weak))} pairs cannot come below {USUAL_LEVEL}")
     if len(rows) > 1:
         limits.append(f"a correction for {len(rows)} comparisons, each of which stands by itself")
-    if setting.panel.protocol == "extrapolation":
+    if setting.generalises:
         limits.append("capacity apart from length generalisation, which this protocol mixes")
-    if setting.has_bleu:
-        limits.append("a verdict on BLEU, which curve.csv describes")
+        limits += _untrained(setting)
+    if setting.is_text:
+        limits.append(
+            "a breakdown of token accuracy, which behind one word too many says nothing of a translation"
+        )
+        limits.append("a test of BLEU against the baseline, whose means curve.csv has")
     return f"Not shown: {'; '.join([*limits, 'what holds for other tasks, sizes or budgets'])}."
+
+
+def _untrained(setting: Setting) -> list[str]:
+    """Name arms that tell positions apart by weights of their own, of which those beyond the train range were not."""
+    own = [rows.arm for rows in setting.arms]
+    arms = [
+        arm for arm in own if arm.model in BY_POSITION or arm.variant.get(POSITIONS_KEY) in LEARNT_POSITIONS
+    ]
+    beyond = [arm for arm in arms if arm.train_max_length is None or arm.train_max_length < setting.longest]
+    if not beyond:
+        return []
+    names = joined(setting.labels[arm] for arm in beyond)
+    return [
+        f"what {names} would do with trained weights: those of positions beyond the train range never were"
+    ]
 
 
 def _what_was_done(setting: Setting) -> str:
@@ -143,24 +204,33 @@ def _breakdowns(setting: Setting) -> str:
             "came nowhere 0.05 of the way from chance to perfect: not learnt, which is no breakdown",
         ),
     ):
-        arms = [_with_context(setting, rows) for rows, _ in _known(setting, censored)]
-        sentences += [f"{joined(arms)} {words}."] if arms else []
+        known = [rows for rows, _ in _known(setting, censored)]
+        stuck = [censored == "not_learnt" and _has_left_chance(rows) for rows in known]
+        for is_stuck, said in ((False, words), (True, _AT_THIS_RATE)):
+            arms = [
+                _with_context(setting, rows)
+                for rows, each in zip(known, stuck, strict=True)
+                if each == is_stuck
+            ]
+            sentences += [f"{joined(arms)} {said}."] if arms else []
     return f"Free-running accuracy: {' '.join(sentences)}" if sentences else ""
 
 
+def _has_left_chance(rows: ArmRows) -> bool:
+    points = rows.points(FREE_RUNNING)
+    return any(
+        mean >= on_scale(chance, LEARNT)
+        for mean, chance in zip(points["mean"], points["chance"], strict=True)
+    )
+
+
 def _fallen(setting: Setting, rows: ArmRows, found: Breakdown) -> str:
-    tested = sorted(rows.points(FREE_RUNNING)["length"])
-    note = breakdown_note(found, tested[0], tested[-1]).removeprefix(f"{found.threshold} ")
-    where = note.replace(breakdown_cell(found), _length(found, setting.unit))
+    tested = rows.tested(FREE_RUNNING)
+    where = breakdown_cell(found, tested, setting.unit) + breakdown_remark(found, tested)
     return (
         f"{_with_context(setting, rows)} fell through {_HALF} at {where}; "
         f"{_ended(setting, rows, found, tested)}{_larger_budget(setting, rows)}."
     )
-
-
-def _length(found: Breakdown, unit: str) -> str:
-    point, bracket, interval = breakdown_cell(found).partition(" [")
-    return f"{point} {unit}{bracket}{interval}"
 
 
 def _ended(setting: Setting, rows: ArmRows, found: Breakdown, tested: Sequence[int]) -> str:
@@ -177,9 +247,9 @@ def _ended(setting: Setting, rows: ArmRows, found: Breakdown, tested: Sequence[i
 
 
 def _is_memory_shown(setting: Setting, rows: ArmRows) -> bool:
-    """Whether a rerun with several times the budget left the breakdown where it was."""
+    """Whether longer runs left the breakdown where it was, as `larger_budget_table` decides."""
     row = setting.larger_budgets.get(rows.arm)
-    return row is not None and row.factor >= SEVERAL and pd.notna(row.moved) and not row.moved
+    return row is not None and row.outcome == "memory"
 
 
 def _larger_budget(setting: Setting, rows: ArmRows) -> str:
@@ -190,25 +260,48 @@ def _larger_budget(setting: Setting, rows: ArmRows) -> str:
     sign = {"above": "> ", "below": "< "}.get(row.censored_after, "")
     after = "not learnt" if math.isnan(row.length_after) else f"{sign}{length_text(row.length_after)}"
     rerun = f"; with {row.factor:.3g} times the budget ({row.budget_after:,} steps) it stood at {after}"
-    if pd.isna(row.moved):
-        return f"{rerun}, which leaves open whether it moved; this holds at this budget"
-    if row.moved:
-        return f"{rerun}, outside that interval: it was limited by training, and this holds at this budget"
+    if not math.isnan(row.change_low):
+        low, high = row.change_low - 1, row.change_high - 1
+        rerun += f", the seeds' own L50 changing by {row.change - 1:+.1%} [{low:+.1%}, {high:+.1%}]"
+    if setting.generalises:
+        return f"{rerun}; this holds at this budget"
+    if row.outcome == "memory":
+        return f"{rerun}, below {SAME:+.0%}: the limit is one of memory rather than of training"
+    if row.outcome == "moved":
+        return f"{rerun}: it moved, so it was limited by training, and this holds at this budget"
+    return f"{rerun}: not shown to move, nor to be one of memory ({', '.join(_doubts(row))}); this holds at this budget"
+
+
+def _doubts(row: Any) -> list[str]:
+    """Name what a row of longer.csv lacks to speak of memory."""
+    doubts = []
     if row.factor < SEVERAL:
-        return (
-            f"{rerun}, within that interval, but so small a factor decides nothing: this holds at this budget"
-        )
-    return f"{rerun}, within that interval: the limit is one of memory rather than of training"
+        doubts.append(f"the budget is not {SEVERAL} times as large")
+    if row.context_grows:
+        doubts.append("its context is not of one size")
+    if row.runs_levelled < row.runs_around:
+        ended = row.runs_around - row.runs_levelled
+        doubts.append(f"{ended} of {counted(row.runs_around, 'longer run')} around it had not levelled off")
+    if row.pairs < FEW_SEEDS:
+        doubts.append(f"{counted(row.pairs, 'pair')} of seeds, and {FEW_SEEDS} are the least")
+    if math.isnan(row.change_high):
+        doubts.append("the change has no interval")
+    elif row.change_high >= 1 + SAME:
+        doubts.append(f"the interval does not end below {SAME:+.0%}")
+    return doubts
 
 
 def _teacher_forced(setting: Setting) -> str:
     own = setting.breakdowns[TEACHER_FORCED]
-    found = [(arm, own[arm]) for arm in setting.labels if arm in own and own[arm].censored != "not_learnt"]
+    found = [(rows, own[rows.arm]) for rows in setting.arms if rows.arm in own]
+    found = [(rows, each) for rows, each in found if each.censored != "not_learnt"]
     cells = [
-        f"{setting.labels[arm]} {breakdown_cell(each)}" for arm, each in found if each.censored != "above"
+        f"{setting.labels[rows.arm]} {breakdown_cell(each, rows.tested(TEACHER_FORCED))}"
+        for rows, each in found
+        if each.censored != "above"
     ]
     if cells:
-        return f"Teacher-forced, where errors do not compound: {', '.join(cells)}."
+        return f"Teacher-forced, where errors do not compound: {'; '.join(cells)}."
     return f"Teacher-forced, where errors do not compound, none fell through {_HALF}." if found else ""
 
 
@@ -222,104 +315,13 @@ def _with_context(setting: Setting, rows: ArmRows) -> str:
     return f"{label} (context of {numbers} numbers)"
 
 
-def _in_order(setting: Setting, kind: str) -> Iterator[tuple[Arm, Any]]:
-    """Yield the gaps of a kind in the order of legends."""
-    places = {arm: place for place, arm in enumerate(setting.labels)}
-    for arm, row in sorted(setting.gaps, key=lambda entry: places[entry[0]]):
-        if row.kind == kind:
-            yield arm, row
-
-
-def _contrasts(setting: Setting) -> Rows:
-    """Return the rows of the contrast fixed in advance, of the free-running accuracy."""
-    return [*_in_order(setting, "contrast")]
-
-
-def _comparison(setting: Setting) -> list[str]:
-    """Say what the contrast shows; where it shows nothing, why."""
-    baseline, rows = setting.baseline, _contrasts(setting)
-    if baseline is None:
-        return ["Nothing was compared: there is no baseline arm (fixed, unless --baseline names another)."]
-    if not setting.points:
-        return ["Nothing was compared: no row has the free-running accuracy."]
-    name = model_style(baseline).name
-    if not rows:
-        return [f"Nothing was compared: no other arm shares this setting, seeds and a length with {name}."]
-    enough = [(arm, row) for arm, row in rows if row.pairs >= LEAST_PAIRS]
-    few = [(arm, row) for arm, row in rows if row.pairs < LEAST_PAIRS]
-    sentences = []
-    if few:
-        pairs = joined(str(number) for number in sorted({row.pairs for _, row in few}))
-        arms = joined(setting.labels[arm] for arm, _ in few)
-        noun = "pair" if pairs == "1" else "pairs"
-        sentences.append(
-            f"No verdict on the comparison of {arms} with {name}: {pairs} {noun} of seeds, and "
-            f"{LEAST_PAIRS} are the least."
-        )
-    return [*sentences, *_contrast_sentences(setting, enough, name), *_short_sentences(setting, name)]
-
-
-def _contrast_sentences(setting: Setting, rows: Rows, baseline: str) -> list[str]:
-    """Return a sentence for all arms that share pairs and lengths, so that these are named once."""
-    groups: dict[tuple[Any, ...], list[tuple[Arm, Any]]] = {}
-    for arm, row in rows:
-        key = (row.pairs, row.shared_min, row.shared_max, row.shared_lengths)
-        groups.setdefault(key, []).append((arm, row))
-    sentences = []
-    for (pairs, shortest, longest, count), own in groups.items():
-        over = (
-            f"{shortest} to {longest} {setting.unit}, {count} lengths"
-            if count > 1
-            else f"at {shortest} alone"
-        )
-        gaps = joined(_gap(setting, arm, row) for arm, row in own)
-        sentences.append(
-            f"Averaged over log length ({over}), the free-running accuracy against {baseline}'s was {gaps} "
-            f"(n = {pairs} pairs of seeds, exact one-sided sign-flip test, whose smallest p is "
-            f"1/2^{pairs} = {own[0][1].p_floor:.3g})."
-        )
-    return sentences
-
-
-def _gap(setting: Setting, arm: Arm, row: Any) -> str:
-    side = "higher" if row.gap >= 0 else "lower"
-    interval = (
-        " (no interval: all pairs equal)" if pd.isna(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]"
-    )
-    p = "no exact p" if pd.isna(row.p_one_sided) else f"p = {row.p_one_sided:.3g}"
-    return f"{abs(row.gap):.3f} {side} for {setting.labels[arm]}{interval}, {p}"
-
-
-def _short_sentences(setting: Setting, baseline: str) -> list[str]:
-    """Say at which short lengths an arm keeps what the baseline has."""
-    parts: dict[Arm, dict[str, list[str]]] = {}
-    for arm, row in _in_order(setting, "length"):
-        if row.short and row.pairs >= LEAST_PAIRS:
-            verdict = "undecided" if pd.isna(row.equivalent) else "within" if row.equivalent else "not within"
-            parts.setdefault(arm, {}).setdefault(verdict, []).append(str(row.length))
-    words = {
-        "within": "within ±0.02 at {}",
-        "not within": "not within ±0.02 at {}",
-        "undecided": "without an interval at {}, all pairs being equal",
-    }
-    texts: dict[str, list[Arm]] = {}
-    for arm, by_verdict in parts.items():
-        text = ", ".join(words[name].format(joined(by_verdict[name])) for name in words if name in by_verdict)
-        texts.setdefault(text, []).append(arm)
-    listed = "; ".join(
-        f"{joined(setting.labels[arm] for arm in arms)} {text}" for text, arms in texts.items()
-    )
-    where = f"Where {baseline} is within a tenth of perfect, intervals of the gap in {setting.unit}"
-    return [f"{where}: {listed}."] if listed else []
-
-
 def _bits(setting: Setting) -> str:
     """Say how many bits each arm was seen to hold, and whether they level off."""
     own = setting.capacities
     parts = [_held(setting, each) for each in own if each.is_plateau]
     full = [setting.labels[each.arm] for each in own if each.status == "all_recovered"]
     parts += [f"at least 95 % at the longest length, {setting.longest}: {joined(full)}"] if full else []
-    rest = [each for each in own if each.status in ("none", "too_few")]
+    rest = [each for each in own if each.status not in ("found", "all_recovered")]
     for words, arms in (
         ("at least, without a plateau shown", [each for each in rest if each.bits > 0]),
         ("none that shows", [each for each in rest if each.bits <= 0]),

@@ -40,7 +40,7 @@ class Scores:
     Attributes:
         tokens: scored target tokens.
         nats: summed cross-entropy of the scored tokens under teacher forcing.
-        aligned: scored tokens whose most attended source position is a gold one, a sure or a possible one.
+        aligned: scored tokens that look at a gold position, a sure or a possible one; see `looks`.
         alignable: scored tokens for which the task knows where the answer stands.
         source_tokens: real source tokens of all examples.
         hypotheses: what was written freely, as people read it; for tasks with references only.
@@ -52,7 +52,7 @@ class Scores:
     correct_forced: int = 0
     correct_sequences: int = 0
     nats: float = 0.0
-    aligned: int = 0
+    aligned: float = 0.0
     alignable: int = 0
     source_tokens: int = 0
     hypotheses: list[str] = field(default_factory=list)
@@ -148,10 +148,19 @@ def _score_forced(output: Seq2SeqOutput, batch: Batch, scores: Scores) -> None:
     scores.correct_forced += int(is_right.sum())
     if output.attention is not None and batch.gold is not None:
         is_known = batch.gold.any(dim=2) & batch.scored
-        looked_at = output.attention.argmax(dim=2, keepdim=True)  # B T 1
-        is_aligned = batch.gold.gather(2, looked_at).squeeze(2) & is_known  # B T
-        scores.aligned += int(is_aligned.sum())
+        on_gold = (looks(output.attention) * batch.gold).sum(dim=2)  # B T
+        scores.aligned += float(on_gold.masked_fill(~is_known, 0.0).sum())
         scores.alignable += int(is_known.sum())
+
+
+def looks(weights: Tensor) -> Tensor:
+    """Return where each row of weights looks, as shares that sum to 1; both (batch, target_len, source_len).
+
+    A row looks at the source position with the most weight; where several have as much, at each of them in part, so
+    that equal weights score what a guesser would.
+    """
+    is_most = weights == weights.amax(dim=2, keepdim=True)
+    return is_most.float() / is_most.sum(dim=2, keepdim=True)
 
 
 def _score_free(answerer: Answerer, task: Task, batch: Batch, scores: Scores) -> None:

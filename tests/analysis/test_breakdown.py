@@ -6,14 +6,12 @@ import pytest
 
 from attnbench.analysis.arms import Metrics
 from attnbench.analysis.breakdown import (
-    LARGER_BUDGET_COLUMNS,
     Crossing,
     LengthCurve,
     breakdown_table,
     find_breakdown,
     find_crossing,
     l50_rows,
-    larger_budget_table,
     lengths_around,
 )
 from tests.growth import growth
@@ -333,77 +331,3 @@ def test_crossings_agree_with_walking_along_the_curve(seed):
         assert crossing.accuracy == pytest.approx(threshold[below[0]], abs=1e-4)
     else:
         assert crossing.censored == "above"
-
-
-# Seeds pass one half at log2 lengths 2.5, 3 and 3.5: L50 8 with the interval 2 ** (3 ± 1.2421), 3.4 to 18.9.
-BEFORE = {4: [1.0] * 3, 8: [0.0, 0.5, 1.0], 16: [0.0] * 3}
-LONG = "training.steps=6000"
-
-
-def larger_budget_table_of(rows):
-    metrics = metrics_of(rows)
-    return larger_budget_table(metrics, breakdown_table(metrics))
-
-
-def larger_budget_of(after, before=BEFORE, variant=LONG):
-    rows = curve_rows(before, chance_accuracy=0.0)
-    rows += curve_rows(after, chance_accuracy=0.0, variant=variant, steps=6000)
-    return larger_budget_table_of(rows)
-
-
-def only_pair(after, **values):
-    (row,) = larger_budget_of(after, **values).to_dict("records")
-    return row
-
-
-def test_a_breakdown_that_stays_within_its_interval_has_not_moved():
-    row = only_pair({8: [1.0] * 3, 16: [0.1] * 3})
-    assert not row["moved"]
-    assert (row["length_before"], row["budget_before"], row["budget_after"], row["factor"]) == (
-        8,
-        1500,
-        6000,
-        4,
-    )
-    assert row["length_after"] == pytest.approx(2 ** (3 + 5 / 9))
-    assert row["variant"] == ""
-
-
-def test_a_breakdown_that_leaves_its_interval_has_moved():
-    assert only_pair({16: [1.0] * 3, 64: [0.1] * 3})["moved"]
-
-
-def test_no_breakdown_within_longer_lengths_is_a_move_beyond_the_interval_and_open_inside_it():
-    row = only_pair({8: [1.0] * 3, 32: [1.0] * 3})
-    assert (row["moved"], row["censored_after"]) == (True, "above")
-    assert pd.isna(only_pair({8: [1.0] * 3, 16: [1.0] * 3})["moved"])
-
-
-def test_already_down_at_the_shortest_is_open_within_the_interval():
-    assert pd.isna(only_pair({8: [0.3] * 3, 16: [0.2] * 3})["moved"])
-
-
-def test_without_an_interval_it_is_not_known():
-    assert pd.isna(only_pair({4: [1.0], 16: [0.0]}, before={4: [1.0], 16: [0.0]})["moved"])
-
-
-def test_what_did_not_break_down_has_no_row():
-    table = larger_budget_of({4: [1.0], 16: [1.0]}, before={4: [1.0], 16: [1.0]})
-    assert table.empty
-    assert list(table.columns) == list(LARGER_BUDGET_COLUMNS)
-
-
-def test_arms_that_differ_in_more_than_the_budget_are_not_paired():
-    assert larger_budget_of(BEFORE, variant="model.cell=gru;training.steps=6000").empty
-
-
-def test_three_budgets_are_paired_each_with_the_next():
-    rows = [
-        row
-        for variant, steps in (("", 1500), (LONG, 6000), ("training.steps=24000", 24_000))
-        for row in curve_rows(BEFORE, chance_accuracy=0.0, variant=variant, steps=steps)
-    ]
-    table = larger_budget_table_of(rows)
-    assert table["budget_after"].tolist() == [6000, 24_000]
-    assert table["variant"].tolist() == ["", LONG]
-    assert not table["moved"].any()

@@ -36,11 +36,12 @@ def test_the_average_is_over_log_length():
 
 
 def test_the_contrast_by_hand():
-    # Gaps 0 at 4 and .2, .3, .4 at 16: averages .1, .15, .2; mean .15, deviation .05, margin 4.30265 · .05 / √3.
-    row = contrast_of({4: [1.0] * 3, 16: [0.7, 0.6, 0.5]}, {4: [1.0] * 3, 16: [0.9] * 3})
-    assert (row["gap"], row["pairs"]) == (pytest.approx(0.15), 3)
-    assert (row["low"], row["high"]) == pytest.approx((0.15 - 0.1242, 0.15 + 0.1242), abs=1e-4)
-    assert (row["p_one_sided"], row["p_floor"]) == (1 / 8, 1 / 8)
+    # Gaps 0 at 4 and .2, .3, .3, .3, .4 at 16: averages .1, .15, .15, .15, .2; mean .15, deviation .0354,
+    # margin 2.77645 · .0354 / √5.
+    row = contrast_of({4: [1.0] * 5, 16: [0.7, 0.6, 0.6, 0.6, 0.5]}, {4: [1.0] * 5, 16: [0.9] * 5})
+    assert (row["gap"], row["pairs"]) == (pytest.approx(0.15), 5)
+    assert (row["low"], row["high"]) == pytest.approx((0.15 - 0.0439, 0.15 + 0.0439), abs=1e-4)
+    assert (row["p_one_sided"], row["p_floor"]) == (1 / 32, 1 / 32)
     assert (row["shared_min"], row["shared_max"], row["shared_lengths"]) == (4, 16, 2)
     assert (row["baseline"], row["baseline_variant"], row["baseline_hidden_size"]) == ("fixed", "", 64)
     assert pd.isna(row["length"])
@@ -48,11 +49,24 @@ def test_the_contrast_by_hand():
 
 
 def test_pairs_are_of_one_seed():
-    # Means agree; the gaps by seed are .2, 0 and -.2, and most ways to flip them sum to at least 0.
-    row = contrast_of({8: [0.4, 0.6, 0.8]}, {8: [0.6, 0.6, 0.6]})
+    # Means agree; the gaps by seed are .2, -.2 and three of 0, and most ways to flip them sum to at least 0.
+    row = contrast_of({8: [0.4, 0.8, 0.6, 0.6, 0.6]}, {8: [0.6] * 5})
     assert row["gap"] == pytest.approx(0.0)
-    # Sums of ±.2 ±0 ±.2 are .4, 0, 0 and -.4, each twice.
-    assert row["p_one_sided"] == 6 / 8
+    # Sums of ±.2 ±.2 are .4, 0, 0 and -.4.
+    assert row["p_one_sided"] == 3 / 4
+
+
+@pytest.mark.parametrize(("pairs", "p"), [(3, None), (4, None), (5, 1 / 32)])
+def test_below_five_pairs_there_is_a_gap_with_an_interval_and_no_p(pairs, p):
+    row = contrast_of({8: [0.5, 0.4, 0.5, 0.6, 0.5][:pairs]}, {8: [0.9] * pairs})
+    assert row["low"] < row["gap"] < row["high"]
+    assert (None if math.isnan(row["p_one_sided"]) else row["p_one_sided"]) == p
+
+
+def test_the_side_that_was_not_asked_has_no_p():
+    row = contrast_of({8: [0.9] * 5}, {8: [0.5, 0.4, 0.5, 0.6, 0.5]})
+    assert row["gap"] == pytest.approx(-0.4)
+    assert math.isnan(row["p_one_sided"])
 
 
 def test_seeds_without_a_partner_are_left_out():
@@ -76,7 +90,7 @@ def test_seeds_that_share_no_length_have_no_contrast():
 
 def test_one_pair_has_a_gap_without_an_interval():
     row = contrast_of({8: [0.5]}, {8: [0.9]})
-    assert (row["gap"], row["p_one_sided"]) == (pytest.approx(0.4), 0.5)
+    assert (row["gap"], row["p_floor"]) == (pytest.approx(0.4), 0.5)
     assert math.isnan(row["low"])
 
 

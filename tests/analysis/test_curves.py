@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -9,7 +10,7 @@ from tests.growth import growth
 from tests.metrics_rows import curve_rows, metrics_of, metrics_row, metrics_table
 
 CONTRACT = """task, model, variant, protocol, hidden_size, train_min_length, train_max_length, score, length,
-mean, low, high, seeds, chance"""
+mean, low, high, seeds, chance, ceiling"""
 
 
 def points(table, score="token_accuracy"):
@@ -139,3 +140,55 @@ def test_scores_that_rows_lack_and_a_run_writes_are_counted():
         "bleu": (1, 2),
     }
     assert missing_scores(metrics_table([metrics_row()])) == {}
+
+
+def channel_rows(**values):
+    """Rows of 32 bits that cross, of 4 bits a token, with the rate–distortion ceilings at 8, 16 and 24 tokens."""
+    ceilings = {8: 1.0, 16: 0.7078, 24: 0.5678}
+    return [
+        metrics_row(
+            **{
+                "length": length,
+                "seed": seed,
+                "bits_available": 4.0 * length,
+                "channel_bits": 32,
+                "accuracy_ceiling": ceiling,
+            }
+            | values
+        )
+        for length, ceiling in ceilings.items()
+        for seed in (0, 1)
+    ]
+
+
+def ceilings_of(rows, score):
+    table = curve_table(metrics_of(rows))
+    return table.loc[table["score"] == score, "ceiling"].tolist()
+
+
+def test_each_score_has_its_ceiling():
+    rows = channel_rows()
+    for score in ("token_accuracy", "teacher_forced_accuracy"):
+        assert ceilings_of(rows, score) == pytest.approx([1.0, 0.7078, 0.5678])
+    # Of 64 bits 32 are missing, of 96 bits 64: one sequence in 2 ** 32, and in 2 ** 64.
+    assert ceilings_of(rows, "sequence_accuracy") == pytest.approx([1.0, 2.0**-32, 2.0**-64], rel=1e-9)
+    assert ceilings_of(rows, "bits_recovered") == [32, 32, 32]
+    assert ceilings_of(channel_rows(channel_bits=48), "bits_recovered") == [32, 48, 48]
+    assert np.isnan(ceilings_of(channel_rows(bleu=20.0), "bleu")).all()
+
+
+def test_without_a_rate_distortion_ceiling_only_the_bits_have_one():
+    rows = channel_rows(accuracy_ceiling=None)
+    for score in ("token_accuracy", "teacher_forced_accuracy", "sequence_accuracy"):
+        assert np.isnan(ceilings_of(rows, score)).all()
+    assert ceilings_of(rows, "bits_recovered") == [32, 32, 32]
+
+
+@pytest.mark.parametrize("lacking", ["channel_bits", "bits_available"])
+def test_without_the_bits_there_is_no_ceiling_of_bits(lacking):
+    assert np.isnan(ceilings_of(channel_rows(**{lacking: None}), "bits_recovered")).all()
+
+
+def test_tables_without_the_columns_have_no_ceiling():
+    assert metrics_table(curve_rows({4: [1.0]}))["channel_bits"].isna().all()
+    assert curve_table(metrics_of(curve_rows({4: [1.0]})))["ceiling"].isna().all()

@@ -6,6 +6,7 @@ import torch
 from attnbench.batch import Batch
 from attnbench.inspection.attention_scores import AlignmentCounts, permute_weights
 from attnbench.randomness import generator_for
+from attnbench.training.evaluation import looks
 from tests.inspection.hand_built import asked
 
 LENGTH = 5
@@ -56,22 +57,46 @@ def test_numbers_worked_by_hand():
     batch = asked(
         [[4, 5, 6]],
         [[7, 8]],
-        sure=[[[1, 1, 0], [0, 0, 1]]],
+        sure=[[[1, 0, 0], [0, 0, 1]]],
         possible=[[[1, 1, 0], [0, 1, 1]]],
     )
     counts = counted([[[0.5, 0.25, 0.25], [0.0, 0.75, 0.25]]], batch)
-    # A = {(0, 0), (1, 1)}: one of them sure, both possible; |S| = 3.
-    assert counts.alignment_error_rate == pytest.approx(1 - (1 + 2) / (2 + 3))
-    assert counts.alignment_error_rate_sure == pytest.approx(1 - 2 * 1 / (2 + 3))
+    # A = {(0, 0), (1, 1)}: one of them sure, both possible; |S| = 2.
+    assert counts.alignment_error_rate == pytest.approx(1 - (1 + 2) / (2 + 2))
+    assert counts.alignment_error_rate_sure == pytest.approx(1 - 2 * 1 / (2 + 2))
     assert (counts.alignment_accuracy, counts.sure_accuracy) == (1, 0.5)
-    assert counts.sure_mass == pytest.approx((0.75 + 0.25) / 2)
+    assert counts.sure_mass == pytest.approx((0.5 + 0.25) / 2)
     assert counts.gold_mass == pytest.approx((0.75 + 1) / 2)
     assert counts.entropy_bits == pytest.approx((1.5 + 0.811278) / 2, abs=1e-6)
     # The mean (1/4, 1/2, 1/4) has 1.5 bits.
     assert counts.change_bits == pytest.approx(1.5 - (1.5 + 0.811278) / 2, abs=1e-6)
 
 
-def test_words_without_gold_count_in_no_comparison():
+def test_a_look_of_a_word_without_gold_is_an_error_of_the_rate():
+    # Och & Ney: A = {(0, 0), (1, 1)}, S = P = {(0, 0)}; 1 − (1 + 1) / (2 + 1).
+    batch = asked([[4, 5]], [[4, 5]], sure=[[[1, 0], [0, 0]]])
+    counts = counted([[[1.0, 0.0], [0.0, 1.0]]], batch)
+    assert counts.alignment_error_rate == pytest.approx(1 / 3)
+    assert counts.alignment_error_rate_sure == pytest.approx(1 / 3)
+    assert (counts.alignment_accuracy, counts.with_gold, counts.looking) == (1, 1, 2)
+
+
+def test_words_with_several_sure_links_leave_the_error_rate_empty():
+    batch = asked([[4, 5, 6]], [[7, 8]], sure=[[[1, 1, 0], [0, 0, 1]]])
+    counts = counted([[[0.5, 0.25, 0.25], [0.0, 0.25, 0.75]]], batch)
+    assert (counts.alignment_error_rate, counts.alignment_error_rate_sure) == (None, None)
+    assert (counts.alignment_accuracy, counts.sure_accuracy, counts.sure_mass) == (1, 1, 0.75)
+
+
+def test_ties_are_shared_as_in_the_scores_of_metrics():
+    batch = asked([[4, 5, 6]], [[7, 8]], sure=[[[0, 1, 0], [0, 0, 1]]])
+    weights = torch.tensor([[[0.4, 0.4, 0.2], [0.25, 0.25, 0.5]]])
+    assert looks(weights).tolist() == [[[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]]
+    # Half of the first look meets its gold; the first position alone, or the last, would give 0 or 1.
+    assert counted(weights, batch).alignment_accuracy == 0.75
+
+
+def test_the_end_mark_looks_at_nothing():
     batch = asked([[4, 5]], [[4, 5, 2]], sure=[[[1, 0], [0, 1], [0, 0]]], possible=[[[1, 0], [0, 1], [0, 0]]])
     counts = counted([[[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]], batch)
     assert (counts.alignment_accuracy, counts.alignment_error_rate) == (1, 0)

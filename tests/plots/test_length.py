@@ -86,6 +86,7 @@ def test_a_breakdown_is_marked_where_the_mean_crosses():
 def test_the_legend_says_where_an_arm_breaks_down_or_that_it_does_not():
     fixed, attention, *_ = legend(draw(two_arms()))
     assert fixed.startswith("fixed\nL50 18.8 [")
+    assert fixed.endswith("],\nbetween tested 16 and 32")
     assert attention == "luong general\nno breakdown up to 32"
 
 
@@ -152,6 +153,95 @@ def test_bits_have_their_ceiling():
     assert ax.get_ylim()[0] == 0
 
 
+CEILINGS = {4: 1.0, 8: 1.0, 16: 0.71, 32: 0.49}
+
+
+def channel_rows(bits=32, ceilings=CEILINGS, model="fixed", **values):
+    """An arm whose context has so many bits, on a task of 4 bits a symbol."""
+    return [
+        row
+        | {
+            "channel_bits": bits,
+            "accuracy_ceiling": ceilings[row["length"]],
+            "bits_available": 4.0 * row["length"],
+            "bits_recovered": min(4.0 * row["length"], 0.8 * bits),
+        }
+        for row in curve_rows(FALLING, model=model, **values)
+    ]
+
+
+def line_of(ax, label):
+    (line,) = [line for line in ax.get_lines() if str(line.get_label()).startswith(label)]
+    return line
+
+
+def test_the_ceiling_of_known_bits_is_drawn_beside_the_first_tokens_kept():
+    ax = draw(channel_rows() + curve_rows(STAYING, model="luong_general"))
+    ceiling, kept = line_of(ax, "ceiling of 32 bits"), line_of(ax, "first 8 tokens kept")
+    assert ceiling.get_xdata().tolist() == kept.get_xdata().tolist() == [4, 8, 16, 32]
+    assert ceiling.get_ydata().tolist() == [1.0, 1.0, 0.71, 0.49]
+    # Half and a quarter of the tokens, and a sixteenth of the rest.
+    assert kept.get_ydata().tolist() == pytest.approx([1, 1, 0.5 + 0.5 / 16, 0.25 + 0.75 / 16])
+    assert [label for label in legend(ax) if "bits" in label or "kept" in label] == [
+        "ceiling of 32 bits",
+        "first 8 tokens kept,\nthe rest guessed",
+    ]
+
+
+def test_the_bits_that_cross_are_drawn_in_the_figure_of_bits():
+    ax = draw(channel_rows(), draw_bits)
+    assert line_of(ax, "ceiling of 32 bits").get_ydata().tolist() == [16, 32, 32, 32]
+    assert not any("kept" in label for label in legend(ax))
+
+
+def test_two_channels_have_two_ceilings_and_arms_of_one_channel_share_theirs():
+    less = {4: 1.0, 8: 0.71, 16: 0.49, 32: 0.35}
+    rows = (
+        channel_rows()
+        + channel_rows(model="fixed_init")
+        + channel_rows(16, less, variant="model.context_bits=16")
+    )
+    ax = draw(rows)
+    assert [label for label in legend(ax) if label.startswith("ceiling")] == [
+        "ceiling of 32 bits",
+        "ceiling of 16 bits",
+    ]
+    looks = {line_of(ax, f"ceiling of {bits} bits").get_linestyle() for bits in (16, 32)}
+    assert len(looks) == 2
+
+
+def test_a_ceiling_that_nothing_on_the_axis_can_reach_is_not_drawn():
+    rows = channel_rows(512, dict.fromkeys(CEILINGS, 1.0))
+    for function in (draw_accuracy, draw_bits):
+        assert not any("ceiling" in label or "kept" in label for label in legend(draw(rows, function)))
+
+
+def test_without_the_columns_there_is_no_ceiling():
+    assert not any("ceiling" in label or "kept" in label for label in legend(draw(two_arms())))
+
+
+def test_ceilings_overlap_nothing():
+    for figure in figures_of(channel_rows() + curve_rows(STAYING, model="luong_general")).values():
+        assert_nothing_overlaps(figure)
+
+
+def test_the_caption_tells_ceilings_of_known_bits_and_of_real_numbers():
+    real = "of real-valued contexts the ceiling, 32 bits a number, lies beyond the axis"
+    known = "ceiling: what no code of so many bits exceeds (rate–distortion)"
+    caption = length_caption(panels_of(channel_rows()), ACCURACIES)
+    assert known in caption
+    assert real not in caption
+    caption = length_caption(panels_of(two_arms()), ACCURACIES)
+    assert known not in caption
+    assert real in caption
+    # One number of 32 bits, and 33 bits to know; or nothing that crosses.
+    for size in (1, 0):
+        assert real not in length_caption(
+            panels_of(two_arms(context_size=size, bits_available=33.0)), ACCURACIES
+        )
+    assert real not in length_caption(panels_of(text_rows()), ["bleu"])
+
+
 def test_negative_bits_are_shown():
     ax = draw(two_arms(bits_recovered=-3.0), draw_bits)
     assert ax.get_ylim()[0] < -3
@@ -163,6 +253,18 @@ def test_bleu_is_drawn_by_buckets():
     assert points_of(ax, "bahdanau")[0][1] == pytest.approx([27.0, 24.5, 19.5])
     assert (ax.get_ylabel(), ax.get_xlabel()) == ("BLEU", "input length (source words)")
     assert ax.get_ylim()[0] == 0
+    assert legend(ax)[1] == "bahdanau\nabove half of its best up to 40"
+
+
+def test_half_of_the_best_bucket_is_named_in_legend_and_caption():
+    rows = [row | {"bleu": row["bleu"] - (8 if row["length"] == 40 else 0)} for row in text_rows()]
+    ax = draw(rows, draw_bleu)
+    assert legend(ax)[0] == "fixed\nhalf of its best at 27.9,\nbetween tested 20 and 40 (one seed)"
+    caption = length_caption(panels_of(rows), ["bleu"])
+    assert (
+        "half: the length beyond its best bucket at which less than half of an arm's best is left" in caption
+    )
+    assert "L50" not in caption
 
 
 def test_one_length_can_be_drawn():

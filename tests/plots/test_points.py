@@ -94,22 +94,40 @@ def breakdown(**values):
     return Breakdown(**found | values)
 
 
+BETWEEN = "between tested 8 and 16"
 NO_INTERVAL = {"low": math.nan, "high": math.nan}
 
 
 @pytest.mark.parametrize(
     ("values", "cell", "note"),
     [
-        ({}, "14.2 [12.9, 15.6]", "L50 14.2 [12.9, 15.6]"),
-        ({"length": 20.0}, "20 [12.9, 15.6]", "L50 20 [12.9, 15.6] (point outside)"),
-        (NO_INTERVAL | {"seeds": 1}, "14.2", "L50 14.2 (one seed)"),
-        (NO_INTERVAL, "14.2", "L50 14.2 (all seeds equal)"),
-        (NO_INTERVAL | {"seeds_above": 1}, "14.2", "L50 14.2 (1 of 3 seeds beyond 32)"),
-        (NO_INTERVAL | {"seeds_below": 2}, "14.2", "L50 14.2 (2 of 3 seeds before 4)"),
+        ({}, "14.2 [12.9, 15.6], between tested 8 and 16", f"L50 14.2 [12.9, 15.6],\n{BETWEEN}"),
+        (
+            {"length": 20.0},
+            "20 [12.9, 15.6], between tested 16 and 32",
+            "L50 20 [12.9, 15.6],\nbetween tested 16 and 32 (point outside)",
+        ),
+        (
+            {"length": 16.0},
+            "16 [12.9, 15.6], at tested 16",
+            "L50 16 [12.9, 15.6], at tested 16 (point outside)",
+        ),
+        (NO_INTERVAL | {"seeds": 1}, f"14.2, {BETWEEN}", f"L50 14.2,\n{BETWEEN} (one seed)"),
+        (NO_INTERVAL, f"14.2, {BETWEEN}", f"L50 14.2,\n{BETWEEN} (all seeds equal)"),
+        (
+            NO_INTERVAL | {"seeds_above": 1},
+            f"14.2, {BETWEEN}",
+            f"L50 14.2,\n{BETWEEN} (1 of 3 seeds beyond 32)",
+        ),
+        (
+            NO_INTERVAL | {"seeds_below": 2},
+            f"14.2, {BETWEEN}",
+            f"L50 14.2,\n{BETWEEN} (2 of 3 seeds before 4)",
+        ),
         (
             NO_INTERVAL | {"seeds_above": 1, "seeds_not_learnt": 1},
-            "14.2",
-            "L50 14.2 (1 of 3 seeds beyond 32, 1 of 3 seeds did not learn)",
+            f"14.2, {BETWEEN}",
+            f"L50 14.2,\n{BETWEEN} (1 of 3 seeds beyond 32, 1 of 3 seeds did not learn)",
         ),
         (
             NO_INTERVAL | {"length": 32.0, "censored": "above", "seeds_above": 3},
@@ -126,8 +144,13 @@ NO_INTERVAL = {"low": math.nan, "high": math.nan}
     ],
 )
 def test_a_breakdown_in_words(values, cell, note):
-    assert breakdown_cell(breakdown(**values)) == cell
-    assert breakdown_note(breakdown(**values), 4, 32) == note
+    assert breakdown_cell(breakdown(**values), [4, 8, 16, 32]) == cell
+    assert breakdown_note(breakdown(**values), [4, 8, 16, 32]) == note
+
+
+def test_a_unit_stands_behind_the_length_alone():
+    cell = breakdown_cell(breakdown(), [8, 16], "tokens")
+    assert cell == "14.2 tokens [12.9, 15.6], between tested 8 and 16"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ def test_a_row_has_means_breakdown_context_and_runs_ended_by_budget():
     assert fixed[:6] == ["fixed", "0.99", "0.90", "0.60", "0.30", "18.8"]
     assert fixed[-2:] == ["64", "12/12"]
     assert line_with(lines, "luong general")[-4:] == [">", "32", "64", "12/12"]
+    assert "between tested 16 and 32" in " ".join(" ".join(lines).split())
 
 
 def test_the_title_says_task_protocol_seeds_and_unit():
@@ -55,6 +56,9 @@ def test_bleu_has_its_own_row_or_stands_alone():
     assert line_with(alone, "arm")[:4] == ["arm", "1–10", "11–20", "21–40"]
     assert line_with(alone, "fixed BLEU")[:5] == ["fixed", "BLEU", "17.5", "15.0", "10.0"]
     assert alone[0].endswith("one seed")
+    assert "half BLEU" in " ".join(line_with(alone, "arm"))
+    assert line_with(alone, "fixed BLEU")[5:7] == [">", "40"]
+    assert not any("L50" in line for line in alone)
 
 
 def test_a_run_with_many_lengths_counts_once():

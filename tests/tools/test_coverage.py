@@ -13,6 +13,7 @@ from tools.coverage.simulation import (
     LENGTHS,
     NORMAL,
     OWN,
+    PAIRS,
     SKEWED,
     SPREADS,
     Arm,
@@ -26,6 +27,8 @@ from tools.coverage.simulation import (
     gap_rows,
     mean_intervals,
     mean_rows,
+    memory_rows,
+    memory_share,
     own_breakdowns,
 )
 
@@ -151,9 +154,31 @@ def test_the_command_writes_the_page_that_it_prints(tmp_path, capsys, few_seeds_
     assert {path.name for path in out.parent.iterdir()} == {"coverage.md"}
     assert text.count("| near-normal | between tested lengths |") == 3
     assert text.count("| near-normal | outside | none | none | none | none |") == 3
+    assert "| wide | × 1.5 | 0.0 |" in text
 
 
 def test_the_same_sweeps_give_the_same_numbers(few_seeds_behind_targets):
     rows = [*mean_rows(20), *gap_rows(20), *breakdown_rows(20)]
     again = [*mean_rows(20), *gap_rows(20), *breakdown_rows(20)]
-    assert page(rows, 20, "today") == page(again, 20, "today")
+    memory, once_more = list(memory_rows(20)), list(memory_rows(20))
+    assert page(rows, memory, 20, "today") == page(again, once_more, 20, "today")
+
+
+def test_a_breakdown_that_moved_is_hardly_ever_called_one_of_memory():
+    shares = {(row.spread.name, row.change): row.shares for row in memory_rows(400)}
+    assert all(found[3] == 0 for found in shares.values())
+    assert shares["near-normal", 1.0][5] > 0.9
+    assert all(
+        found[pairs] < 0.03 for (_, change), found in shares.items() if change >= 1.25 for pairs in PAIRS
+    )
+    # On the edge of what the interval excludes, with a spread beside which interpolation is small.
+    assert shares["wide", 1.1][5] < 0.08
+
+
+def test_the_share_counts_sweeps_whose_interval_ends_below_ten_percent():
+    stays, wide, moved = (
+        [0.0, 0.01, -0.01, 0.02, -0.02],
+        [0.0, 0.3, -0.3, 0.2, -0.2],
+        [0.5, 0.6, 0.4, 0.5, 0.55],
+    )
+    assert memory_share(np.array([stays, wide, moved, stays])) == 0.5

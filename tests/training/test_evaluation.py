@@ -123,6 +123,15 @@ class TestCounts:
         possible[0, 0, 1] = True
         assert evaluate(answerer, LETTERS, [replace(batch, alignment_possible=possible)], CPU).aligned == 1
 
+    def test_a_tie_is_shared_between_its_positions(self) -> None:
+        # The gold position of the first word is one of two with as much weight, and the second's one of three.
+        attention = torch.zeros(2, 3, 3)
+        attention[0, :, :2] = 0.5
+        attention[1, :, :] = 1 / 3
+        scores = evaluate(Script([[A, B, C], [B, A, A]], attention=attention), LETTERS, [two_examples()], CPU)
+        assert scores.alignable == 2
+        assert scores.aligned == pytest.approx(1 / 2 + 1 / 3)
+
     def test_mean_source_tokens_are_rounded(self) -> None:
         assert Scores(examples=3, source_tokens=8).mean_source_tokens == 3
 

@@ -11,7 +11,7 @@ import typer
 
 from attnbench.runs.io import write_atomically
 from tools.coverage.page import page
-from tools.coverage.simulation import Row, breakdown_rows, gap_rows, mean_rows
+from tools.coverage.simulation import MemoryRow, Row, breakdown_rows, gap_rows, mean_rows, memory_rows
 
 app = typer.Typer(add_completion=False)
 
@@ -23,8 +23,8 @@ def main(
 ) -> None:
     """Write the page and print it; progress goes to stderr."""
     started = time.perf_counter()
-    print(f"Simulating {sweeps} sweeps a case for {out}; 6000 take about two minutes …", file=sys.stderr)
-    text = page(list(_rows(sweeps)), sweeps, datetime.date.today().isoformat())
+    print(f"Simulating {sweeps} sweeps a case for {out}; 6000 take about three minutes …", file=sys.stderr)
+    text = page(list(_rows(sweeps)), list(_memory_rows(sweeps)), sweeps, datetime.date.today().isoformat())
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, text.encode())
     print(text)
@@ -36,6 +36,12 @@ def _rows(sweeps: int) -> Iterator[Row]:
         for row in rows(sweeps):
             print(f"  {row.quantity}, {row.spread.name}, {row.case}", file=sys.stderr)
             yield row
+
+
+def _memory_rows(sweeps: int) -> Iterator[MemoryRow]:
+    for row in memory_rows(sweeps):
+        print(f"  memory, {row.spread.name}, × {row.change:g}", file=sys.stderr)
+        yield row
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from scipy import special
 
 from attnbench.analysis.breakdown import LengthCurve, _breakdown, find_crossing
 from attnbench.analysis.comparison import average_over_log_length
+from attnbench.analysis.larger_budget import change_interval, decide
 from attnbench.analysis.statistics import grouped_intervals
 from attnbench.randomness import derive_seed
 
@@ -70,7 +71,7 @@ SPREADS = (NORMAL, SKEWED, FAILING_SEEDS, FAILING_RUNS)
 class Arm:
     """A known curve: halfway between chance and perfect at `breakdown` tokens, logistic in log2 of the length."""
 
-    breakdown: int
+    breakdown: float
     spread: Spread
 
     def draw_accuracies(
@@ -177,6 +178,7 @@ def _breakdown_ends(sweep: np.ndarray, lengths: Sequence[int]) -> tuple[float, f
             np.tile(np.arange(seeds), len(lengths)),
             accuracies,
             np.full(len(accuracies), CHANCE),
+            np.zeros(len(accuracies)),
         ]
     )
     # What find_breakdown does once its rows are in order, which takes it most of its time.
@@ -271,6 +273,52 @@ def breakdown_rows(sweeps: int) -> Iterator[Row]:
             yield Row(quantity, place, spread, coverages)
 
 
+# What a longer budget does to L50 in truth, and with how many seeds it is asked.
+TRUE_CHANGES = (1.0, 1.1, 1.25, 1.5)
+PAIRS = (3, 5, 10)
+# As of channels that all seeds learn, and as of vectors whose training goes its own way with each seed.
+WIDE = Spread("wide", 0.3)
+MEMORY_SPREADS = (NORMAL, WIDE)
+
+
+@dataclass(frozen=True)
+class MemoryRow:
+    """In which share of sweeps the rule speaks of memory, for each number of pairs of seeds."""
+
+    spread: Spread
+    change: float
+    shares: dict[int, float]
+
+
+def memory_rows(sweeps: int) -> Iterator[MemoryRow]:
+    """Yield for each spread and true change of L50 how often longer runs are taken to show memory.
+
+    Both budgets draw the seeds independently; all that the rule asks of the runs themselves is granted.
+    """
+    for spread in MEMORY_SPREADS:
+        before = {pairs: _own_log_lengths(1.0, spread, sweeps, pairs, "before") for pairs in PAIRS}
+        for change in TRUE_CHANGES:
+            after = {pairs: _own_log_lengths(change, spread, sweeps, pairs, "after") for pairs in PAIRS}
+            shares = {pairs: memory_share(after[pairs] - before[pairs]) for pairs in PAIRS}
+            yield MemoryRow(spread, change, shares)
+
+
+def memory_share(changes: np.ndarray) -> float:
+    """Return in which share of the sweeps the paired changes of log2 L50, (sweeps, pairs), are memory."""
+    return float(np.mean([decide(change_interval(each), True) == "memory" for each in changes.tolist()]))
+
+
+def _own_log_lengths(change: float, spread: Spread, sweeps: int, seeds: int, budget: str) -> np.ndarray:
+    """Return log2 L50 of each seed, NaN where it is censored, (sweeps, seeds)."""
+    arm = Arm(BREAKDOWNS["between tested lengths"] * change, spread)
+    generator = _generator("memory", budget, spread.name, f"{change:g}", seeds)
+    curves = arm.draw_scores(LENGTHS, sweeps, seeds, generator).reshape(-1, len(LENGTHS))
+    chances = [CHANCE] * len(LENGTHS)
+    found = [find_crossing(LengthCurve(LENGTHS, curve, chances), 0.5) for curve in curves.tolist()]
+    lengths = [math.nan if crossing.censored else math.log2(crossing.length) for crossing in found]
+    return np.array(lengths).reshape(sweeps, seeds)
+
+
 def breakdown_targets(arm: Arm, tested: tuple[int, ...] = LENGTHS) -> dict[str, float]:
     """Return log2 of what an interval of L50 may be asked to hold.
 
@@ -286,13 +334,18 @@ def breakdown_targets(arm: Arm, tested: tuple[int, ...] = LENGTHS) -> dict[str, 
 
 
 def _population(arm: Arm, lengths: tuple[int, ...]) -> np.ndarray:
-    generator = _generator("population", arm.spread.name, arm.breakdown)
+    generator = _generator("population", arm.spread.name, _plain(arm.breakdown))
     return arm.draw_accuracies(lengths, POPULATION, 1, generator)[:, 0]
 
 
 def _scores(arm: Arm, sweeps: int, seeds: int) -> np.ndarray:
-    generator = _generator("sweeps", arm.spread.name, arm.breakdown, seeds)
+    generator = _generator("sweeps", arm.spread.name, _plain(arm.breakdown), seeds)
     return arm.draw_scores(LENGTHS, sweeps, seeds, generator)
+
+
+def _plain(breakdown: float) -> str | int:
+    """Return a length as it names its generator; whole ones as numbers, so that their tables stay what they were."""
+    return int(breakdown) if float(breakdown).is_integer() else f"{breakdown:g}"
 
 
 def _generator(*purpose: str | int) -> np.random.Generator:

@@ -1,0 +1,233 @@
+"""What a larger budget does to a breakdown: one of memory, moved, or not shown to move (longer.csv)."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import pandas as pd
+
+from attnbench.analysis.arms import Metrics, arm_table
+from attnbench.analysis.breakdown import (
+    Breakdown,
+    Crossing,
+    l50_by_arm,
+    lengths_around,
+    seed_crossings,
+)
+from attnbench.analysis.rates import TuningRows
+from attnbench.analysis.statistics import FEW_SEEDS, MeanInterval, mean_interval
+from attnbench.arm import Arm
+from attnbench.runs.metrics_csv import ARM_COLUMNS
+
+Outcome = Literal["memory", "moved", "not_shown"]
+HasLevelled = Callable[[str], bool]
+"""Says of a run, by its run_id, whether it had stopped to improve before its budget decayed the rate."""
+
+BUDGET_KEY = "training.steps"
+# Only a budget so many times larger says whether the size of the context is the limit.
+SEVERAL = 3
+# A breakdown stays where more training moves its length by less than this share.
+SAME = 0.1
+# A run that solved its task or stood still has nothing left to gain from more steps.
+ENDED = ("plateau", "solved")
+LARGER_BUDGET_COLUMNS = (
+    *ARM_COLUMNS,
+    "budget_before",
+    "budget_after",
+    "factor",
+    "length_before",
+    "low_before",
+    "high_before",
+    "length_after",
+    "low_after",
+    "high_after",
+    "censored_after",
+    "seeds_before",
+    "seeds_after",
+    "moved",
+    "pairs",
+    "change",
+    "change_low",
+    "change_high",
+    "runs_around",
+    "runs_levelled",
+    "context_grows",
+    "outcome",
+)
+
+
+def larger_budget_table(
+    metrics: Metrics,
+    breakdowns: pd.DataFrame,
+    has_levelled: HasLevelled = lambda _: False,
+    tuning: TuningRows = (),
+) -> pd.DataFrame:
+    """Return for each arm that broke down, and was trained with a larger budget too, what became of L50.
+
+    Arms that differ in the budget alone are paired, each with the next larger; the arm named is that of the
+    smaller budget. An arm whose variant names no budget has the most steps that a run of it took. `change` is the
+    factor by which the seeds' own free-running L50 grew, with its interval over the `pairs` of seeds. `outcome` is
+
+    - "memory", where `decide` finds every condition met;
+    - "moved", where the interval of the change lies on one side of 1, or where the longer runs never fell and ended
+      beyond the interval before;
+    - "not_shown" to move, otherwise.
+
+    `moved` says the same as true or false, and is missing where it is not shown.
+
+    Args:
+        metrics: rows of a sweep.
+        breakdowns: the same as `breakdown_table` gives them.
+        has_levelled: of runs that were ended by their budget; none has, by default.
+        tuning: as for `breakdown_table`.
+    """
+    budgets, by_arm = _budgets(metrics), l50_by_arm(breakdowns)
+    rows, own = metrics.by_arm(), seed_crossings(metrics, tuning)
+    compared = []
+    for before, after in _neighbours(budgets):
+        if before in by_arm and after in by_arm and not by_arm[before].censored:
+            rerun = Rerun.of(
+                before, rows[after], by_arm[after], budgets[after] / budgets[before], has_levelled
+            )
+            changes = paired_changes(own[before], own[after])
+            row = _compare(by_arm[before], by_arm[after], changes, rerun)
+            row |= {"budget_before": budgets[before], "budget_after": budgets[after]}
+            compared.append((before, row))
+    names = [name for name in LARGER_BUDGET_COLUMNS if name not in ARM_COLUMNS]
+    values = pd.DataFrame([row for _, row in compared], columns=names).astype({"moved": "boolean"})
+    return pd.concat([arm_table(arm for arm, _ in compared), values], axis="columns")
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """What a word about memory needs of the longer runs, besides their lengths.
+
+    Attributes:
+        factor: the larger budget over the smaller.
+        protocol: of both.
+        context_grows: whether the context has more numbers at longer inputs, or nobody knows.
+        runs: longer runs at the tested lengths around their breakdown.
+        levelled: how many of these had stopped to improve when they ended.
+    """
+
+    factor: float
+    protocol: str
+    context_grows: bool
+    runs: int
+    levelled: int
+
+    @classmethod
+    def of(
+        cls, arm: Arm, rows: pd.DataFrame, found: Breakdown, factor: float, has_levelled: HasLevelled
+    ) -> "Rerun":
+        """Look at the rows of the longer runs."""
+        around = rows[rows["length"].isin(lengths_around(rows["length"].to_numpy(), found.length))]
+        runs = around.drop_duplicates("run_id")
+        levelled = sum(
+            reason in ENDED or has_levelled(run_id)
+            for run_id, reason in zip(runs["run_id"], runs["stop_reason"], strict=True)
+        )
+        return cls(factor, arm.protocol, grows(rows), len(runs), levelled)
+
+    @property
+    def may_show_memory(self) -> bool:
+        """Whether a breakdown that stays in place is one of memory."""
+        return (
+            self.factor >= SEVERAL
+            and self.protocol != "extrapolation"
+            and not self.context_grows
+            and 0 < self.runs == self.levelled
+        )
+
+
+def grows(rows: pd.DataFrame) -> bool:
+    """Whether the context of an arm is not known to be of one size at all its lengths."""
+    sizes = rows["context_size"]
+    return bool(sizes.isna().any()) or sizes.nunique() != 1
+
+
+def paired_changes(before: Mapping[int, Crossing], after: Mapping[int, Crossing]) -> list[float]:
+    """Return log2 of L50 after over L50 before, of each seed that has both curves; NaN where one is censored."""
+    return [
+        math.nan
+        if before[seed].censored or after[seed].censored
+        else math.log2(after[seed].length / before[seed].length)
+        for seed in sorted(before.keys() & after.keys())
+    ]
+
+
+def change_interval(changes: Sequence[float]) -> MeanInterval:
+    """Return the mean change of log2 L50 with its t interval over pairs; NaN where a pair is censored or missing."""
+    if not changes or any(map(math.isnan, changes)):
+        return MeanInterval(math.nan, math.nan, math.nan, len(changes))
+    return mean_interval(changes)
+
+
+def decide(change: MeanInterval, may_show_memory: bool) -> Outcome:
+    """Say what a paired change of log2 L50 shows.
+
+    It is "memory" where the longer runs allow the word, five seeds or more are paired, and the interval ends below
+    +10 % (and not as a whole below −10 %, which is worse training). That L50 after lies within the interval before
+    is no evidence: so wide an interval accepts nearly everything.
+    """
+    margin = math.log2(1 + SAME)
+    stays = -margin <= change.high < margin
+    if may_show_memory and change.count >= FEW_SEEDS and stays:
+        return "memory"
+    return "moved" if change.low > 0 or change.high < 0 else "not_shown"
+
+
+def without_budget(arm: Arm) -> Arm:
+    """Return what arms that differ in the budget alone have in common."""
+    return arm._replace(variant=arm.variant.without([BUDGET_KEY]))
+
+
+def _compare(before: Breakdown, after: Breakdown, changes: Sequence[float], rerun: Rerun) -> dict[str, Any]:
+    change = change_interval(changes)
+    outcome = decide(change, rerun.may_show_memory)
+    # L50 is then beyond the longest length that was run again.
+    if after.censored == "above" and after.length >= before.high:
+        outcome = "moved"
+    return {
+        "factor": rerun.factor,
+        "length_before": before.length,
+        "low_before": before.low,
+        "high_before": before.high,
+        "seeds_before": before.seeds,
+        "length_after": after.length,
+        "low_after": after.low,
+        "high_after": after.high,
+        "seeds_after": after.seeds,
+        "censored_after": after.censored,
+        "moved": None if outcome == "not_shown" else outcome == "moved",
+        "pairs": change.count,
+        "change": 2**change.mean,
+        "change_low": 2**change.low,
+        "change_high": 2**change.high,
+        "runs_around": rerun.runs,
+        "runs_levelled": rerun.levelled,
+        "context_grows": rerun.context_grows,
+        "outcome": outcome,
+    }
+
+
+def _budgets(metrics: Metrics) -> dict[Arm, int]:
+    """Return the budget that each arm's variant names, or else the most steps that a run of it took."""
+    trained = metrics.having("steps")
+    most = trained.frame["steps"].groupby(trained.numbers).max()
+    named = [arm.variant.get(BUDGET_KEY) for arm in trained.arms]
+    return {
+        arm: int(float(name or steps)) for arm, name, steps in zip(trained.arms, named, most, strict=True)
+    }
+
+
+def _neighbours(budgets: Mapping[Arm, int]) -> Iterator[tuple[Arm, Arm]]:
+    """Yield arms that differ in the budget alone, each with that of the next larger budget."""
+    families: dict[Arm, list[Arm]] = {}
+    for arm in budgets:
+        families.setdefault(without_budget(arm), []).append(arm)
+    for family in families.values():
+        ordered = sorted(family, key=lambda arm: budgets[arm])
+        yield from (pair for pair in pairwise(ordered) if budgets[pair[0]] < budgets[pair[1]])

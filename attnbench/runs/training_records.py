@@ -1,0 +1,69 @@
+"""What run folders tell of training beyond metrics.csv: whether a run still improved, and what other rates came to."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from attnbench.errors import DamagedFileError
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.metrics_csv import read_rows
+from attnbench.runs.store import RunStore
+
+# A run has levelled off whose validation cross-entropy falls by less over the last third ahead of the decay.
+LEVEL_GAIN = 0.01
+_LAST_PART = 1 / 3
+
+
+class TrainingRecords:
+    """The records of the runs of some folders; a table by itself has none, and then nothing is known.
+
+    Args:
+        folders: of sweeps, or any others.
+    """
+
+    def __init__(self, folders: Iterable[Path] = ()) -> None:
+        self._stores = [RunStore(folder) for folder in folders]
+
+    def has_levelled(self, run_id: str) -> bool:
+        """Whether a run had stopped to improve before its budget decayed the rate; no, where that is not known."""
+        gains = [late_gain(store.folder(run_id)) for store in self._stores]
+        return any(gain is not None and gain < LEVEL_GAIN for gain in gains)
+
+    def tuning_rows(self) -> list[dict[str, str]]:
+        """Return the rows of every tuning.csv; a damaged one has none."""
+        rows: list[dict[str, str]] = []
+        for store in self._stores:
+            try:
+                rows += read_rows(store.tuning_file) if store.tuning_file.is_file() else []
+            except DamagedFileError:
+                continue
+        return rows
+
+
+def late_gain(folder: RunFolder) -> float | None:
+    """Return by which share a run's best validation cross-entropy fell over the last third ahead of the final decay.
+
+    None where the folder lacks train.csv or spec.yaml, where one is damaged, or where nothing was evaluated early.
+    """
+    if not (folder.train_file.is_file() and folder.spec_file.is_file()):
+        return None
+    try:
+        training = folder.read_spec()["training"]
+        decay_starts = float(training["steps"]) * (1 - float(training["final_decay"]))
+        return gain_before(read_rows(folder.train_file), decay_starts)
+    except (DamagedFileError, KeyError, TypeError, ValueError):
+        return None
+
+
+def gain_before(rows: Sequence[Mapping[str, str]], decay_starts: float) -> float | None:
+    """Return the share by which the best validation cross-entropy fell over the last third of the steps ahead of one.
+
+    Args:
+        rows: of train.csv.
+        decay_starts: the step from which the budget decays the rate.
+    """
+    nats = [(int(row["step"]), float(row["validation_nats"])) for row in rows]
+    early = [loss for step, loss in nats if step <= decay_starts * (1 - _LAST_PART)]
+    late = [loss for step, loss in nats if step <= decay_starts]
+    if not early or len(late) == len(early) or min(early) <= 0:
+        return None
+    return 1 - min(late) / min(early)
