@@ -16,7 +16,8 @@ from attnbench.tasks.text import encoded_text as encoded_text_module
 from attnbench.tasks.text.encoding import encode_numbers, learn_numbers
 from attnbench.tasks.text.subwords import FrequentWords
 from tests.commands import TINY
-from tests.runs.tiny_runs import CONFIGURATION, executed, finish, text_spec, tiny_spec
+from tests.configuration import CONFIGURATION
+from tests.runs.tiny_runs import executed, finish, text_spec, tiny_spec
 from tests.tasks.text.babi_examples import numbered_stories, write_stories
 from tests.tasks.text.text_examples import numbered_pairs, write_links, write_tsv
 
