@@ -85,7 +85,8 @@ def test_a_stream_that_takes_everything_is_as_it_was():
 
 @pytest.mark.parametrize("closed", CLOSED)
 @pytest.mark.parametrize(
-    ("words", "status"), [("list models", 0), ("list models --json", 0), ("status nowhere", 2), ("--wrong", 2)]
+    ("words", "status"),
+    [("list models", 0), ("list models --json", 0), ("status nowhere", 2), ("--wrong", 2)],
 )
 def test_closed_streams_change_no_exit_status(tmp_path, words, status, closed):
     finished = in_a_shell(f"$A {words} {closed}", tmp_path)
