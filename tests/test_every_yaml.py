@@ -17,9 +17,9 @@ from attnbench.runs.spec import RunSpec
 from attnbench.schema import load_class
 from attnbench.tasks.base import SyntheticTask, Task
 from attnbench.training.trainer import Trainer
+from tests.configuration import CONFIGURATION
 from tests.tasks.text.text_examples import numbered_pairs, write_tsv
 
-CONFIGURATION = Configuration()
 TINY = [
     "model.hidden_size=8",
     "training.steps=2",

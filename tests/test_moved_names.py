@@ -9,7 +9,6 @@ import pytest
 
 from attnbench import moved_names
 from attnbench.arm import Variant
-from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.executors.slurm.job import RunBundle
 from attnbench.moved_names import MOVED, present_name, recorded_name
@@ -18,6 +17,7 @@ from attnbench.schema import load_class
 from attnbench.tasks.base import Task
 from attnbench.tasks.recall import Recall
 from tests import ROOT
+from tests.configuration import CONFIGURATION
 from tests.runs.tiny_runs import tiny_spec
 
 OLD_MODULE = "attnbench.old_house.backwards"
@@ -91,11 +91,11 @@ def rows_of_reference() -> list[dict[str, str]]:
 
 def test_every_run_of_the_reference_results_keeps_its_run_id():
     """A class that moved without a line in MOVED would make finished runs strangers to their own sweep."""
-    rows, configuration = rows_of_reference(), Configuration()
+    rows = rows_of_reference()
     assert len(rows) > 100
     for row in rows:
         words = [f"task={row['task']}", f"model={row['model']}", *Variant.parse(row["variant"]).parts]
         words += [f"{key}={row[column]}" for column, key in BY_COLUMN.items()]
         words += [f"train_range=[{row['train_min_length']},{row['train_max_length']}]"]
         words += [f"test_lengths=[{row['length']}]"]
-        assert request_run(configuration, words).spec.run_id == row["run_id"]
+        assert request_run(CONFIGURATION, words).spec.run_id == row["run_id"]

@@ -1,25 +1,9 @@
-import functools
 import shutil
-from collections.abc import Iterator
 
 import pytest
 
-from attnbench.config import compose
+import tests.configuration  # noqa: F401 compositions are kept
 from tests.commands import TINY_SWEEP, attnbench
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _compositions_of_our_yaml_are_kept() -> Iterator[None]:
-    """Hydra takes a tenth of a second for what is the same in every test; a person's own yaml is read anew."""
-    original = compose._compose
-    kept = functools.cache(lambda overrides: original(list(overrides), None))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            compose,
-            "_compose",
-            lambda overrides, folder: original(overrides, folder) if folder else kept(tuple(overrides)),
-        )
-        yield
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def test_a_sweep_names_the_file_and_repeats_that_run_alone(swept, name, damage):
     assert run.name in finished.err
     assert [each for each, time in modification_times(swept).items() if time != before[each]] == [run.name]
     assert without_times(rows_of(swept / "metrics.csv")) == rows
-    assert attnbench("plot", swept).status == 0
+    assert attnbench("plot", swept, "--figure", "price").status == 0
 
 
 @pytest.mark.parametrize("name", FILES)

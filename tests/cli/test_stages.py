@@ -68,7 +68,7 @@ def test_a_value_with_a_semicolon_gets_its_larger_budget(tmp_path):
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     fields = ("task=text_pairs", f"task.source={tmp_path / 'pairs.jsonl'}")
     fields += ("task.source_field='s;t'", "task.target_field='z='")
-    one_arm = "--protocol mixed --lengths 2 --models fixed --seeds 1 --no-plot"
+    one_arm = "--protocol mixed --lengths 2 --models fixed --seeds 1 --no-plot --executor inline"
     words = ("sweep", *fields, *one_arm.split(" "))
     sizes = ("model.hidden_size=4", "training.steps=4", "training.batch_size=8")
     for _ in range(2):

@@ -3,12 +3,10 @@ import dataclasses
 import pytest
 
 from attnbench.arm import NO_CHANGES, Variant
-from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.errors import UserError
 from attnbench.tasks.base import LengthRange
-
-CONFIGURATION = Configuration()
+from tests.configuration import CONFIGURATION
 
 
 def request(*overrides):

@@ -9,8 +9,7 @@ from attnbench.executors.local import Inline, Processes
 from attnbench.models.sizing import VocabularySizes, count_parameters
 from attnbench.sweeps.plan import SweepOptions, plan_sweep
 from attnbench.tasks.base import LengthRange
-
-CONFIGURATION = Configuration()
+from tests.configuration import CONFIGURATION
 
 
 def plan(*overrides, **options):

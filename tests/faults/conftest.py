@@ -1,6 +1,6 @@
 import pytest
 
-from tests.cli.conftest import _compositions_of_our_yaml_are_kept as _compositions_of_our_yaml_are_kept
+import tests.configuration  # noqa: F401 compositions are kept
 from tests.commands import rows_of, without_times
 from tests.faults.carrying_on import FOLDER, TWO_RUNS
 from tests.faults.carrying_on import complete as _complete

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import torch
 
-from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.inspection.load import TrainedRun
 from attnbench.runs.execute import make_trainer
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.spec import RunSpec
 from tests.commands import TINY
+from tests.configuration import CONFIGURATION
 
-CONFIGURATION = Configuration()
 CPU = torch.device("cpu")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
@@ -9,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.batch import Batch
-from attnbench.config.compose import Configuration
 from attnbench.models.config import ModelConfig
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.runs.spec import build_named
 from attnbench.vocabulary import PAD
+from tests.configuration import CONFIGURATION
 
-CONFIGURATION = Configuration()
 SOURCE_SIZE, TARGET_SIZE = 11, 9
 # The window leaves some of five source tokens out, however the rest is chosen.
 SMALL = {"hidden_size": 8, "embedding_size": 5, "feedforward_size": 12, "window": 1}
@@ -47,6 +47,7 @@ def arm_names() -> list[str]:
     return CONFIGURATION.choices("model")
 
 
+@cache
 def arm(name: str, **wanted: object) -> ModelConfig:
     """Return the arm of that yaml, small, with the wanted values for those keys that it has."""
     values = CONFIGURATION.compose({"model": name})["model"]
@@ -54,6 +55,7 @@ def arm(name: str, **wanted: object) -> ModelConfig:
     return build_named({**values, "name": name}, ModelConfig, "model", None)
 
 
+@cache
 def every_arm() -> list[Any]:
     """Return every arm with every choice of each of its options, and in another wiring, as parameters."""
     return [*arms_wired(WIRINGS[0]), *arms_wired(WIRINGS[1], with_options=False), *published_arms()]

@@ -2,12 +2,11 @@
 
 import pytest
 
-from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.errors import UserError
 from attnbench.models.seq2seq import Seq2SeqModel
+from tests.configuration import CONFIGURATION
 
-CONFIGURATION = Configuration()
 AT_LEAST_1 = "model.{}: expected greater than or equal to 1, got {}."
 HEADS = "model.heads=3 does not divide model.hidden_size=64; every head needs as much of it."
 UNFED = "Unknown key 'model.input_feeding'"

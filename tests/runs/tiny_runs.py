@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.runs.execute import Execution, execute
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.spec import RunSpec
 from attnbench.runs.status import RunStatus
 from tests.commands import TINY
-
-CONFIGURATION = Configuration()
+from tests.configuration import CONFIGURATION
 
 
 def tiny_spec(*overrides: str) -> RunSpec:

@@ -3,21 +3,22 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from attnbench.config.compose import Configuration
 from attnbench.errors import UserError
 from attnbench.runs.spec import build_named
 from attnbench.schema import load_class
 from attnbench.tasks.base import LengthRange, SyntheticTask, Task
+from tests.configuration import CONFIGURATION
 
-CONFIGURATION = Configuration()
 FEW = {"vocabulary_size": 2, "keys": 3, "people": 3, "relations": 2}
 LONGEST = 100
 
 
+@cache
 def synthetic_task(name: str, **changed: object) -> SyntheticTask:
     """Return the task of that yaml, with the values given in place of its own."""
     values = CONFIGURATION.compose({"task": name})["task"]
@@ -25,11 +26,13 @@ def synthetic_task(name: str, **changed: object) -> SyntheticTask:
     return build_named({**values, "name": name, **changed}, SyntheticTask, "task", None)
 
 
+@cache
 def synthetic_names() -> list[str]:
     targets = {name: _values(name)["_target_"] for name in CONFIGURATION.choices("task")}
     return [name for name, target in targets.items() if issubclass(load_class(target, Task), SyntheticTask)]
 
 
+@cache
 def every_synthetic_task() -> list[Any]:
     """Return every task with every combination of its options, as parameters that carry its name."""
     return [

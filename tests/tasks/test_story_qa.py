@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from attnbench.batch import Batch
-from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.errors import UserError
 from attnbench.randomness import generator_for
@@ -26,6 +25,7 @@ from attnbench.tasks.story_words import (
     varied_tellings,
 )
 from attnbench.vocabulary import PAD
+from tests.configuration import CONFIGURATION
 
 ASIDES = (*APPOSITIONS, *ADJUNCTS)
 
@@ -42,12 +42,15 @@ def story_qa(**changed: Any) -> StoryQA:
     return StoryQA(name="story_qa", **{**values, **changed})
 
 
+VOCABULARY = story_qa().source_vocabulary
+
+
 def numbers(text: str) -> Tensor:
-    return torch.tensor([story_qa().source_vocabulary.encode(text)])
+    return torch.tensor([VOCABULARY.encode(text)])
 
 
 def words(tokens: Tensor) -> list[str]:
-    return [story_qa().source_vocabulary.decode(row) for row in tokens.tolist()]
+    return [VOCABULARY.decode(row) for row in tokens.tolist()]
 
 
 def sentences(source: str) -> list[list[str]]:
@@ -276,4 +279,4 @@ class TestLimits:
     )
     def test_more_words_than_there_are_are_refused(self, override: str, most: int) -> None:
         with pytest.raises(UserError, match=rf"{override.partition('=')[0]}.*less than or equal to {most}"):
-            request_run(Configuration(), ["task=story_qa", f"task.{override}"])
+            request_run(CONFIGURATION, ["task=story_qa", f"task.{override}"])

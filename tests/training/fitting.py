@@ -4,16 +4,15 @@ from collections.abc import Callable
 
 import torch
 
-from attnbench.config.compose import Configuration
 from attnbench.models.config import ModelConfig
 from attnbench.schema import build
 from attnbench.tasks.base import LengthRange, SyntheticTask
 from attnbench.training.schedule import TrainingConfig
 from attnbench.training.trainer import Trainer
+from tests.configuration import CONFIGURATION
 from tests.models.arms import arm
 from tests.tasks.synthetic import synthetic_task
 
-CONFIGURATION = Configuration()
 CPU = torch.device("cpu")
 SMALL = {
     "steps": 25,

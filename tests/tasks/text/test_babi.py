@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from attnbench.config.compose import Configuration
 from attnbench.errors import UserError
 from attnbench.tasks.base import LengthRange
 from attnbench.tasks.text.babi import Babi, BabiFile
@@ -13,12 +12,12 @@ from attnbench.training.evaluation import evaluate
 from attnbench.vocabulary import PAD
 from tests import SHARED
 from tests.answerers import MajorityAnswerer, UniformGuesser
+from tests.configuration import CONFIGURATION
 from tests.tasks.text.babi_examples import TWO_STORIES, babi, numbered_stories, write_stories
 from tests.tasks.text.text_examples import held_out, sources
 from tests.test_every_yaml import check_contract
 
 ALL = LengthRange(1, 320)
-CONFIGURATION = Configuration()
 DATA = SHARED / "data" / "babi"
 PINNED = {"validation": [22, 32], "test": [2, 4, 11, 14, 15, 19, 34, 35]}
 REAL = {  # test questions, those that stand word for word in the training file, longest story of the training

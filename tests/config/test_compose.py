@@ -15,8 +15,7 @@ from attnbench.config.compose import (
 from attnbench.config.overrides import Assignment, parse_overrides
 from attnbench.errors import UserError
 from attnbench.executors.local import Inline, Processes
-
-CONFIGURATION = Configuration()
+from tests.configuration import CONFIGURATION, compose_by_hydra, composed_alone
 
 
 @pytest.mark.parametrize(
@@ -180,6 +179,19 @@ def test_every_choice_composes_and_says_what_it_is():
         for name, description in CONFIGURATION.described(group).items():
             assert CONFIGURATION.compose({group: name})[group]
             assert description.endswith("."), f"{group}/{name} does not begin with a sentence about it"
+
+
+def test_a_choice_of_one_group_says_nothing_about_another():
+    for group in GROUPS:
+        for name in CONFIGURATION.choices(group):
+            composed = composed_alone(f"{group}='{name}'")
+            assert {**composed, group: None} == {**composed_alone(None), group: None}, f"{group}/{name}"
+
+
+def test_compositions_that_tests_put_together_are_those_of_hydra():
+    chosen = {"task": "story_qa", "model": "bahdanau", "sweep": "standard", "executor": "slurm"}
+    by_hydra = compose_by_hydra([f"{group}='{name}'" for group, name in chosen.items()], None)
+    assert CONFIGURATION.compose(chosen) == by_hydra
 
 
 def test_every_key_of_every_yaml_has_a_comment():

@@ -1,12 +1,24 @@
 import errno
 import fcntl
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 
-from attnbench.errors import StorageError, UserError
+from attnbench.errors import DamagedFileError, StorageError, UserError
 from attnbench.runs import io
-from attnbench.runs.io import read_whole, remove_partial_files, write_atomically
+from attnbench.runs.io import (
+    CachedFile,
+    ClaimedError,
+    claimed,
+    held_in_turn,
+    is_claimed,
+    read_whole,
+    remove_partial_files,
+    write_atomically,
+)
 
 
 def test_data_is_written(tmp_path):
@@ -173,3 +185,145 @@ def test_a_file_that_a_server_replaced_while_it_was_opened_is_read_again(tmp_pat
     monkeypatch.setattr("pathlib.Path.read_bytes", failing(errno.ESTALE, times=2))
     with pytest.raises(StorageError, match="Stale"):
         read_whole(tmp_path / "a.csv")
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from attnbench.runs.io import claimed
+with claimed(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "claim"
+
+
+@pytest.fixture
+def holder(path):
+    """Another process that holds the claim."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_claim_is_held_and_given_back(path):
+    assert not is_claimed(path)
+    with claimed(path):
+        assert is_claimed(path)
+    assert not is_claimed(path)
+
+
+def test_looking_at_a_claim_makes_no_file(path):
+    assert not is_claimed(path)
+    assert not path.exists()
+
+
+def test_a_claim_says_who_holds_it(path):
+    with claimed(path):
+        assert json.loads(path.read_text())["process"] == os.getpid()
+
+
+def test_nobody_else_gets_a_claim_that_is_held(path, holder):
+    assert is_claimed(path)
+    with pytest.raises(ClaimedError), claimed(path):
+        pass
+    assert json.loads(path.read_text())["process"] == holder.pid
+
+
+def test_the_claim_of_a_killed_process_is_free_at_once(path, holder):
+    holder.kill()
+    holder.wait()
+    assert not is_claimed(path)
+    with claimed(path):
+        assert is_claimed(path)
+
+
+def test_a_claim_is_given_back_after_an_error(path):
+    with pytest.raises(ZeroDivisionError), claimed(path):
+        raise ZeroDivisionError
+    assert not is_claimed(path)
+
+
+def test_what_a_former_holder_wrote_is_replaced(path):
+    path.write_text("x" * 1000)
+    with claimed(path):
+        assert json.loads(path.read_text())["process"] == os.getpid()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named_with_what_to_do(path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    path.touch()
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for ask in (
+        lambda: claimed(path).__enter__(),
+        lambda: held_in_turn(path).__enter__(),
+        lambda: is_claimed(path),
+    ):
+        with pytest.raises(StorageError, match="Choose results on a file system whose files can be locked"):
+            ask()
+
+
+class CountedReading:
+    """Reads a file as text, and counts how often."""
+
+    def __init__(self, path):
+        self.path = path
+        self.count = 0
+
+    def __call__(self):
+        self.count += 1
+        text = self.path.read_text()
+        if text == "bad":
+            raise DamagedFileError("bad")
+        return text
+
+
+@pytest.fixture
+def reading(tmp_path):
+    reading = CountedReading(tmp_path / "file")
+    reading.path.write_text("one")
+    return reading
+
+
+def test_the_same_file_is_read_once(reading):
+    last = CachedFile(reading.path, reading)
+    assert [last.get(), last.get(), reading.count] == ["one", "one", 1]
+
+
+def test_a_file_put_in_its_place_is_read_though_size_and_time_are_the_same(reading):
+    last = CachedFile(reading.path, reading)
+    last.get()
+    found = reading.path.stat()
+    write_atomically(reading.path, b"two")
+    os.utime(reading.path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert [last.get(), reading.count] == ["two", 2]
+
+
+def test_a_file_that_is_gone_is_none_and_read_when_it_is_back(reading):
+    last = CachedFile(reading.path, reading)
+    last.get()
+    reading.path.unlink()
+    assert last.get() is None
+    reading.path.write_text("back")
+    assert last.get() == "back"
+
+
+def test_what_cannot_be_read_is_refused_each_time(reading):
+    last = CachedFile(reading.path, reading)
+    last.get()
+    write_atomically(reading.path, b"bad")
+    for _ in range(2):
+        with pytest.raises(DamagedFileError):
+            last.get()
+    write_atomically(reading.path, b"good")
+    assert last.get() == "good"
