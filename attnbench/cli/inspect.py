@@ -84,9 +84,7 @@ def inspect(
         from attnbench.config.compose import Configuration
 
         choice = Choice(length, examples, wrong, tuple(index or ()), text, question, answer_tokens)
-        trusted_folder = Configuration(config_dir).trusted_folder
+        Configuration(config_dir)  # whose classes may be loaded from now on
         names, files = split_words(runs)
-        request = InspectRequest(
-            names, choice, scores, out, device, results, config_dir, trusted_folder, files
-        )
+        request = InspectRequest(names, choice, scores, out, device, results, config_dir, files)
         inspect_runs(request, as_json)

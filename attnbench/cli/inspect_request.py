@@ -78,7 +78,6 @@ class InspectRequest:
         device: where the models run.
         results: where runs are searched by run_id.
         config_dir: of the person.
-        trusted_folder: where classes may come from besides attnbench.
         files: where files of the runs' data lie, by the task's key.
     """
 
@@ -89,7 +88,6 @@ class InspectRequest:
     device: str
     results: Path
     config_dir: Path | None
-    trusted_folder: Path | None
     files: Mapping[str, str] = field(default_factory=dict)
 
     def find_runs(self) -> list[Path]:

@@ -31,7 +31,7 @@ def inspect_runs(request: InspectRequest, as_json: bool) -> None:
 def _inspect(request: InspectRequest, as_json: bool) -> None:
     request.choice.check()
     paths = request.find_runs()
-    runs = [load_run(path, request.device, request.trusted_folder, request.files) for path in paths]
+    runs = [load_run(path, request.device, request.files) for path in paths]
     check_comparable(runs)
     out = request.folder(paths)
     check_writable(out, "Use --out.")

@@ -109,5 +109,5 @@ def sweep(
             overrides=tuple(overrides or ()),
         )
         choices = SweepChoices(results, dry_run, not no_plot, retry_failed, as_json, waits=not no_wait)
-        status = sweep_run(plan_sweep(configuration, words), configuration.trusted_folder, choices)
+        status = sweep_run(plan_sweep(configuration, words), choices)
     raise typer.Exit(status)

@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -80,12 +79,10 @@ class Prospect:
         return sum(run.spec.training.steps for run in self.left)
 
 
-def look_ahead(
-    plan: SweepPlan, store: RunStore, trusted_folder: Path | None, retries_failed: bool
-) -> Prospect:
+def look_ahead(plan: SweepPlan, store: RunStore, retries_failed: bool) -> Prospect:
     """Look how far the runs of a plan are, changing nothing."""
     runs = tuning_runs(plan.runs, plan.rates) if plan.rates else plan.own_runs
-    states = {run.spec.run_id: _state(run, store, trusted_folder) for run in runs}
+    states = {run.spec.run_id: _state(run, store) for run in runs}
     return Prospect(runs, states, retries_failed)
 
 
@@ -198,10 +195,10 @@ def _later_stages(plan: SweepPlan, tuned: int) -> Iterator[str]:
         yield f"Then the lengths around each breakdown once more with {plan.longer} times the budget."
 
 
-def _state(run: PlannedRun, store: RunStore, trusted_folder: Path | None) -> str:
+def _state(run: PlannedRun, store: RunStore) -> str:
     """Say how far a planned run is, or that it is damaged, or has more lengths to be evaluated at."""
     folder = store.folder(run.spec.run_id)
-    if find_damage(folder, run.spec, trusted_folder):
+    if find_damage(folder, run.spec):
         return "damaged"
     state = folder.state
     is_done_so_far = state == "done" and not set(run.lengths) <= set(folder.requested_lengths)

@@ -43,7 +43,7 @@ class SweepChoices:
     waits: bool = True
 
 
-def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoices) -> int:
+def sweep_run(plan: SweepPlan, choices: SweepChoices) -> int:
     """Carry out a plan and tell what came of it; return the exit status."""
     store = named_store(choices.results, plan.name)
     store.check_ours()
@@ -55,7 +55,7 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
         )
     if choices.is_dry_run:
         with memory_faults_named():
-            _show_prospect(plan, store, trusted_folder, choices, device)
+            _show_prospect(plan, store, choices, device)
         return 0
     with memory_faults_named():
         check_comparison([run.spec for run in plan.runs])
@@ -67,7 +67,7 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
     store.remove_partial_files()
     refusal = Refusal()
     with stop_on_signals() as stop:
-        order = WorkOrder(device, trusted_folder)
+        order = WorkOrder(device)
         folders = Stages(
             plan, store, order, choices.retries_failed, stop, choices.waits, refusal
         ).execute_all()
@@ -77,10 +77,8 @@ def sweep_run(plan: SweepPlan, trusted_folder: Path | None, choices: SweepChoice
     return stop.exit_status or (0 if is_whole else FAILED)
 
 
-def _show_prospect(
-    plan: SweepPlan, store: RunStore, trusted_folder: Path | None, choices: SweepChoices, device: str
-) -> None:
-    prospect = look_ahead(plan, store, trusted_folder, choices.retries_failed)
+def _show_prospect(plan: SweepPlan, store: RunStore, choices: SweepChoices, device: str) -> None:
+    prospect = look_ahead(plan, store, choices.retries_failed)
     if choices.as_json:
         print_json(prospect_as_json(plan, prospect, store, device))
     else:

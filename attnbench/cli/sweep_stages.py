@@ -102,7 +102,7 @@ class Stages:
                 self.refusal.note(error)
 
     def _execute(self, runs: Sequence[PlannedRun]) -> tuple[list[RunFolder], bool]:
-        folders = prepare(self.store, runs, _say_note, self.order.trusted_folder)
+        folders = prepare(self.store, runs, _say_note)
         left = missing(folders, self.retries_failed)
         if self.retries_failed:
             forget_failures(left)
@@ -143,7 +143,7 @@ class Stages:
             write_rows(self.store.tuning_file, rows, TUNING_COLUMNS)
         self._say_chosen(rows)
         runs = with_rates(self.plan.runs, chosen)
-        check_not_named(self.store, runs, self.order.trusted_folder)
+        check_not_named(self.store, runs)
         check_one_rate(self.store, runs)
         return runs
 

@@ -50,7 +50,7 @@ def train(
         from attnbench.cli.train_run import train_run
 
         store = named_store(results, name)
-        status = train_run(store, request, configuration.trusted_folder, retry_failed, as_json)
+        status = train_run(store, request, retry_failed, as_json)
     raise typer.Exit(status)
 
 

@@ -1,6 +1,5 @@
 """The work behind `attnbench train`."""
 
-from pathlib import Path
 from typing import Any
 
 from attnbench.cli.interruption import stop_on_signals
@@ -30,19 +29,17 @@ SHOWN = (
 )
 
 
-def train_run(
-    store: RunStore, request: RunRequest, trusted_folder: Path | None, retry_failed: bool, as_json: bool
-) -> int:
+def train_run(store: RunStore, request: RunRequest, retry_failed: bool, as_json: bool) -> int:
     """Bring one run to its end and tell what came of it; return the exit status."""
     store.check_ours()
     device = resolve_device(request.device)
     check_precision(request.spec.training.precision, device)
-    order = WorkOrder(str(device), trusted_folder)
+    order = WorkOrder(str(device))
     planned = PlannedRun(request.spec, tuple(request.lengths))
     refusal = Refusal()
     store.remove_partial_files()
     with stop_on_signals() as stop, TrainProgress() as progress, refusal.noted():
-        left = missing(prepare(store, [planned], progress.listen, trusted_folder), retry_failed)
+        left = missing(prepare(store, [planned], progress.listen), retry_failed)
         if retry_failed:
             forget_failures(left)
         if left:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from attnbench.arm import Arm, Variant
@@ -188,7 +187,7 @@ def check_one_rate(store: RunStore, runs: Sequence[PlannedRun], grid: Sequence[f
                 )
 
 
-def check_not_named(store: RunStore, runs: Sequence[PlannedRun], trusted_folder: Path | None) -> None:
+def check_not_named(store: RunStore, runs: Sequence[PlannedRun]) -> None:
     """Refuse tuned runs that the folder holds already, as those of a rate that a person had named.
 
     Raises:
@@ -196,7 +195,7 @@ def check_not_named(store: RunStore, runs: Sequence[PlannedRun], trusted_folder:
     """
     for run in runs:
         folder = store.folder(run.spec.run_id)
-        if not folder.spec_file.exists() or find_damage(folder, run.spec, trusted_folder):
+        if not folder.spec_file.exists() or find_damage(folder, run.spec):
             continue  # what is damaged is named and made anew
         if Variant.parse(str(folder.read_spec().get("variant"))) != run.spec.variant:
             raise UserError(

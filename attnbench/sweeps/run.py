@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from attnbench.errors import UserError
 from attnbench.executors.base import Executor, Listener, Note, WorkOrder
@@ -35,9 +34,7 @@ class SweepResult:
         return len(self.done) + len(self.failed) + len(self.unfinished)
 
 
-def prepare(
-    store: RunStore, planned: Sequence[PlannedRun], listener: Listener, trusted_folder: Path | None
-) -> list[RunFolder]:
+def prepare(store: RunStore, planned: Sequence[PlannedRun], listener: Listener) -> list[RunFolder]:
     """Write down every planned run; a damaged one is named and begins anew.
 
     Raises:
@@ -48,7 +45,7 @@ def prepare(
         _tell_renamed(store, {run.spec.run_id for run in planned}, listener)
         for run in planned:
             folder = store.folder(run.spec.run_id)
-            _repair(folder, run.spec, listener, trusted_folder)
+            _repair(folder, run.spec, listener)
             folder.prepare(run.spec.to_values(), run.lengths, run.spec.paths)
             folders.append(folder)
     return folders
@@ -62,13 +59,13 @@ def _tell_renamed(store: RunStore, planned: Set[str], listener: Listener) -> Non
             listener(Note(f"{store.about_renamed(folder.run_id, true)} Until then it is made again."))
 
 
-def _repair(folder: RunFolder, spec: RunSpec, listener: Listener, trusted_folder: Path | None) -> None:
+def _repair(folder: RunFolder, spec: RunSpec, listener: Listener) -> None:
     """Make a damaged run one that is still to be done, unless somebody is at it."""
-    if not (find_damage(folder, spec, trusted_folder) or folder.find_damaged_record()):
+    if not (find_damage(folder, spec) or folder.find_damaged_record()):
         return
     with suppress(ClaimedError), folder.claim():
         # Looked at once more: who was at the run may have come to its end in between.
-        if damage := find_damage(folder, spec, trusted_folder):
+        if damage := find_damage(folder, spec):
             listener(Note(f"{damage} The run {folder.run_id} is repeated."))
             folder.discard()
         elif damage := folder.find_damaged_record():
@@ -76,7 +73,7 @@ def _repair(folder: RunFolder, spec: RunSpec, listener: Listener, trusted_folder
             folder.unfinish()
 
 
-def find_damage(folder: RunFolder, spec: RunSpec, trusted_folder: Path | None) -> str | None:
+def find_damage(folder: RunFolder, spec: RunSpec) -> str | None:
     """Return what is wrong with the files of a run, or None."""
     damage = folder.find_damage()
     outcome = folder.read_outcome()
@@ -85,7 +82,7 @@ def find_damage(folder: RunFolder, spec: RunSpec, trusted_folder: Path | None) -
     if not folder.spec_file.exists() or folder.holds_spec(spec.to_values()):
         return None  # to parse it would tell the same, and take twice as long
     try:
-        found = RunSpec.from_values(folder.read_spec(), trusted_folder)
+        found = RunSpec.from_values(folder.read_spec())
     except UserError as error:
         return f"{folder.spec_file} is damaged: {error}"
     if found.run_id != spec.run_id:

@@ -25,7 +25,7 @@ def plan(*lengths):
 
 def prepare_quietly(store, planned=None):
     notes = []
-    folders = prepare(store, plan() if planned is None else planned, notes.append, None)
+    folders = prepare(store, plan() if planned is None else planned, notes.append)
     return folders, [note.text for note in notes]
 
 

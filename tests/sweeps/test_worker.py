@@ -12,12 +12,7 @@ WORKER = [sys.executable, "-m", "attnbench.executors.worker"]
 
 
 def order(folder):
-    return (
-        json.dumps(
-            {"run_folder": str(folder.path), "device": "cpu", "trusted_folder": None, "command": "attnbench"}
-        )
-        + "\n"
-    )
+    return json.dumps({"run_folder": str(folder.path), "device": "cpu", "command": "attnbench"}) + "\n"
 
 
 def test_a_worker_without_work_leaves_at_once():
