@@ -16,7 +16,7 @@ def cancel(
 ) -> None:
     """End the cluster jobs of a sweep; what they have finished or saved is kept."""
     with explained_errors(debug):
-        from attnbench.cli.places import find_store
+        from attnbench.cli.find import find_store
         from attnbench.executors.slurm.records import JobRecords
 
         store = find_store(sweep, results)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from attnbench.cli.find import check_reachable, stores_below
 from attnbench.cli.options import DEFAULT_RESULTS
-from attnbench.cli.places import check_reachable, stores_below
 from attnbench.errors import UserError, nearest
 from attnbench.runs.store import RunStore
 

@@ -12,7 +12,7 @@ from attnbench.cli.cancel import cancel
 from attnbench.cli.commands import Command
 from attnbench.cli.doctor import doctor
 from attnbench.cli.inspect import inspect
-from attnbench.cli.listing import list_choices
+from attnbench.cli.list import list_choices
 from attnbench.cli.options import FAILED, WRONG_USE, say
 from attnbench.cli.plot import plot
 from attnbench.cli.preview import preview

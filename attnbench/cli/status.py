@@ -45,7 +45,7 @@ def status(
 ) -> None:
     """Say how far the runs of a sweep are; every run that is not done is named."""
     with explained_errors(debug):
-        from attnbench.cli.places import find_store
+        from attnbench.cli.find import find_store
 
         store = find_store(sweep, results)
         states, held = _states(store)

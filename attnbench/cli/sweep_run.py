@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attnbench
-from attnbench.cli.interruption import stop_on_signals
+from attnbench.cli.dry_run import announce, list_runs, look_ahead, prospect_as_json, task_names
+from attnbench.cli.find import named_store
 from attnbench.cli.options import FAILED, print_json, say
-from attnbench.cli.places import named_store
 from attnbench.cli.refusal import Refusal
-from attnbench.cli.sweep_prospect import announce, list_runs, look_ahead, prospect_as_json, task_names
+from attnbench.cli.stopping import stop_on_signals
 from attnbench.cli.sweep_stages import Stages
 from attnbench.errors import UserError, memory_faults_named
 from attnbench.executors.base import WorkOrder

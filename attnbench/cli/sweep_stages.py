@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from attnbench.cli.interruption import StopRequest
 from attnbench.cli.options import say
 from attnbench.cli.progress import SweepProgress
 from attnbench.cli.refusal import Refusal
+from attnbench.cli.stopping import StopRequest
 from attnbench.executors.base import WorkOrder
 from attnbench.executors.slurm.queue import SlurmError
 from attnbench.runs.folder import RunFolder, forget_failures

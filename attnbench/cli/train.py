@@ -46,7 +46,7 @@ def train(
         if show_config:
             _show(request.values, as_json)
             return
-        from attnbench.cli.places import named_store
+        from attnbench.cli.find import named_store
         from attnbench.cli.train_run import train_run
 
         store = named_store(results, name)

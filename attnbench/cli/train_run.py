@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from attnbench.cli.interruption import stop_on_signals
 from attnbench.cli.options import print_json, say
 from attnbench.cli.progress import TrainProgress
 from attnbench.cli.refusal import Refusal
+from attnbench.cli.stopping import stop_on_signals
 from attnbench.config.run_request import RunRequest
 from attnbench.executors.base import WorkOrder
 from attnbench.executors.local import Inline

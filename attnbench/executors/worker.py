@@ -1,8 +1,8 @@
 """A process that executes one run after the other, from both ends: `python -m attnbench.executors.worker [FOLDER]`.
 
 FOLDER is the one that the sweep trusts for classes of a person's own. The process reads one JSON object per line, a
-run folder and how to execute it, and writes one per line for every event. When its input ends, because the sweep has no more
-work, was told to stop or was killed, it lets the run save itself and leaves.
+run folder and how to execute it, and writes one per line for every event. When its input ends, because the sweep has no
+more work, was told to stop or was killed, it lets the run save itself and leaves.
 """
 
 import json

@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-from attnbench.cli import interruption
-from attnbench.cli.interruption import stop_on_signals
+from attnbench.cli.stopping import stop_on_signals
 from attnbench.runs import execute
 from tests.commands import (
     TINY,
