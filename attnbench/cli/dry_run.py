@@ -1,21 +1,28 @@
-"""What a sweep is about to do, in words and as JSON."""
+"""What a sweep is about to do: its arms, how far its runs are, how long the rest takes; in words and as JSON."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from rich import box
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from attnbench.analysis.statistics import USUAL_LEVEL, sign_flip_floor
-from attnbench.cli.arm_table import arm_table
+from attnbench.arm import shared_changes
 from attnbench.cli.options import say
-from attnbench.cli.sweep_stages import work_of
-from attnbench.runs.spec import PlannedRun
+from attnbench.models.sizing import VocabularySizes, count_parameters
+from attnbench.report.summary import CONTEXT, range_cell
+from attnbench.runs.checks import find_damage
+from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
+from attnbench.sweeps import measuring
 from attnbench.sweeps.learning_rates import tuning_runs
 from attnbench.sweeps.plan import SweepPlan
-from attnbench.sweeps.run import find_damage
+from attnbench.tasks.base import LengthRange, Task
 from attnbench.wording import counted
 
 
@@ -25,7 +32,7 @@ def announce(plan: SweepPlan, store: RunStore, device: str) -> None:
     units = dict.fromkeys(task.length_unit for task in plan.tasks)
     say(
         f"{counted(len(plan.own_runs), 'run')}{_share_of_all(plan)} on {place}: "
-        f"{', '.join(plan.models)} on {', '.join(task_names(plan))}, {plan.protocol}, "
+        f"{', '.join(plan.models)} on {', '.join(dict.fromkeys(task.name for task in plan.tasks))}, {plan.protocol}, "
         f"lengths {_joined(plan.lengths)} ({', '.join(units)}), seeds {_joined(plan.seeds)}, "
         f"into {store.path}"
     )
@@ -48,93 +55,77 @@ def _joined(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def task_names(plan: SweepPlan) -> list[str]:
-    """Return the tasks of a plan, each once."""
-    return list(dict.fromkeys(task.name for task in plan.tasks))
+LOOKED_AT = 16
+"""Test examples that show whether all sources of a length have as many tokens; if not, all are looked at."""
 
 
-@dataclass(frozen=True)
-class Prospect:
-    """How far the runs of a plan are, and how much work is left.
+def arm_table(specs: Sequence[RunSpec], lengths: Sequence[int]) -> Table:
+    """Return a row for each arm: hidden size, parameters, and how many numbers cross over the tested lengths.
 
-    Attributes:
-        runs: those that this invocation would make.
-        states: of each, by run_id.
-        retries_failed: whether runs that have failed are among those that are left.
+    The numbers are those that the summary after the sweep has: of the mean source tokens of the test examples. Of the
+    variants only that is shown in which the arms differ.
     """
-
-    runs: Sequence[PlannedRun]
-    states: Mapping[str, str]
-    retries_failed: bool
-
-    @property
-    def left(self) -> list[PlannedRun]:
-        """The runs that are to be made."""
-        finished = ("done",) if self.retries_failed else ("done", "failed")
-        return [run for run in self.runs if self.states[run.spec.run_id] not in finished]
-
-    @property
-    def steps(self) -> int:
-        """At most, of what is left."""
-        return sum(run.spec.training.steps for run in self.left)
-
-
-def look_ahead(plan: SweepPlan, store: RunStore, retries_failed: bool) -> Prospect:
-    """Look how far the runs of a plan are, changing nothing."""
-    runs = tuning_runs(plan.runs, plan.rates) if plan.rates else plan.own_runs
-    states = {run.spec.run_id: _state(run, store) for run in runs}
-    return Prospect(runs, states, retries_failed)
-
-
-def prospect_as_json(plan: SweepPlan, prospect: Prospect, store: RunStore, device: str) -> dict[str, Any]:
-    """Return what `--dry-run --json` prints."""
-    listed = [{"run_id": run_id, "state": state} for run_id, state in prospect.states.items()]
-    duration = _duration(plan, prospect, store, device)
-    return {
-        "folder": str(store.path),
-        "runs": listed,
-        "steps": prospect.steps,
-        "seconds_on_one_worker": duration.work_seconds,
-        "minutes": duration.minutes,
-        "workers": duration.workers,
-        "least_p": sign_flip_floor(len(plan.seeds)),
+    arms = list(dict.fromkeys((spec.task, spec.model, spec.variant) for spec in specs))
+    tokens = {
+        task: _source_tokens([each for each in specs if each.task == task], lengths) for task, _, _ in arms
     }
+    shared = {key for key, _ in shared_changes(variant for _, _, variant in arms).changes}
+    variants = [variant.without(shared) for _, _, variant in arms]
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, caption=CONTEXT, caption_justify="left")
+    table.add_column("task", overflow="fold")
+    table.add_column("arm", no_wrap=True)
+    if any(variants):
+        table.add_column("variant", overflow="fold")
+    for name in ("hidden", "parameters", "context"):
+        table.add_column(name, justify="right")
+    for (task, model, _), variant in zip(arms, variants, strict=True):
+        sizes = VocabularySizes(len(task.source_vocabulary.tokens), len(task.target_vocabulary.tokens))
+        cells = [
+            *(task.name, model.name, *([str(variant)] if any(variants) else [])),
+            *(str(model.hidden_size), f"{count_parameters(model, sizes):,}"),
+            range_cell([model.context_size(each) for each in tokens[task]]),
+        ]
+        table.add_row(*map(Text, cells))
+    return table
 
 
-def list_runs(plan: SweepPlan, prospect: Prospect, store: RunStore, device: str) -> None:
-    """Print the runs of a plan with their state, and how much work is left."""
-    _show_arms(plan)
-    for run in prospect.runs:
-        tested = f"tested at {_joined(run.lengths)}" if run.lengths else "to choose a rate by validation"
-        budget = f"up to {run.spec.training.steps} steps"
-        print(f"{prospect.states[run.spec.run_id]:11}  {run.spec.run_id}  {budget}, {tested}")
-    left, count = prospect.left, len(prospect.runs)
-    tokens = sum(work_of(run) for run in left)
-    print(
-        f"{counted(count, 'run')}{_share_of_all(plan)}, {len(left)} to do: "
-        f"at most {prospect.steps:,} steps and about {tokens:.3g} target tokens."
-    )
-    if left:
-        print(_duration(plan, prospect, store, device).words)
-    for line in _later_stages(plan, count):
-        print(line)
-    for line in _weak_comparison(plan):
-        print(line)
+def _source_tokens(specs: Sequence[RunSpec], lengths: Sequence[int]) -> list[int]:
+    """Return the mean source tokens of the test at the shortest and at the longest length, for every seed that differs.
+
+    Args:
+        specs: of one task.
+        lengths: those that are tested; one without examples has no number.
+    """
+    task = specs[0].task
+    spans = [task.evaluation_range(length, lengths) for length in sorted({min(lengths), max(lengths)})]
+    some = {span: _counts(task, specs[0].seed, span, LOOKED_AT, LOOKED_AT) for span in spans}
+    tokens = []
+    for span in (each for each, counts in some.items() if counts):
+        if len(set(some[span])) == 1 and not task.reads_files:
+            tokens.append(some[span][0])
+            continue
+        # Files have the same test for every seed.
+        tests = {
+            (
+                0 if task.reads_files else spec.seed,
+                spec.training.test_examples,
+                spec.training.evaluation_batch_size,
+            )
+            for spec in specs
+        }
+        every = [_counts(task, seed, span, *sizes) for seed, *sizes in sorted(tests)]
+        tokens += [round(sum(counts) / len(counts)) for counts in every]
+    return tokens
 
 
-def _weak_comparison(plan: SweepPlan) -> Iterator[str]:
-    """Say that the seeds are too few for the usual level, where they are and arms are compared."""
-    seeds = len(plan.seeds)
-    if len(plan.models) > 1 and sign_flip_floor(seeds) > USUAL_LEVEL:
-        enough = next(each for each in itertools.count(seeds) if sign_flip_floor(each) < USUAL_LEVEL)
-        yield (
-            f"{counted(seeds, 'seed')} cannot reach p < {USUAL_LEVEL} when two arms are compared: the least p is "
-            f"1/2^{seeds} = {sign_flip_floor(seeds):.3g}. --seeds {enough} can."
-        )
+def _counts(task: Task, seed: int, span: LengthRange, examples: int, batch_size: int) -> list[int]:
+    """Return the source tokens of each of so many test examples."""
+    batches = task.evaluation_batches("test", seed, span, examples, batch_size)
+    return [count for batch in batches for count in batch.source_lengths.tolist()]
 
 
 @dataclass(frozen=True)
-class _Duration:
+class Duration:
     """How long what is left takes, as far as anybody can say.
 
     Attributes:
@@ -149,37 +140,108 @@ class _Duration:
     workers: int | None = None
 
 
-def _duration(plan: SweepPlan, prospect: Prospect, store: RunStore, device: str) -> _Duration:
-    """Reckon the time by finished runs of the same arms, or by a moment of training where there are none."""
-    work_seconds = _seconds_by_experience(store, prospect.left)
-    if plan.executor.is_remote:
-        if work_seconds is None:
-            return _Duration("How many minutes is not measured here: the runs are made on a cluster.")
-        minutes = work_seconds / 60
-        return _Duration(
-            f"By the finished runs here, at most about {minutes:.1f} minutes of one core.", work_seconds
+@dataclass(frozen=True)
+class DryRun:
+    """How far the runs of a plan are, and how much work is left; nothing is changed.
+
+    Attributes:
+        device: that the runs would be made on.
+        runs: those that this invocation would make.
+        states: of each, by run_id.
+        retries_failed: whether runs that have failed are among those that are left.
+    """
+
+    plan: SweepPlan
+    store: RunStore
+    device: str
+    runs: Sequence[PlannedRun]
+    states: Mapping[str, str]
+    retries_failed: bool
+
+    @classmethod
+    def of(cls, plan: SweepPlan, store: RunStore, device: str, retries_failed: bool) -> "DryRun":
+        """Look how far the runs of a plan are."""
+        runs = tuning_runs(plan.runs, plan.rates) if plan.rates else plan.own_runs
+        states = {run.spec.run_id: _state(run, store) for run in runs}
+        return cls(plan, store, device, runs, states, retries_failed)
+
+    @property
+    def left(self) -> list[PlannedRun]:
+        """The runs that are to be made."""
+        finished = ("done",) if self.retries_failed else ("done", "failed")
+        return [run for run in self.runs if self.states[run.spec.run_id] not in finished]
+
+    @property
+    def steps(self) -> int:
+        """At most, of what is left."""
+        return sum(run.spec.training.steps for run in self.left)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--dry-run --json` prints."""
+        duration = self.duration()
+        return {
+            "folder": str(self.store.path),
+            "runs": [{"run_id": run_id, "state": state} for run_id, state in self.states.items()],
+            "steps": self.steps,
+            "seconds_on_one_worker": duration.work_seconds,
+            "minutes": duration.minutes,
+            "workers": duration.workers,
+            "least_p": sign_flip_floor(len(self.plan.seeds)),
+        }
+
+    def show(self) -> None:
+        """Print the runs of the plan with their state, and how much work is left."""
+        _show_arms(self.plan)
+        for run in self.runs:
+            tested = f"tested at {_joined(run.lengths)}" if run.lengths else "to choose a rate by validation"
+            budget = f"up to {run.spec.training.steps} steps"
+            print(f"{self.states[run.spec.run_id]:11}  {run.spec.run_id}  {budget}, {tested}")
+        left, count = self.left, len(self.runs)
+        tokens = sum(measuring.work_of(run) for run in left)
+        print(
+            f"{counted(count, 'run')}{_share_of_all(self.plan)}, {len(left)} to do: "
+            f"at most {self.steps:,} steps and about {tokens:.3g} target tokens."
         )
-    workers = max(1, min(plan.executor.worker_count(device), len(prospect.left)))
-    side_by_side = f"on this machine, {counted(workers, 'run')} at a time"
-    if work_seconds is not None:
-        minutes = work_seconds / workers / 60
-        words = f"By the finished runs here, at most about {minutes:.1f} minutes {side_by_side}."
-        return _Duration(words, work_seconds, minutes, workers)
-    import torch
+        if left:
+            print(self.duration().words)
+        for line in (*_later_stages(self.plan, count), *_weak_comparison(self.plan)):
+            print(line)
 
-    from attnbench.sweeps.measuring import estimate
+    def duration(self) -> Duration:
+        """Reckon the time by finished runs of the same arms, or by a moment of training where there are none."""
+        left, executor = self.left, self.plan.executor
+        work_seconds = measuring.seconds_by_experience(self.store, left)
+        if executor.is_remote:
+            if work_seconds is None:
+                return Duration("How many minutes is not measured here: the runs are made on a cluster.")
+            words = f"By the finished runs here, at most about {work_seconds / 60:.1f} minutes of one core."
+            return Duration(words, work_seconds)
+        workers = max(1, min(executor.worker_count(self.device), len(left)))
+        side_by_side = f"on this machine, {counted(workers, 'run')} at a time"
+        if work_seconds is not None:
+            minutes = work_seconds / workers / 60
+            words = f"By the finished runs here, at most about {minutes:.1f} minutes {side_by_side}."
+            return Duration(words, work_seconds, minutes, workers)
+        found = measuring.estimate(left, torch.device(self.device))
+        if found is None:
+            return Duration("How many minutes could not be measured within seconds.", workers=workers)
+        minutes = found.seconds(workers) / 60
+        words = (
+            f"At most about {minutes:.1f} minutes {side_by_side}: an estimate, from {found.measured_seconds:.1f} s of "
+            "training. Runs that are solved early end sooner."
+        )
+        return Duration(words, found.work_seconds, minutes, workers)
 
-    found = estimate(prospect.left, torch.device(device))
-    if found is None:
-        return _Duration("How many minutes could not be measured within seconds.", workers=workers)
-    minutes = found.seconds(workers) / 60
-    return _Duration(
-        f"At most about {minutes:.1f} minutes {side_by_side}: an estimate, from {found.measured_seconds:.1f} s of "
-        "training. Runs that are solved early end sooner.",
-        found.work_seconds,
-        minutes,
-        workers,
-    )
+
+def _weak_comparison(plan: SweepPlan) -> Iterator[str]:
+    """Say that the seeds are too few for the usual level, where they are and arms are compared."""
+    seeds = len(plan.seeds)
+    if len(plan.models) > 1 and sign_flip_floor(seeds) > USUAL_LEVEL:
+        enough = next(each for each in itertools.count(seeds) if sign_flip_floor(each) < USUAL_LEVEL)
+        yield (
+            f"{counted(seeds, 'seed')} cannot reach p < {USUAL_LEVEL} when two arms are compared: the least p is "
+            f"1/2^{seeds} = {sign_flip_floor(seeds):.3g}. --seeds {enough} can."
+        )
 
 
 def _later_stages(plan: SweepPlan, tuned: int) -> Iterator[str]:
@@ -203,16 +265,3 @@ def _state(run: PlannedRun, store: RunStore) -> str:
     state = folder.state
     is_done_so_far = state == "done" and not set(run.lengths) <= set(folder.requested_lengths)
     return "unevaluated" if is_done_so_far else state
-
-
-def _seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float | None:
-    """Reckon the time of what is left from the speed of the finished runs of the same arm; None without any."""
-    if not left:
-        return 0.0
-    speeds: dict[str, list[float]] = {}
-    for row in store.collect(on_damage=lambda _: None):
-        if row["tokens_per_second"]:
-            speeds.setdefault(row["model"], []).append(float(row["tokens_per_second"]))
-    if any(run.spec.model.name not in speeds for run in left):
-        return None
-    return sum(work_of(run) * len(each) / sum(each) for run in left for each in [speeds[run.spec.model.name]])

@@ -20,12 +20,14 @@ from attnbench.cli.options import (
 if TYPE_CHECKING:
     from attnbench.config.compose import Configuration
 
-KINDS = {"tasks": "task", "models": "model"}
+KINDS = {"tasks": "task", "models": "model", "arms": "model"}
 MOST_CHARACTERS = 100
 
 
 def list_choices(
-    kind: Annotated[str, typer.Argument(metavar="tasks|models", help="What to list.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="tasks|models", help="What to list; arms is another word for models.")
+    ],
     _results: NeedlessResults = DEFAULT_RESULTS,
     config_dir: ConfigDir = None,
     as_json: AsJson = False,
@@ -57,7 +59,7 @@ def _print_lines(kind: str, configuration: "Configuration") -> None:
 
 
 def _lines_of_task(name: str, configuration: "Configuration") -> "Iterator[Text]":
-    from attnbench.cli.samples import task_lines
+    from attnbench.cli.preview import task_lines
     from attnbench.config.run_request import plain_task
     from attnbench.errors import UserError
 

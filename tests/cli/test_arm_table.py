@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from attnbench.cli.arm_table import arm_table
+from attnbench.cli.dry_run import arm_table
 from attnbench.config.compose import Configuration
 from attnbench.sweeps.plan import SweepOptions, plan_sweep
 from tests.commands import TINY, attnbench

@@ -1,6 +1,6 @@
 import pytest
 
-from attnbench.cli.samples import sample_lines
+from attnbench.cli.preview import sample_lines
 from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from tests.commands import attnbench

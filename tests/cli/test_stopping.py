@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from attnbench.cli import stopping
 from attnbench.cli.stopping import stop_on_signals
 from attnbench.runs import execute
 from tests.commands import (
@@ -48,7 +49,7 @@ def signalled_twice(number, status):
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)
 def test_the_first_signal_asks_and_the_second_ends(number, status, monkeypatch):
-    monkeypatch.setattr(interruption, "TOGETHER_SECONDS", 0)
+    monkeypatch.setattr(stopping, "TOGETHER_SECONDS", 0)
     before = signal.signal(number, end_at_once)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -76,7 +77,7 @@ def test_the_same_signal_twice_at_once_asks_and_ends_nothing(number, status):
 
 
 def test_a_shell_that_passes_on_the_end_of_its_terminal_ends_nothing(monkeypatch):
-    monkeypatch.setattr(interruption, "TOGETHER_SECONDS", 0)
+    monkeypatch.setattr(stopping, "TOGETHER_SECONDS", 0)
     assert signalled_twice(*HANG_UP).exit_status == 129
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from attnbench.runs.spec import PlannedRun
-from attnbench.sweeps.learning_rates import FoundBreakdown, lengths_around, longer_runs, with_budget
+from attnbench.sweeps.learning_rates import FoundBreakdown, larger_budget_runs, lengths_around, with_budget
 from attnbench.tasks.base import LengthRange
 from tests.runs.tiny_runs import tiny_spec
 
@@ -47,7 +47,7 @@ def test_only_the_arm_that_broke_down_is_trained_longer_with_all_its_seeds() -> 
         for seed in (0, 1)
         for length in TESTED
     ]
-    longer = longer_runs(runs, [found(20.0), found(64, "above", "uniform")], 3)
+    longer = larger_budget_runs(runs, [found(20.0), found(64, "above", "uniform")], 3)
     assert sorted((run.spec.model.name, run.spec.seed, run.lengths) for run in longer) == [
         ("fixed", seed, (length,)) for seed in (0, 1) for length in (16, 32, 64)
     ]
@@ -56,4 +56,4 @@ def test_only_the_arm_that_broke_down_is_trained_longer_with_all_its_seeds() -> 
 
 def test_a_model_of_many_lengths_is_trained_longer_as_a_whole() -> None:
     run = PlannedRun(tiny_spec(), (4, 8, 16))
-    assert [each.lengths for each in longer_runs([run], [found(5.0)], 2)] == [(4, 8, 16)]
+    assert [each.lengths for each in larger_budget_runs([run], [found(5.0)], 2)] == [(4, 8, 16)]

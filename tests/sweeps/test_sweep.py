@@ -26,7 +26,7 @@ def plan(*lengths):
 def prepare_quietly(store, planned=None):
     notes = []
     folders = prepare(store, plan() if planned is None else planned, notes.append)
-    return folders, [note.text for note in notes]
+    return folders, notes
 
 
 class Recorder(Executor):
