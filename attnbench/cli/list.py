@@ -20,7 +20,8 @@ from attnbench.cli.options import (
 if TYPE_CHECKING:
     from attnbench.config.compose import Configuration
 
-KINDS = {"tasks": "task", "models": "model", "arms": "model"}
+KINDS = {"tasks": "task", "models": "model"}
+SYNONYMS = {"arms": "models"}
 MOST_CHARACTERS = 100
 
 
@@ -38,6 +39,7 @@ def list_choices(
         from attnbench.config.compose import Configuration
         from attnbench.errors import unknown
 
+        kind = SYNONYMS.get(kind, kind)
         if kind not in KINDS:
             raise unknown("list", kind, KINDS)
         configuration = Configuration(config_dir)

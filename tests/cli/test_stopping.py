@@ -19,8 +19,8 @@ from tests.commands import (
     started,
     without_times,
 )
+from tests.executors.fake_slurm import install
 from tests.faults.waiting import checkpoints, wait_for
-from tests.sweeps.fake_slurm import install
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 HANG_UP = (signal.SIGHUP, 129)  # of a terminal that is closed
