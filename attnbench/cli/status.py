@@ -36,11 +36,11 @@ ORDINARY = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "
 """Reasons of Slurm for a job to wait that pass by themselves."""
 
 
-Sweep = Annotated[str, typer.Argument(metavar="SWEEP", help="A folder, or its name under the results.")]
+SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="A folder, or its name under the results.")]
 
 
 def status(
-    sweep: Sweep,
+    sweep: SweepName,
     results: Results = DEFAULT_RESULTS,
     _config_dir: NeedlessConfigDir = None,
     as_json: AsJson = False,
@@ -123,7 +123,7 @@ def _show_reasons(held: "Iterable[JobOfRun]") -> None:
 
 
 def cancel(
-    sweep: Sweep,
+    sweep: SweepName,
     results: Results = DEFAULT_RESULTS,
     _config_dir: NeedlessConfigDir = None,
     debug: Debug = False,

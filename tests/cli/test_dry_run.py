@@ -1,12 +1,22 @@
-"""A sweep begins by saying what its arms are made of."""
+"""What a sweep says before it begins: what its arms are made of, and with --dry-run how far its runs are."""
+
+import re
 
 import pytest
 from rich.console import Console
 
 from attnbench.cli.dry_run import arm_table
 from attnbench.config.compose import Configuration
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.status import RunStatus
 from attnbench.sweeps.plan import SweepOptions, plan_sweep
-from tests.commands import TINY, attnbench
+from tests.commands import (
+    TINY,
+    TINY_SWEEP,
+    attnbench,
+    contents,
+    run_folders,
+)
 
 
 def rows(*overrides: str, models: str, lengths: str = "2,8") -> list[list[str]]:
@@ -66,3 +76,94 @@ def test_only_that_of_a_variant_is_shown_in_which_arms_differ() -> None:
     assert "variant" in header
     assert one[2] == "64"  # one layer is the default
     assert two[2] == "model.layers=2"
+
+
+def again(swept, *words):
+    """Sweep into the folder of a finished sweep."""
+    return attnbench(*TINY_SWEEP, "--results", swept.parent, *words)
+
+
+def test_a_dry_run_lists_the_runs_and_writes_nothing(results):
+    finished = attnbench(*TINY_SWEEP, "--results", results, "--dry-run")
+    assert finished.status == 0
+    assert (
+        len(
+            re.findall(
+                r"^waiting +reverse-\S+-s0-[0-9a-f]{8}  up to 4 steps, tested at [23]$", finished.out, re.M
+            )
+        )
+        == 4
+    )
+    assert "4 runs, 4 to do: at most 16 steps" in finished.out
+    assert re.search(
+        r"At most about [0-9.]+ minutes on this machine, 1 run at a time: an estimate", finished.out
+    )
+    assert "nothing written" in finished.err
+    assert not results.exists()
+
+
+def test_a_dry_run_over_a_folder_changes_nothing_in_it(swept):
+    before = contents(swept)
+    finished = again(swept, "--dry-run", "--lengths", "2,3,4")
+    assert "6 runs, 2 to do" in finished.out
+    assert re.search(r"By the finished runs here, at most about [0-9.]+ minutes", finished.out)
+    assert contents(swept) == before
+
+
+def test_a_dry_run_as_json_has_the_minutes_and_the_least_p(results):
+    found = attnbench(*TINY_SWEEP, "--seeds", "3", "--results", results, "--dry-run", "--json").json
+    assert 0 < found["minutes"] * 60 == pytest.approx(found["seconds_on_one_worker"])
+    assert (found["workers"], found["least_p"]) == (1, 0.125)
+    assert not results.exists()
+
+
+def test_a_dry_run_on_a_cluster_measures_nothing_here(results, monkeypatch):
+    monkeypatch.setattr("attnbench.sweeps.measuring.estimate", None)
+    finished = attnbench(*TINY_SWEEP, "--executor", "slurm", "--results", results, "--dry-run")
+    assert "not measured here: the runs are made on a cluster" in finished.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("--seeds", "3"),
+            "3 seeds cannot reach p < 0.05 when two arms are compared: the least p is 1/2^3 = 0.125.",
+        ),
+        (("--seeds", "4"), "4 seeds cannot reach p < 0.05"),
+        (("--seeds", "5"), ""),
+        (("--seeds", "3", "--models", "fixed"), ""),
+    ],
+)
+def test_a_dry_run_says_where_seeds_are_too_few_for_a_test(results, words, told):
+    out = attnbench(*TINY_SWEEP, *words, "--results", results, "--dry-run").out
+    assert told in out
+    assert ("cannot reach" in out) == bool(told)
+
+
+def test_a_dry_run_names_what_is_damaged_failed_or_to_be_evaluated(swept):
+    damaged, failed, *_ = run_folders(swept)
+    (damaged / "metrics.csv").write_text("")
+    RunFolder(failed).write_outcome(RunStatus(failed.name, "failed", error="why"))
+    found = again(swept, "--dry-run", "--json").json
+    states = {run["run_id"]: run["state"] for run in found["runs"]}
+    assert (states[damaged.name], states[failed.name]) == ("damaged", "failed")
+    assert found["steps"] == 4
+    assert again(swept, "--dry-run", "--json", "--retry-failed").json["steps"] == 8
+
+
+def test_a_dry_run_shows_finished_runs_that_are_to_be_evaluated_at_more_lengths(results):
+    words = (
+        *TINY_SWEEP,
+        "--models",
+        "fixed",
+        "--protocol",
+        "mixed",
+        "--train-range",
+        "2:5",
+        "--results",
+        results,
+    )
+    attnbench(*words, "--lengths", "2,5")
+    assert attnbench(*words, "--lengths", "3", "--dry-run").out.startswith("unevaluated")
+    assert attnbench(*words, "--lengths", "2", "--dry-run").out.startswith("done")

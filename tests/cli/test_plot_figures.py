@@ -6,18 +6,6 @@ from attnbench.runs.metrics_csv import write_rows
 from tests.commands import attnbench, rows_of
 from tests.metrics_rows import curve_rows
 
-DRAWN = {
-    f"{name}.{kind}" for name in ("accuracy_vs_length", "bits_vs_length", "price") for kind in ("png", "svg")
-} | {
-    "curve.csv",
-    "breakdown.csv",
-    "comparison.csv",
-    "capacity.csv",
-    "price.csv",
-    "verdict.md",
-}
-
-
 MEMORY_FILES = ["memory.csv", "memory.png", "memory.svg"]
 
 
