@@ -5,7 +5,8 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
@@ -18,19 +19,51 @@ TARGET_KEY = "_target_"
 OWN_PACKAGE = "attnbench"
 
 
-def load_class(target: str, base: type, trusted_folder: Path | None = None) -> type:
+_trusted: Path | None = None  # of this process; its workers and jobs are told
+
+
+def trust_folder(folder: Path | None) -> None:
+    """Let classes be loaded from this folder in this process, and from no other one but attnbench; None: from none.
+
+    It is the one that a person named with --config-dir. It comes last on the way of imports: a file of theirs called
+    copy.py must not stand in for the module that others import.
+    """
+    global _trusted
+    _trusted = None if folder is None else folder.resolve()
+    if _trusted is not None and str(_trusted) not in sys.path:
+        sys.path.append(str(_trusted))
+
+
+def trusted_folder() -> Path | None:
+    """Return the folder that is trusted in this process, or None."""
+    return _trusted
+
+
+@contextmanager
+def trusting(folder: Path | None) -> Iterator[None]:
+    """Trust a folder, or none, within the block; after it what was trusted before, and imported from where before."""
+    before, ways = _trusted, list(sys.path)
+    trust_folder(folder)
+    try:
+        yield
+    finally:
+        trust_folder(before)
+        sys.path[:] = ways
+
+
+def load_class(target: str, base: type) -> type:
     """Return the class that a `_target_` names.
 
-    It comes from attnbench itself or from the folder that a person named with --config-dir, and from nowhere
-    else: a folder of results must not be able to run code.
+    It comes from attnbench itself or from the folder that `trust_folder` was told, and from nowhere else: a folder of
+    results must not be able to run code.
 
     Raises:
         UserError: where the name is foreign, missing, or not a `base`.
     """
     module_name, _, class_name = present_name(target).rpartition(".")
     package = module_name.partition(".")[0]
-    if package != OWN_PACKAGE and not _is_in_folder(package, trusted_folder):
-        where = f"nor in {trusted_folder}" if trusted_folder else "and no --config-dir was given"
+    if package != OWN_PACKAGE and not _is_in_folder(package, _trusted):
+        where = f"nor in {_trusted}" if _trusted else "and no --config-dir was given"
         raise UserError(f"Refused to load '{target}': it is not part of attnbench {where}.")
     try:
         module = importlib.import_module(module_name)
@@ -38,9 +71,9 @@ def load_class(target: str, base: type, trusted_folder: Path | None = None) -> t
     except Exception as error:  # a person's module may fail with anything as it is imported
         raise UserError(f"Cannot load '{target}': {type(error).__name__}: {error}.") from error
     file = Path(getattr(module, "__file__", None) or "")
-    if package != OWN_PACKAGE and trusted_folder is not None and not file.is_relative_to(trusted_folder):
+    if package != OWN_PACKAGE and _trusted is not None and not file.is_relative_to(_trusted):
         raise UserError(
-            f"'{package}' is the name of another module too ({module}): rename yours in {trusted_folder}."
+            f"'{package}' is the name of another module too ({module}): rename yours in {_trusted}."
         )
     if found is None:
         raise UserError(f"Cannot load '{target}': there is no {class_name} in {module_name}.")
@@ -53,15 +86,6 @@ def _is_in_folder(package: str, folder: Path | None) -> bool:
     if folder is None or not package:
         return False
     return (folder / f"{package}.py").is_file() or (folder / package).is_dir()
-
-
-def trust_folder(folder: Path) -> None:
-    """Let classes be imported from a folder that the person named.
-
-    It comes last: a file of theirs called copy.py must not stand in for the module that others import.
-    """
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
 
 
 def place_in_folder(error: BaseException, folder: Path) -> str | None:

@@ -41,7 +41,7 @@ def tasks(base: type[Task]) -> list[str]:
 def check_contract(configuration: Configuration, overrides: list[str]) -> None:
     request = request_run(configuration, [*overrides, *TINY])
     spec = request.spec
-    assert RunSpec.from_values(spec.to_values(), configuration.trusted_folder) == spec
+    assert RunSpec.from_values(spec.to_values()) == spec
     trainer = trainer_of(spec)
     before = {name: parameter.clone() for name, parameter in trainer.model.named_parameters()}
     rows = list(trainer.fit())

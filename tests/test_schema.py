@@ -9,7 +9,7 @@ from attnbench import schema
 from attnbench.errors import UserError
 from attnbench.models.config import ModelConfig
 from attnbench.ranges import Count, Fraction
-from attnbench.schema import build, load_class, trust_folder
+from attnbench.schema import build, load_class, trusted_folder, trusting
 from attnbench.tasks.base import Task
 from attnbench.tasks.symbols import Copy
 
@@ -125,12 +125,11 @@ def test_a_class_of_another_kind_is_refused(target):
 
 
 @pytest.fixture
-def own_folder(tmp_path, monkeypatch):
+def own_folder(tmp_path):
     """A folder that the person named; what was imported from it is forgotten afterwards."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
     known = set(sys.modules)
-    trust_folder(tmp_path)
-    yield tmp_path
+    with trusting(tmp_path):
+        yield tmp_path
     for name in set(sys.modules) - known:
         del sys.modules[name]
 
@@ -139,7 +138,7 @@ def test_a_class_of_a_trusted_folder_loads(own_folder):
     (own_folder / "mine_one.py").write_text(
         "from attnbench.tasks.symbols import Copy\nclass Mine(Copy): pass\n"
     )
-    assert issubclass(load_class("mine_one.Mine", Task, own_folder), Copy)
+    assert issubclass(load_class("mine_one.Mine", Task), Copy)
 
 
 @pytest.mark.parametrize(
@@ -149,13 +148,13 @@ def test_a_class_of_a_trusted_folder_loads(own_folder):
 def test_a_module_that_cannot_be_imported_says_why(own_folder, text, reason):
     (own_folder / "mine_two.py").write_text(text)
     with pytest.raises(UserError, match=f"Cannot load 'mine_two.Mine'.*{reason}"):
-        load_class("mine_two.Mine", Task, own_folder)
+        load_class("mine_two.Mine", Task)
 
 
 def test_a_file_called_like_another_module_is_to_be_renamed(own_folder):
     (own_folder / "copy.py").write_text("class Mine: pass\n")
     with pytest.raises(UserError, match=r"'copy' is the name of another module too.*rename"):
-        load_class("copy.Mine", Task, own_folder)
+        load_class("copy.Mine", Task)
 
 
 def test_a_trusted_folder_hides_no_module_of_others(own_folder):
@@ -164,6 +163,20 @@ def test_a_trusted_folder_hides_no_module_of_others(own_folder):
     import colorsys
 
     assert colorsys.__file__ != str(own_folder / "colorsys.py")
+
+
+def test_a_folder_is_trusted_no_longer_than_it_is_said_to_be(tmp_path):
+    (tmp_path / "mine_three.py").write_text(
+        "from attnbench.tasks.symbols import Copy\nclass Mine(Copy): pass\n"
+    )
+    before = list(sys.path)
+    with trusting(tmp_path):
+        with trusting(None), pytest.raises(UserError, match="no --config-dir was given"):
+            load_class("mine_three.Mine", Task)
+        assert trusted_folder() == tmp_path
+    assert (trusted_folder(), sys.path) == (None, before)
+    with pytest.raises(UserError, match="Refused to load"):
+        load_class("mine_three.Mine", Task)
 
 
 def test_an_error_of_ours_has_no_place_in_a_folder_that_holds_attnbench():

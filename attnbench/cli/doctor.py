@@ -1,7 +1,13 @@
 """`attnbench doctor`: versions, devices, cluster, write access."""
 
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
 import typer
 
+import attnbench
 from attnbench.cli.options import (
     DEFAULT_RESULTS,
     AsJson,
@@ -23,8 +29,6 @@ def doctor(
 ) -> None:
     """Say what this machine offers, and what would keep a sweep from running here."""
     with explained_errors(debug):
-        from attnbench.cli.examination import examine
-
         findings = examine(results)
         if as_json:
             print_json(
@@ -34,3 +38,61 @@ def doctor(
             for each in findings:
                 print(f"{'ok ' if each.is_good else 'BAD'}  {each.what:16} {each.found}")
     raise typer.Exit(0 if all(each.is_good for each in findings) else SOMETHING_IS_WRONG)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at, what was found, and whether a sweep can live with it."""
+
+    what: str
+    found: str
+    is_good: bool = True
+
+
+def examine(results: Path) -> list[Finding]:
+    """Look at versions, devices, cores, cluster and the results folder."""
+    from attnbench.executors.resources import available_bytes, available_cores, suitable_workers
+    from attnbench.runs.records import PACKAGES, package_version
+
+    versions = [
+        Finding(name, package_version(name) or "missing", package_version(name) is not None)
+        for name in PACKAGES
+    ]
+    return [
+        Finding("attnbench", attnbench.__version__),
+        Finding("python", platform.python_version()),
+        *versions,
+        Finding("device: auto", _describe_device()),
+        Finding("cores", str(available_cores())),
+        Finding("memory", f"{available_bytes() / 2**30:.1f} GiB"),
+        Finding("workers", f"{suitable_workers()} at once, unless --workers says otherwise"),
+        Finding("slurm", shutil.which("sbatch") or "not on PATH (needed for a cluster only)"),
+        _examine_results(results),
+    ]
+
+
+def _describe_device() -> str:
+    import torch
+
+    from attnbench.training.device import resolve_device
+
+    device = resolve_device("auto")
+    if device.type != "cuda":
+        return device.type
+    names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return f"cuda ({', '.join(names)})"
+
+
+def _examine_results(results: Path) -> Finding:
+    from attnbench.errors import UserError
+    from attnbench.runs.store import RunStore
+
+    probe = RunStore(results / ".doctor")
+    try:
+        probe.check_ours()
+    except UserError as error:
+        return Finding("results", str(error), is_good=False)
+    free = shutil.disk_usage(
+        next(each for each in (results, *results.absolute().parents) if each.exists())
+    ).free
+    return Finding("results", f"{results} can be written to; {free / 2**30:.0f} GiB free")

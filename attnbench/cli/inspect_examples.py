@@ -1,17 +1,32 @@
-"""The examples that `attnbench inspect` draws, each answered by every run."""
+"""The examples that `attnbench inspect` shows, each answered by every run: chosen, drawn, printed and as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
 
-from attnbench.cli.inspect_progress import StageProgress
-from attnbench.cli.inspect_request import Choice
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.text import Text
+
+from attnbench.cli.inspect import Choice
+from attnbench.cli.options import print_text
+from attnbench.cli.progress import StageProgress
 from attnbench.inspection.attention_example import AttentionExample
 from attnbench.inspection.capture import capture_attention
 from attnbench.inspection.evaluate import evaluate_errors
 from attnbench.inspection.examples import HeldOut, NumberedExample, evaluated_lengths, held_out, own_text
 from attnbench.inspection.load import TrainedRun
+from attnbench.inspection.word_edits import described, edits_of
+from attnbench.plots.attention import draw_heads, draw_heatmap, draw_self_attention
+from attnbench.plots.attention_page import attention_page
+from attnbench.plots.attention_panel import boxes_for_missing_letters, missing_letters
 from attnbench.plots.attention_rows import DrawnArm
+from attnbench.plots.layout import save_figure
 from attnbench.plots.style import model_style
+from attnbench.report.text_heatmap import shaded_lines
+from attnbench.runs.io import write_atomically
 from attnbench.tasks.base import LengthRange
 
 
@@ -50,12 +65,19 @@ class Drawn:
         return [DrawnArm(name, run_id, portraits[number]) for name, run_id, portraits in answered]
 
 
-def capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
-    """Choose test examples and let every run answer them.
+def capture(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
+    """Let every run answer test examples, or a person's own text.
 
     Raises:
-        UserError: for a length or number that is not there.
+        UserError: for what is not there or cannot be asked.
     """
+    if choice.text is None:
+        return _capture_examples(runs, choice, progress)
+    return _capture_text(runs, choice, progress)
+
+
+def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
+    """Choose test examples and let every run answer them."""
     examples = _test_of(runs, choice.length)
     chosen = _choose(runs, examples, choice, progress)
     portraits: list[list[AttentionExample]] = [[] for _ in runs]
@@ -81,12 +103,7 @@ def capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stage
     )
 
 
-def capture_text(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
-    """Let every run answer a person's own text.
-
-    Raises:
-        UserError: for a text or question that cannot be asked.
-    """
+def _capture_text(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
     assert choice.text is not None
     own = own_text(runs[0], choice.text, choice.question, choice.answer_tokens)
     notes = []
@@ -165,3 +182,92 @@ def _gradient_notes(portraits: Sequence[Sequence[AttentionExample]]) -> list[str
 def _span(lengths: LengthRange) -> str:
     low, high = lengths.minimum, lengths.maximum
     return f"{high}" if low == high else f"{low}–{high}"
+
+
+# Beside the heatmap, of arms that have them: the names of their files.
+_MAPS: dict[str, Callable[[DrawnArm, str], Figure | None]] = {
+    "heads": draw_heads,
+    "self_attention": draw_self_attention,
+}
+
+
+def draw_examples(drawn: Drawn, out: Path, progress: StageProgress) -> list[Path]:
+    """Write every example as PNG and SVG, and all of them as one page; return what was written."""
+    if drawn.count == 0:
+        return []
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    tell = progress.stage("drawing")
+    with boxes_for_missing_letters():
+        for number in range(drawn.count):
+            files += _draw_example(drawn, number, out)
+            tell(number + 1, drawn.count)
+    page = out / ("page_text.html" if drawn.length is None else "page.html")
+    arms = list(zip(drawn.names, drawn.portraits, strict=True))
+    write_atomically(page, attention_page(_title(drawn), arms).encode())
+    return [*files, page]
+
+
+def _draw_example(drawn: Drawn, number: int, out: Path) -> list[Path]:
+    arms, about, stem = drawn.arms_of(number), drawn.about[number], drawn.stems[number]
+    files = save_figure(draw_heatmap(arms, about), out / f"heatmap_{stem}")
+    for place, arm in enumerate(arms):
+        # Two arms may both have heads.
+        of_arm = f"{stem}_{'ab'[place]}" if len(arms) > 1 else stem
+        for name, draw in _MAPS.items():
+            figure = draw(arm, about)
+            files += [] if figure is None else save_figure(figure, out / f"{name}_{of_arm}")
+    return files
+
+
+def letters_note(drawn: Drawn) -> str | None:
+    """Return what to say of letters that the figures cannot show; None where there are none."""
+    words = (
+        word
+        for own in drawn.portraits
+        for each in own
+        for word in (*each.source, *each.written, *each.expected)
+    )
+    missing = missing_letters(words)
+    if not missing:
+        return None
+    return f"The font of PNG and SVG lacks {missing[:20]}: boxes stand for such letters. The page shows them."
+
+
+def _title(drawn: Drawn) -> str:
+    arms = " beside ".join(drawn.names)
+    return f"{arms}: {drawn.about[0]}" if drawn.count == 1 else f"{arms}: {drawn.count} examples"
+
+
+def print_shaded(drawn: Drawn) -> None:
+    """Print every example under every run, as wide as the terminal is."""
+    width = Console().width
+    for number in range(drawn.count):
+        print_text(Text(drawn.about[number], style="bold"))
+        for arm in drawn.arms_of(number):
+            if arm.portrait.expected:
+                print_text(Text(f"{arm.name}: {described(arm.portrait.aligned)}"))
+            for line in shaded_lines(arm, width):
+                print_text(line)
+            print_text(Text())
+
+
+def example_as_json(drawn: Drawn, number: int) -> dict[str, Any]:
+    """Return what `--json` prints of one example."""
+    arms = drawn.arms_of(number)
+    first = arms[0].portrait
+    return {
+        "index": first.index,
+        "source": first.source,
+        "expected": first.expected or None,
+        "written": {arm.run_id: arm.portrait.written for arm in arms},
+        "wrong": {arm.run_id: _wrong_in_place(arm.portrait) if first.expected else None for arm in arms},
+        "edits": {arm.run_id: edits_of(arm.portrait.aligned) if first.expected else None for arm in arms},
+        "slips": {arm.run_id: described(arm.portrait.aligned) if first.expected else None for arm in arms},
+    }
+
+
+def _wrong_in_place(portrait: AttentionExample) -> int:
+    """Return how many places hold another word than the expected one, or none; given words left out."""
+    places = zip_longest(portrait.written, portrait.expected, portrait.is_given)
+    return sum(word != expected and not is_given for word, expected, is_given in places)

@@ -12,6 +12,7 @@ import typer
 
 from attnbench.config.overrides import at_home
 from attnbench.errors import RefusedError, UserError, storage_faults_named
+from attnbench.schema import place_in_folder, trusting
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -60,12 +61,14 @@ WRONG_USE = 2
 def explained_errors(debug: bool, own_code: Path | None = None) -> Iterator[None]:
     """Turn an error of the person's into its few lines and exit status 2, a refusal from outside into status 1.
 
+    The folder that is trusted within, for its classes, is not any longer once the command has ended.
+
     Args:
         debug: whether the traceback is shown as well.
         own_code: the folder of the person's own classes, where there is one; its errors are the person's too.
     """
     try:
-        with storage_faults_named(is_writing=True), _own_errors_named(own_code):
+        with trusting(None), storage_faults_named(is_writing=True), _own_errors_named(own_code):
             _check_working_folder()
             yield
     except (UserError, RefusedError) as error:
@@ -92,8 +95,6 @@ def _own_errors_named(folder: Path | None) -> Iterator[None]:
     except (UserError, RefusedError, typer.Exit):
         raise
     except Exception as error:
-        from attnbench.schema import place_in_folder
-
         place = None if folder is None else place_in_folder(error, folder.resolve())
         if place is None:
             raise

@@ -118,7 +118,7 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
     Raises:
         UserError: where there is no such sweep, nothing has finished, or a table is damaged.
     """
-    from attnbench.cli.places import find_store
+    from attnbench.cli.find import find_store
     from attnbench.runs.metrics_table import join_metrics, read_handed_metrics
 
     path = Path(words)

@@ -1,10 +1,53 @@
-"""What a person sees while runs are going on: bars on a terminal, plain lines elsewhere."""
+"""What a person sees of runs and test sets that are gone through: bars on a terminal, plain lines elsewhere."""
 
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Self
 
-from attnbench.cli.bars import BarOrLines
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
 from attnbench.executors.base import Event, Note, RunEnded, RunProgressed, RunStarted
 from attnbench.runs.status import RunStatus
+
+PLAIN_SECONDS = 10.0
+
+
+class BarOrLines:
+    """Bars on a terminal; elsewhere a plain line now and then."""
+
+    def __init__(self, *columns: ProgressColumn) -> None:
+        self._console = Console(stderr=True)
+        self._bar = Progress(*columns, console=self._console, transient=True)
+        self._last_line = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar.live.is_started:  # stopping what never began prints an empty line
+            self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line, above the bars where there are any."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def say_now_and_then(self, text: str) -> None:
+        """Print a line, unless there are bars or the last line is but seconds old."""
+        if not self._console.is_terminal and time.monotonic() - self._last_line > PLAIN_SECONDS:
+            self._last_line = time.monotonic()
+            print(text, file=sys.stderr, flush=True)
 
 
 class TrainProgress(BarOrLines):
@@ -36,7 +79,7 @@ class SweepProgress(BarOrLines):
     The time left is reckoned from target tokens: a step at length 32 costs more than one at length 4.
     """
 
-    def __init__(self, weights: dict[str, float], runs_in_all: int) -> None:
+    def __init__(self, weights: Mapping[str, float], runs_in_all: int) -> None:
         self._weights = weights
         self._runs_in_all = runs_in_all
         self._ended = runs_in_all - len(weights)
@@ -106,3 +149,29 @@ class SweepProgress(BarOrLines):
 def _short(run_id: str) -> str:
     """Leave out what every run of a sweep shares and what nobody reads, so that a line fits on 80 columns."""
     return run_id.partition("-")[2].rpartition("-")[0]
+
+
+Tell = Callable[[int, int], None]
+"""Told of examples or words done, and of all."""
+
+
+class StageProgress(BarOrLines):
+    """Progress of one stage after the other."""
+
+    def __init__(self) -> None:
+        unit = TextColumn("{task.fields[unit]}")
+        super().__init__(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), unit, TimeRemainingColumn()
+        )
+
+    def stage(self, name: str, unit: str = "examples") -> Tell:
+        """Begin a stage in place of the one before; return what is to be told how far it is."""
+        for task in self._bar.task_ids:
+            self._bar.remove_task(task)
+        task = self._bar.add_task(name, total=None, unit=unit)
+
+        def tell(done: int, of: int) -> None:
+            self._bar.update(task, completed=done, total=of)
+            self.say_now_and_then(f"{name}: {done:,} of {of:,} {unit}")
+
+        return tell

@@ -1,4 +1,4 @@
-"""`attnbench status`: what is done, running, failed, left."""
+"""`attnbench status`: what is done, running, failed, left; and `attnbench cancel`, which ends the cluster jobs."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -36,8 +36,11 @@ ORDINARY = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "
 """Reasons of Slurm for a job to wait that pass by themselves."""
 
 
+SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="A folder, or its name under the results.")]
+
+
 def status(
-    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A folder, or its name under the results.")],
+    sweep: SweepName,
     results: Results = DEFAULT_RESULTS,
     _config_dir: NeedlessConfigDir = None,
     as_json: AsJson = False,
@@ -45,7 +48,7 @@ def status(
 ) -> None:
     """Say how far the runs of a sweep are; every run that is not done is named."""
     with explained_errors(debug):
-        from attnbench.cli.places import find_store
+        from attnbench.cli.find import find_store
 
         store = find_store(sweep, results)
         states, held = _states(store)
@@ -117,3 +120,24 @@ def _show_reasons(held: "Iterable[JobOfRun]") -> None:
         ids = " ".join(dict.fromkeys(array_ids))
         remedy = f" (`scontrol release {ids}` frees them)" if "held" in reason.lower() else ""
         print(f"          Slurm holds {len(array_ids)} of them: {reason}{remedy}")
+
+
+def cancel(
+    sweep: SweepName,
+    results: Results = DEFAULT_RESULTS,
+    _config_dir: NeedlessConfigDir = None,
+    debug: Debug = False,
+) -> None:
+    """End the cluster jobs of a sweep; what they have finished or saved is kept."""
+    with explained_errors(debug):
+        from attnbench.cli.find import find_store
+        from attnbench.executors.slurm.records import JobRecords
+
+        store = find_store(sweep, results)
+        count = JobRecords(store.jobs_path).cancel()
+        if count:
+            say(
+                f"Cancelled: {counted(count, 'job')} of {store.path}. The command of the sweep takes the runs up again."
+            )
+        else:
+            say(f"No job of {store.path} is in the queue of a cluster.")

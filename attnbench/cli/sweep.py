@@ -1,11 +1,18 @@
 """`attnbench sweep`: many runs, then the figure."""
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import attnbench
 from attnbench.cli.options import (
     DEFAULT_RESULTS,
+    FAILED,
     AsJson,
     ConfigDir,
     Debug,
@@ -13,7 +20,20 @@ from attnbench.cli.options import (
     Results,
     TaskName,
     explained_errors,
+    print_json,
+    say,
 )
+from attnbench.errors import UserError, memory_faults_named
+
+if TYPE_CHECKING:
+    from attnbench.cli.dry_run import DryRun
+    from attnbench.executors.base import Listener, Submission
+    from attnbench.report.settings import SweepTables
+    from attnbench.runs.spec import PlannedRun
+    from attnbench.runs.store import RunStore
+    from attnbench.sweeps.learning_rates import FoundBreakdown
+    from attnbench.sweeps.plan import SweepOptions, SweepPlan
+    from attnbench.sweeps.run import Refusal, Sweep, SweepResult
 
 
 def sweep(
@@ -85,29 +105,197 @@ def sweep(
 
     The same command again does only what is missing; more lengths, models or seeds extend the same folder.
     """
+    typed = {**locals(), "overrides": tuple(overrides or ())}
     with explained_errors(debug, config_dir):
-        from attnbench.cli.sweep_run import SweepChoices, sweep_run
         from attnbench.config.compose import Configuration
         from attnbench.sweeps.plan import SweepOptions, plan_sweep
 
-        configuration = Configuration(config_dir)
-        words = SweepOptions(
-            preset=preset,
-            task=task,
-            models=models,
-            lengths=lengths,
-            seeds=seeds,
-            protocol=protocol,
-            train_range=train_range,
-            executor=executor,
-            workers=workers,
-            name=name,
-            tune_rates=tune_rates,
-            longer=longer,
-            baseline=baseline,
-            share=share,
-            overrides=tuple(overrides or ()),
-        )
-        choices = SweepChoices(results, dry_run, not no_plot, retry_failed, as_json, waits=not no_wait)
-        status = sweep_run(plan_sweep(configuration, words), configuration.trusted_folder, choices)
+        options = SweepOptions(**{each.name: typed[each.name] for each in fields(SweepOptions)})
+        status = _sweep(plan_sweep(Configuration(config_dir), options), options, results, as_json)
     raise typer.Exit(status)
+
+
+def _sweep(plan: "SweepPlan", options: "SweepOptions", results: Path, as_json: bool) -> int:
+    """Carry out a plan and tell what came of it; return the exit status."""
+    from attnbench.cli.dry_run import DryRun, announce
+    from attnbench.cli.find import named_store
+    from attnbench.cli.stopping import stop_on_signals
+    from attnbench.executors.base import WorkOrder
+    from attnbench.runs import checks
+    from attnbench.sweeps.learning_rates import check_one_rate
+    from attnbench.sweeps.run import Sweep, result_of
+
+    store = named_store(results, plan.name)
+    store.check_ours()
+    check_one_rate(store, plan.runs, plan.rates)
+    device = _checked_device(plan)
+    if options.no_wait and not plan.executor.is_remote:
+        raise UserError(
+            "--no-wait: the runs are made by this program itself. Only --executor slurm lets it leave."
+        )
+    if options.dry_run:
+        with memory_faults_named():
+            _show(DryRun.of(plan, store, device, options.retry_failed), as_json)
+        return 0
+    with memory_faults_named():
+        checks.check_comparison([run.spec for run in plan.runs])
+        plan.executor.check(store.path)
+        announce(plan, store, device)
+    damage = store.record_invocation(_invocation(plan))
+    if damage:
+        say(damage)
+    store.remove_partial_files()
+    with stop_on_signals() as stop:
+        work = Sweep(
+            plan,
+            store,
+            WorkOrder(device),
+            _Shown(store.path),
+            stop,
+            lambda runs: _breakdowns(store, runs),
+            retries_failed=options.retry_failed,
+            waits=not options.no_wait,
+        )
+        folders = work.execute_all()
+    result = result_of(folders)
+    is_whole = _report(work, result, not options.no_plot, as_json)
+    is_whole = is_whole and not (result.unfinished and work.waits)
+    work.refusal.raise_noted()
+    return stop.exit_status or (0 if is_whole else FAILED)
+
+
+def _show(dry_run: "DryRun", as_json: bool) -> None:
+    if as_json:
+        print_json(dry_run.as_json())
+    else:
+        dry_run.show()
+        say("Nothing was started and nothing written (--dry-run).")
+
+
+class _Shown:
+    """Shows on standard error what a sweep tells: see `SweepListener`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def note(self, text: str) -> None:
+        say(text)
+
+    def handed_over(self, submission: "Submission") -> None:
+        say(submission.describe())
+        say(f"How far they are: attnbench status {self._folder}")
+        say(f"To end them: attnbench cancel {self._folder}")
+
+    @contextmanager
+    def watch(self, work: Mapping[str, float], runs: int) -> "Iterator[Listener]":
+        from attnbench.cli.progress import SweepProgress
+
+        with SweepProgress(work, runs) as progress:
+            yield progress.listen
+
+
+def _breakdowns(store: "RunStore", runs: "Sequence[PlannedRun]") -> "list[FoundBreakdown]":
+    """Return where the arms of these runs broke down, as far as they have finished."""
+    from attnbench.analysis.arms import Metrics
+    from attnbench.analysis.breakdown import breakdown_table, l50_by_arm
+    from attnbench.runs.metrics_table import join_metrics
+    from attnbench.runs.training_records import TrainingRecords
+    from attnbench.sweeps.learning_rates import FoundBreakdown
+
+    own = {run.spec.run_id for run in runs}
+    rows = [row for row in store.collect(on_damage=lambda _: None) if row["run_id"] in own]
+    if not rows:
+        return []
+    tuning = TrainingRecords([store.path]).tuning_rows()
+    breakdowns = breakdown_table(Metrics.of(join_metrics(rows)), tuning)
+    found = l50_by_arm(breakdowns) | l50_by_arm(breakdowns, "bleu")  # real text has no L50
+    return [FoundBreakdown(arm, each.length, each.censored) for arm, each in found.items()]
+
+
+def _checked_device(plan: "SweepPlan") -> str:
+    """Return the device that this machine has for the runs; on a cluster each node looks for itself."""
+    from attnbench.training.device import check_precision, resolve_device
+
+    if plan.executor.is_remote:
+        return plan.device
+    device = resolve_device(plan.device)
+    for run in plan.runs:
+        check_precision(run.spec.training.precision, device)
+    return str(device)
+
+
+def _invocation(plan: "SweepPlan") -> dict[str, Any]:
+    from attnbench.runs.records import typed_command
+
+    return {
+        "command": typed_command(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": attnbench.__version__,
+        "preset": plan.preset,
+        "task": ", ".join(dict.fromkeys(task.name for task in plan.tasks)),
+        "models": plan.models,
+        "lengths": plan.lengths,
+        "seeds": plan.seeds,
+        "protocol": plan.protocol,
+        "tune_rates": list(plan.rates),
+        "longer": plan.longer,
+        "share": str(plan.share) if plan.share else None,
+        "runs": len(plan.own_runs),
+    }
+
+
+def _report(work: "Sweep", result: "SweepResult", is_drawn: bool, as_json: bool) -> bool:
+    """Draw, tell what came of the runs, and say whether all of the folder is whole, or of the share."""
+    from attnbench.cli.plot import print_report, tell_renamed
+    from attnbench.report.sweep_report import report_store
+
+    plan, store, refusal = work.plan, work.store, work.refusal
+
+    def tell(tables: "SweepTables", verdict: str) -> None:
+        if not as_json:
+            print_report(tables, verdict)
+
+    files: list[Path] = []
+    damages: list[str] = []
+    if result.done:
+        with refusal.noted(), store.held():
+            tell_renamed(store)
+            files = report_store(store, is_drawn, tell, damages.append, plan.baseline)
+    for damage in damages:
+        say(f"{damage} Its rows are left out; the sweep that it belongs to repeats it.")
+    for run_id, reason in result.failed.items():
+        say(f"{run_id} failed: {reason}")
+        say(f"  its folder: {store.folder(run_id).path}; --retry-failed repeats it")
+    if as_json:
+        print_json(_as_json(store, result, files, refusal))
+    else:
+        _say_what_next(work, result, files)
+    # A damaged run that stands in the plan has been repeated by now: these are of another sweep or share.
+    return not result.failed and (plan.share is not None or not damages)
+
+
+def _say_what_next(work: "Sweep", result: "SweepResult", files: Sequence[Path]) -> None:
+    plan, store = work.plan, work.store
+    for path in files:
+        say(f"{path}")
+    if result.unfinished:
+        say(f"{len(result.unfinished)} of {result.count} runs are left; the same command carries on.")
+    elif work.refusal.error is not None:
+        say("Not everything could be written; the same command carries on.")
+    elif plan.share:
+        say(f"Share {plan.share} is done. When all shares are: attnbench plot {store.path}")
+    elif result.done:
+        say(f"Draw it again, alone or beside other sweeps: attnbench plot {store.path}")
+
+
+def _as_json(
+    store: "RunStore", result: "SweepResult", files: Sequence[Path], refusal: "Refusal"
+) -> dict[str, Any]:
+    return {
+        "folder": str(store.path),
+        "done": result.done,
+        "failed": result.failed,
+        "unfinished": result.unfinished,
+        "files": [str(path) for path in files],
+        "refused": str(refusal.error) if refusal.error else None,
+    }

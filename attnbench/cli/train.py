@@ -1,6 +1,6 @@
 """`attnbench train`: one run."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,24 @@ from attnbench.cli.options import (
     explained_errors,
     print_json,
     say,
+)
+
+if TYPE_CHECKING:
+    from attnbench.config.run_request import RunRequest
+    from attnbench.runs.folder import RunFolder
+    from attnbench.runs.store import RunStore
+    from attnbench.sweeps.run import Refusal
+
+SHOWN = (
+    ("token accuracy, running freely", "token_accuracy", ".3f"),
+    ("token accuracy, teacher-forced", "teacher_forced_accuracy", ".3f"),
+    ("whole sequences right", "sequence_accuracy", ".3f"),
+    ("accuracy by chance", "chance_accuracy", ".3f"),
+    ("bits recovered", "bits_recovered", ".1f"),
+    ("bits available", "bits_available", ".1f"),
+    ("looked at the answer", "alignment_accuracy", ".3f"),
+    ("BLEU", "bleu", ".1f"),
+    ("chrF", "chrf", ".1f"),
 )
 
 
@@ -46,11 +64,10 @@ def train(
         if show_config:
             _show(request.values, as_json)
             return
-        from attnbench.cli.places import named_store
-        from attnbench.cli.train_run import train_run
+        from attnbench.cli.find import named_store
 
         store = named_store(results, name)
-        status = train_run(store, request, configuration.trusted_folder, retry_failed, as_json)
+        status = _train(store, request, retry_failed, as_json)
     raise typer.Exit(status)
 
 
@@ -63,3 +80,100 @@ def _show(values: dict[str, Any], as_json: bool) -> None:
 
     say("# What `attnbench train` would run; every key can be changed on the command line.")
     print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
+
+
+def _train(store: "RunStore", request: "RunRequest", retry_failed: bool, as_json: bool) -> int:
+    """Bring one run to its end and tell what came of it; return the exit status."""
+    from attnbench.cli.progress import TrainProgress
+    from attnbench.cli.stopping import stop_on_signals
+    from attnbench.executors.base import WorkOrder
+    from attnbench.executors.local import Inline
+    from attnbench.runs.folder import forget_failures
+    from attnbench.runs.spec import PlannedRun
+    from attnbench.sweeps.run import Refusal, missing, prepare, run_to_the_end
+    from attnbench.training.device import check_precision, resolve_device
+
+    store.check_ours()
+    device = resolve_device(request.device)
+    check_precision(request.spec.training.precision, device)
+    order = WorkOrder(str(device))
+    planned = PlannedRun(request.spec, tuple(request.lengths))
+    refusal = Refusal()
+    store.remove_partial_files()
+    with stop_on_signals() as stop, TrainProgress() as progress, refusal.noted():
+        left = missing(prepare(store, [planned], progress.say), retry_failed)
+        if retry_failed:
+            forget_failures(left)
+        if left:
+            _announce(request, store.folder(request.spec.run_id), str(device))
+            run_to_the_end(left, Inline(), order, progress.listen, stop)
+    status = _report(store.folder(request.spec.run_id), as_json, refusal)
+    refusal.raise_noted()
+    return stop.exit_status or status
+
+
+def _announce(request: "RunRequest", folder: "RunFolder", device: str) -> None:
+    spec = request.spec
+    span = f"{spec.lengths.minimum}–{spec.lengths.maximum}" if request.spec.protocol != "per_length" else ""
+    lengths = span or f"{spec.lengths.maximum}"
+    say(
+        f"Training {spec.model.name} on {spec.task.name}, {lengths} {spec.task.length_unit}, seed {spec.seed}, "
+        f"up to {spec.training.steps:,} steps on {device}, into {folder.path}"
+    )
+    for note in [*spec.task.notes(), *spec.task.evaluation_notes(request.lengths), *spec.notes()]:
+        say(f"  {note}")
+
+
+def _report(folder: "RunFolder", as_json: bool, refusal: "Refusal") -> int:
+    from attnbench.runs.metrics_csv import read_rows
+    from attnbench.sweeps.run import result_of
+
+    result = result_of([folder])
+    rows = read_rows(folder.metrics_file) if result.done else []
+    if as_json:
+        print_json(_as_json(folder, rows, refusal))
+    for run_id, reason in result.failed.items():
+        say(f"{run_id} failed: {reason}")
+        say(f"Its folder: {folder.path}. --retry-failed repeats it.")
+        return 1
+    if result.unfinished:
+        say(f"The run is not finished; the same command carries on. Its folder: {folder.path}")
+    elif not as_json:
+        for row in rows:
+            _print_row(row)
+        say(f"Everything about the run is in {folder.path}")
+    return 0
+
+
+def _print_row(row: dict[str, str]) -> None:
+    unit = row["length_unit"]
+    print(
+        f"length {row['length']} {unit}, {row['steps']} steps ({row['stop_reason']}), {row['examples']} examples"
+    )
+    for label, column, form in SHOWN:
+        if row[column]:
+            print(f"  {label:32} {float(row[column]):{form}}")
+
+
+def _as_json(folder: "RunFolder", rows: list[dict[str, str]], refusal: "Refusal") -> dict[str, Any]:
+    outcome = folder.read_outcome()
+    return {
+        "run_id": folder.run_id,
+        "folder": str(folder.path),
+        "state": folder.state,
+        "error": outcome.error if outcome else None,
+        "metrics": [{key: _number(value) for key, value in row.items()} for row in rows],
+        "refused": str(refusal.error) if refusal.error else None,
+    }
+
+
+def _number(text: str) -> Any:
+    """Return a cell as a number where it is one, and None where it is empty."""
+    if text == "":
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -48,7 +48,7 @@ class Preset:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Where yaml comes from: conf/, and a person's own folder if they named one."""
+    """Where yaml comes from: conf/, and a person's own folder if they named one; that one is trusted from then on."""
 
     config_dir: Path | None = None
     cache: dict[Any, Any] = field(default_factory=dict, compare=False)
@@ -58,22 +58,21 @@ class Configuration:
             if not self.config_dir.is_dir():
                 raise UserError(f"--config-dir {self.config_dir}: there is no such folder.")
             _refuse_our_names(self.config_dir)
-            trust_folder(self.config_dir.resolve())
+            trust_folder(self.config_dir)
 
     @property
-    def trusted_folder(self) -> Path | None:
-        """Where classes may come from besides attnbench."""
+    def _own_folder(self) -> Path | None:
         return self.config_dir.resolve() if self.config_dir else None
 
     def choices(self, group: str) -> list[str]:
         """Return the names that can be chosen in a group: its yaml files, but those that start with `_`."""
-        folders = [folder / group for folder in (conf_folder(), self.trusted_folder) if folder is not None]
+        folders = [folder / group for folder in (conf_folder(), self._own_folder) if folder is not None]
         found = {path.stem for folder in folders for path in folder.glob("*.yaml")}
         return sorted(name for name in found if not name.startswith("_"))
 
     def described(self, group: str) -> dict[str, str]:
         """Return what each choice of a group is: the comment that its yaml begins with."""
-        folders = [folder / group for folder in (self.trusted_folder, conf_folder()) if folder is not None]
+        folders = [folder / group for folder in (self._own_folder, conf_folder()) if folder is not None]
         described = {}
         for name in self.choices(group):
             path = next(folder / f"{name}.yaml" for folder in folders if (folder / f"{name}.yaml").exists())
@@ -97,7 +96,7 @@ class Configuration:
         """Return the keys of every choice of every group, whether it is the chosen one or not."""
         keys = [each for each in leaf_keys(_keys_of(conf_folder() / "config.yaml")) if each not in GROUPS]
         for group in GROUPS:
-            for folder in (conf_folder(), self.trusted_folder):
+            for folder in (conf_folder(), self._own_folder):
                 for path in sorted((folder / group).glob("*.yaml")) if folder and group != "sweep" else ():
                     keys += [
                         f"{group}.{each}" for each in _keys_of(path) if each not in (TARGET_KEY, "defaults")
@@ -124,7 +123,7 @@ class Configuration:
                 self.check_choice(group, name)
             quoted = {group: name.replace("'", "\\'") for group, name in chosen.items()}
             self.cache[key] = _compose(
-                [f"{group}='{name}'" for group, name in quoted.items()], self.trusted_folder
+                [f"{group}='{name}'" for group, name in quoted.items()], self._own_folder
             )
         return copy.deepcopy(self.cache[key])
 
@@ -137,7 +136,7 @@ class Configuration:
         values = self.compose({"executor": self.check_choice("executor", name)})
         for assignment in assignments:
             self.assign(values, assignment)
-        return build_named(values["executor"], Executor, "executor", self.trusted_folder)
+        return build_named(values["executor"], Executor, "executor")
 
     def assign(self, values: dict[str, Any], assignment: Assignment) -> None:
         """Set the one value of an assignment: as it was typed where the key takes text.
@@ -162,7 +161,7 @@ class Configuration:
             return isinstance(values[name], str)
         if value is None or TARGET_KEY not in values:
             return False
-        hints = typing.get_type_hints(load_class(str(values[TARGET_KEY]), object, self.trusted_folder))
+        hints = typing.get_type_hints(load_class(str(values[TARGET_KEY]), object))
         kinds = {hints.get(name), *typing.get_args(hints.get(name))}
         return str in kinds and not kinds & {int, float, bool}
 

@@ -98,14 +98,12 @@ def without_length(task_values: dict[str, Any]) -> tuple[dict[str, Any], Any]:
 
 def build_task(task_values: dict[str, Any], name: str, configuration: Configuration) -> Task:
     """Build the task, its file paths made absolute so that they hold from any folder."""
-    task = build_named({**task_values, "name": name}, Task, "task", configuration.trusted_folder)
+    task = build_named({**task_values, "name": name}, Task, "task")
     paths = {key: getattr(task, key) for key in path_fields(task)}
     # Not Path.resolve, which refuses a link that leads in a circle with an error of its own.
     absolute = {key: os.path.realpath(at_home(path)) for key, path in paths.items() if path}
     if absolute:
-        task = build_named(
-            {**task_values, **absolute, "name": name}, Task, "task", configuration.trusted_folder
-        )
+        task = build_named({**task_values, **absolute, "name": name}, Task, "task")
     task.check_ready()
     return task
 
@@ -113,14 +111,14 @@ def build_task(task_values: dict[str, Any], name: str, configuration: Configurat
 def plain_task(name: str, configuration: Configuration) -> tuple[Task, Any]:
     """Build a task with nothing but the values of its yaml, and return its length there; its files are not read."""
     values, length = without_length(configuration.compose({"task": name})["task"])
-    task: Task = build_named({**values, "name": name}, Task, "task", configuration.trusted_folder)
+    task: Task = build_named({**values, "name": name}, Task, "task")
     return task, length
 
 
 def build_arm(values: dict[str, Any], names: dict[str, str], configuration: Configuration) -> ModelConfig:
     """Build the arm of a composed configuration."""
     arm_values = {**values["model"], "name": names["model"]}
-    arm: ModelConfig = build_named(arm_values, ModelConfig, "model", configuration.trusted_folder)
+    arm: ModelConfig = build_named(arm_values, ModelConfig, "model")
     return arm
 
 

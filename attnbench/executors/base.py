@@ -95,12 +95,10 @@ class WorkOrder:
 
     Attributes:
         device: "auto", "cpu", "cuda" or "mps".
-        trusted_folder: where classes may come from besides attnbench.
         command: that asked for the runs, for their records.
     """
 
     device: str = "auto"
-    trusted_folder: Path | None = None
     command: str = field(default_factory=typed_command)
 
 

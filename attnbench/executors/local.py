@@ -44,7 +44,6 @@ def execute_and_tell(
     listener(RunStarted(run_id))
     execution = Execution(
         device=order.device,
-        trusted_folder=order.trusted_folder,
         should_stop=should_stop,
         on_progress=lambda step, steps, accuracy: listener(RunProgressed(run_id, step, steps, accuracy)),
         on_note=lambda text: listener(Note(text)),

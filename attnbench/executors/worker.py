@@ -1,8 +1,8 @@
-"""A process that executes one run after the other, from both ends: `python -m attnbench.executors.worker`.
+"""A process that executes one run after the other, from both ends: `python -m attnbench.executors.worker [FOLDER]`.
 
-It reads one JSON object per line, a run folder and how to execute it, and writes one per line for every event.
-When its input ends, because the sweep has no more work, was told to stop or was killed, it lets the run save
-itself and leaves.
+FOLDER is the one that the sweep trusts for classes of a person's own. The process reads one JSON object per line, a
+run folder and how to execute it, and writes one per line for every event. When its input ends, because the sweep has no
+more work, was told to stop or was killed, it lets the run save itself and leaves.
 """
 
 import json
@@ -20,6 +20,7 @@ from typing import Any, TextIO
 
 from attnbench.errors import RefusedError, StorageError
 from attnbench.executors.base import Event, WorkOrder, to_line
+from attnbench.schema import trust_folder, trusted_folder
 from attnbench.standard_streams import make_streams_forgiving
 
 # glibc returns large blocks to the system at once, and asks for them again at the next step; keeping them takes a
@@ -51,7 +52,6 @@ class Worker:
         values = {
             "run_folder": str(run_folder),
             "device": order.device,
-            "trusted_folder": str(order.trusted_folder) if order.trusted_folder else None,
             "command": order.command,
         }
         try:
@@ -114,10 +114,14 @@ def start_worker(environment: Mapping[str, str], messages: Messages) -> Worker:
 
 
 def _start_process(environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    trusted = trusted_folder()
     with signals_held_back():
         return subprocess.Popen(
             # -P: a file of the working folder, such as copy.py, must not stand in for a module.
-            [sys.executable, "-P", "-m", "attnbench.executors.worker"],
+            [
+                *(sys.executable, "-P", "-m", "attnbench.executors.worker"),
+                *([] if trusted is None else [str(trusted)]),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -151,6 +155,7 @@ def _listen(worker: Worker, messages: Messages) -> None:
 def main() -> None:
     """Work until the input ends."""
     events = _own_the_output()
+    trust_folder(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
     orders: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
     is_over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: is_over.set())
@@ -180,7 +185,6 @@ def _execute(values: dict[str, Any], events: TextIO, is_over: threading.Event) -
     from attnbench.executors.base import WorkOrder
     from attnbench.executors.local import execute_and_tell
     from attnbench.runs.folder import RunFolder
-    from attnbench.schema import trust_folder
 
     def tell(event: Event) -> None:
         try:
@@ -188,10 +192,7 @@ def _execute(values: dict[str, Any], events: TextIO, is_over: threading.Event) -
         except BrokenPipeError:
             is_over.set()  # the sweep was killed: save and leave
 
-    trusted_folder = Path(values["trusted_folder"]) if values["trusted_folder"] else None
-    if trusted_folder is not None:
-        trust_folder(trusted_folder)
-    order = WorkOrder(values["device"], trusted_folder, values["command"])
+    order = WorkOrder(values["device"], values["command"])
     with suppress(StorageError):  # the sweep has been told, and decides
         execute_and_tell(RunFolder(Path(values["run_folder"])), order, tell, is_over.is_set)
 

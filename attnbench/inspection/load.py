@@ -47,18 +47,12 @@ class TrainedRun:
         return _with_files(self.spec, self.folder, self.kept).task.with_learnt(self.kept.learnt)
 
 
-def load_run(
-    path: Path,
-    device: str = "cpu",
-    trusted_folder: Path | None = None,
-    given: Mapping[str, str] | None = None,
-) -> TrainedRun:
+def load_run(path: Path, device: str = "cpu", given: Mapping[str, str] | None = None) -> TrainedRun:
     """Open a run folder; whatever lies in it, no code of it runs.
 
     Args:
         path: the run folder; whoever renamed or copied it may still open it.
         device: "auto", "cpu", "cuda" or "mps"; the one it was trained on does not matter.
-        trusted_folder: where classes may come from besides attnbench.
         given: where the files of its data lie, by the task's key; by default they are sought when they are needed.
 
     Raises:
@@ -68,7 +62,7 @@ def load_run(
     folder = RunFolder(path)
     folder = RunFolder(path, folder.true_name)
     _check_finished(folder)
-    spec, kept = _read_spec(folder, trusted_folder, given or {})
+    spec, kept = _read_spec(folder, given or {})
     chosen = resolve_device(device)
     sizes = len(spec.task.source_vocabulary.tokens), len(spec.task.target_vocabulary.tokens)
     model = spec.model.build(*sizes, spec.seed)
@@ -121,12 +115,10 @@ def _check_finished(folder: RunFolder) -> None:
         )
 
 
-def _read_spec(
-    folder: RunFolder, trusted_folder: Path | None, given: Mapping[str, str]
-) -> tuple[RunSpec, KeptData | None]:
+def _read_spec(folder: RunFolder, given: Mapping[str, str]) -> tuple[RunSpec, KeptData | None]:
     """Return the spec, and what the run keeps of its data; without that, files are sought at once."""
     try:
-        spec = RunSpec.from_values(folder.read_spec(), trusted_folder)
+        spec = RunSpec.from_values(folder.read_spec())
     except DamagedFileError:
         raise
     except UserError as error:

@@ -1,4 +1,4 @@
-"""What has to hold before arms are compared: checked in seconds, before a sweep spends hours."""
+"""What has to hold before a sweep spends hours: that arms may be compared, and that run folders are whole."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -9,6 +9,7 @@ from torch import Tensor
 from attnbench.batch import Batch
 from attnbench.errors import UserError
 from attnbench.models.initialisation import named_blocks
+from attnbench.runs.folder import RunFolder
 from attnbench.runs.spec import RunSpec
 from attnbench.tasks.base import LengthRange, SyntheticTask
 from attnbench.vocabulary import PAD
@@ -90,3 +91,20 @@ def _check_weights(group: Sequence[RunSpec]) -> None:
                     f"The arms {owner} and {spec.model.name} share {name}, but do not start with the same numbers in "
                     "it. Draw every parameter from the seed and its own name."
                 )
+
+
+def find_damage(folder: RunFolder, spec: RunSpec) -> str | None:
+    """Return what is wrong with the files of a run, or None."""
+    damage = folder.find_damage()
+    outcome = folder.read_outcome()
+    if damage is not None or (outcome is not None and outcome.state == "done"):
+        return damage  # a finished run's spec was compared with its recorded checksum
+    if not folder.spec_file.exists() or folder.holds_spec(spec.to_values()):
+        return None  # to parse it would tell the same, and take twice as long
+    try:
+        found = RunSpec.from_values(folder.read_spec())
+    except UserError as error:
+        return f"{folder.spec_file} is damaged: {error}"
+    if found.run_id != spec.run_id:
+        return f"{folder.spec_file} is damaged: it describes {found.run_id}."
+    return None

@@ -44,7 +44,6 @@ class Execution:
 
     Attributes:
         device: "auto", "cpu", "cuda" or "mps".
-        trusted_folder: where classes may come from besides attnbench.
         should_stop: asked before every step.
         on_progress: told after every evaluation: steps done, budget, free-running validation accuracy.
         on_note: told in words what a person should know.
@@ -52,7 +51,6 @@ class Execution:
     """
 
     device: str = "auto"
-    trusted_folder: Path | None = None
     should_stop: Callable[[], bool] = lambda: False
     on_progress: Callable[[int, int, float], None] = _say_nothing
     on_note: Callable[[str], None] = _say_nothing
@@ -104,7 +102,7 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> RunStatus:
     folder.error_file.unlink(missing_ok=True)
     # Sums depend on how they are split over threads: with one, a run gives the same numbers in every executor.
     torch.set_num_threads(1)
-    spec = _with_data(RunSpec.from_values(folder.read_spec(), execution.trusted_folder), folder, execution)
+    spec = _with_data(RunSpec.from_values(folder.read_spec()), folder, execution)
     device = resolve_device(execution.device)
     check_precision(spec.training.precision, device)
     trainer = make_trainer(spec, device)

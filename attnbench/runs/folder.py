@@ -294,7 +294,7 @@ class RunFolder:
         """Take away what killed processes were writing here."""
         remove_partial_files(self.path)
 
-    def unfinish(self) -> None:
+    def reset(self) -> None:
         """Take away damaged records, status first, so that the next execution makes them from the checkpoint."""
         outcome = self.read_outcome()
         damaged = [path for path in self._records if outcome and first_changed([path], outcome)]
@@ -353,7 +353,7 @@ def forget_failures(folders: Iterable[RunFolder]) -> None:
     for folder in folders:
         if _has_failed(folder):
             with suppress(ClaimedError), folder.claim():
-                folder.unfinish()
+                folder.reset()
 
 
 def _has_failed(folder: RunFolder) -> bool:

@@ -1,15 +1,14 @@
-"""Files of ours: written whole or not at all, read once while they stay the same, held in turn, checked by sums."""
+"""Files of ours: written whole or not at all, read once while they stay the same, held in turn, checked by sums.
 
-import contextlib
-import errno
+How one is written is in attnbench/atomic.py, which tasks use too.
+"""
+
 import fcntl
 import hashlib
 import json
 import os
-import re
 import socket
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,82 +16,10 @@ from typing import Any, BinaryIO, Generic, TypeVar
 
 import yaml
 
+from attnbench.atomic import read_whole as read_whole
+from attnbench.atomic import remove_partial_files as remove_partial_files
+from attnbench.atomic import write_atomically as write_atomically
 from attnbench.errors import is_storage_fault, storage_faults_named
-
-_HALF = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
-_ATTEMPTS = 3
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Put data at path in one step; until then, and where that fails, the path keeps what it held.
-
-    The temporary file lies in the same folder, since a rename is atomic within one file system only.
-
-    Raises:
-        StorageError: the disk does not take it.
-    """
-    with storage_faults_named(path, is_writing=True):
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                _write_and_rename(path, data)
-                return
-            except FileNotFoundError:
-                # Somebody may have taken the temporary file for that of a killed writer before it was locked.
-                if attempt == _ATTEMPTS or not path.parent.is_dir():
-                    raise
-
-
-def _write_and_rename(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        # Not buffered: what the disk refused once must not be tried again when the file is closed.
-        with temporary.open("xb", buffering=0) as file:
-            _mark_as_living(file.fileno())
-            _write_all(file.fileno(), data)
-            os.fsync(file.fileno())
-            temporary.replace(path)
-    except BaseException:
-        # On a disk that has become read-only it stays, until the next command.
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def _mark_as_living(descriptor: int) -> None:
-    """Lock the file: the lock ends with this process, however that one ends, and tells `remove_partial_files` so."""
-    with contextlib.suppress(OSError):  # there are file systems without locks; there nothing is cleared
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
-
-
-def remove_partial_files(folder: Path) -> None:
-    """Take away what writers left that were killed; what a living one is at stays, and so do files of others."""
-    with contextlib.suppress(OSError):  # tidying only: who writes next says what is wrong with the disk
-        for name in filter(_HALF.fullmatch, os.listdir(folder)):  # noqa: PTH208 thousands of folders: names alone
-            with contextlib.suppress(OSError), (folder / name).open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                (folder / name).unlink()
-
-
-def read_whole(path: Path) -> bytes:
-    """Return what a file holds.
-
-    Raises:
-        StorageError: the disk does not give it, which is no word on whether the file is whole.
-        OSError: anything else, such as that it is missing.
-    """
-    with storage_faults_named(path):
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            if error.errno != errno.ESTALE:
-                raise
-            return path.read_bytes()  # it was replaced on its server just after it had been opened
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 from attnbench.arm import NO_CHANGES, Arm, Variant
@@ -118,7 +117,7 @@ class RunSpec:
         return {"task": _named(self.task), "model": _named(self.model), "training": plain(self.training)}
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any], trusted_folder: Path | None = None) -> "RunSpec":
+    def from_values(cls, values: Mapping[str, Any]) -> "RunSpec":
         """Build the spec from plain values.
 
         Raises:
@@ -127,8 +126,8 @@ class RunSpec:
         """
         try:
             spec = cls(
-                task=build_named(values["task"], Task, "task", trusted_folder),
-                model=build_named(values["model"], ModelConfig, "model", trusted_folder),
+                task=build_named(values["task"], Task, "task"),
+                model=build_named(values["model"], ModelConfig, "model"),
                 training=build(TrainingConfig, values["training"], "training"),
                 protocol=values["protocol"],
                 lengths=LengthRange(values["train_min_length"], values["train_max_length"]),
@@ -143,11 +142,11 @@ class RunSpec:
         return spec
 
 
-def build_named(values: Mapping[str, Any], base: type, where: str, trusted_folder: Path | None) -> Any:
+def build_named(values: Mapping[str, Any], base: type, where: str) -> Any:
     """Build the task or model whose class the values name by `_target_`."""
     if TARGET_KEY not in values:
         raise UserError(f"{where}.{TARGET_KEY} is missing: it names the class of the {where}.")
-    cls = load_class(str(values[TARGET_KEY]), base, trusted_folder)
+    cls = load_class(str(values[TARGET_KEY]), base)
     return build(cls, {key: value for key, value in values.items() if key != TARGET_KEY}, where)
 
 

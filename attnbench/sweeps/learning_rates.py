@@ -1,16 +1,16 @@
 """Learning rates chosen by validation, one for each arm and seed; and larger budgets around a breakdown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from attnbench.arm import Arm, Variant
 from attnbench.errors import DamagedFileError, UserError
+from attnbench.runs.checks import find_damage
 from attnbench.runs.metrics_csv import ARM_COLUMNS, read_rows
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.run import find_damage
 
 RATE_KEY = "training.learning_rate"
 TUNING_COLUMNS = (
@@ -128,6 +128,29 @@ def tuning_rows(tuned: Sequence[TunedRate], chosen: Mapping[RunSpec, float]) -> 
     return [_row(each, chosen[_arm(each.spec)], edges) for each in tuned]
 
 
+def chosen_in_words(rows: Sequence[Mapping[str, Any]], table: Path) -> Iterator[str]:
+    """Say which rates were chosen for each arm, and how many lie at the edge of the grid.
+
+    Args:
+        rows: as `tuning_rows` returns them.
+        table: where they can be read.
+    """
+    counts: dict[str, dict[float, int]] = {}
+    for row in rows:
+        if row["chosen"] == "true":
+            of_arm = counts.setdefault(row["model"], {})
+            of_arm[row["learning_rate"]] = of_arm.get(row["learning_rate"], 0) + 1
+    for model, rates in counts.items():
+        said = ", ".join(f"{rate:g} at {count}" for rate, count in sorted(rates.items()))
+        yield f"  {model}: {said} of its trainings"
+    at_edge = sum(row["at_edge"] == "true" for row in rows)
+    if at_edge:
+        yield (
+            f"  {at_edge} of the chosen rates lie at the edge of the grid: a better one may lie beyond. "
+            f"Which: {table}"
+        )
+
+
 def _row(tuned: TunedRate, best: float, edges: tuple[float, float]) -> dict[str, Any]:
     spec = tuned.spec
     rate = spec.training.learning_rate
@@ -188,7 +211,7 @@ def check_one_rate(store: RunStore, runs: Sequence[PlannedRun], grid: Sequence[f
                 )
 
 
-def check_not_named(store: RunStore, runs: Sequence[PlannedRun], trusted_folder: Path | None) -> None:
+def check_not_named(store: RunStore, runs: Sequence[PlannedRun]) -> None:
     """Refuse tuned runs that the folder holds already, as those of a rate that a person had named.
 
     Raises:
@@ -196,7 +219,7 @@ def check_not_named(store: RunStore, runs: Sequence[PlannedRun], trusted_folder:
     """
     for run in runs:
         folder = store.folder(run.spec.run_id)
-        if not folder.spec_file.exists() or find_damage(folder, run.spec, trusted_folder):
+        if not folder.spec_file.exists() or find_damage(folder, run.spec):
             continue  # what is damaged is named and made anew
         if Variant.parse(str(folder.read_spec().get("variant"))) != run.spec.variant:
             raise UserError(
@@ -242,7 +265,7 @@ class FoundBreakdown:
     censored: str
 
 
-def longer_runs(
+def larger_budget_runs(
     runs: Sequence[PlannedRun], breakdowns: Sequence[FoundBreakdown], factor: int
 ) -> list[PlannedRun]:
     """Return the runs of the lengths next to each breakdown with `factor` times the budget.
@@ -265,7 +288,7 @@ def longer_runs(
 
 
 def lengths_around(tested: Sequence[int], found: FoundBreakdown) -> list[int]:
-    """Return the tested lengths next to a breakdown, see `longer_runs`."""
+    """Return the tested lengths next to a breakdown, see `larger_budget_runs`."""
     if found.censored == "above":
         return []
     if found.censored:

@@ -1,10 +1,11 @@
-"""How long runs would take on this machine, from a moment of training; nothing is written."""
+"""How much work runs are, and how long they would take: by finished ones, or from a moment of training."""
 
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 
@@ -12,11 +13,40 @@ from attnbench.arm import NO_CHANGES
 from attnbench.errors import InterruptedRunError, RunFailedError
 from attnbench.runs.execute import make_trainer
 from attnbench.runs.spec import PlannedRun, RunSpec
+from attnbench.runs.store import RunStore
+from attnbench.tasks.base import LengthRange, Task
 from attnbench.training.trainer import Trainer
 
+LOOKED_AT = 4
+"""Training batches from which the work of a run is reckoned."""
 # Timed per cell: the first step of a model fetches memory, and of few others the middle one is no accident.
 _FEWEST_STEPS = 3
 _ENDLESS = 10**9
+
+
+def work_of(run: PlannedRun) -> float:
+    """Return target tokens, about: the budget times what the first few training batches hold."""
+    spec = run.spec
+    return spec.training.steps * _tokens_per_step(spec.task, spec.lengths, spec.training.batch_size)
+
+
+@cache
+def _tokens_per_step(task: Task, lengths: LengthRange, batch_size: int) -> float:
+    batches = [task.training_batch(0, step, batch_size, lengths) for step in range(LOOKED_AT)]
+    return sum(int(batch.target_mask.sum()) for batch in batches) / LOOKED_AT
+
+
+def seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float | None:
+    """Reckon the time of what is left from the speed of the finished runs of the same arm; None without any."""
+    if not left:
+        return 0.0
+    speeds: dict[str, list[float]] = {}
+    for row in store.collect(on_damage=lambda _: None):
+        if row["tokens_per_second"]:
+            speeds.setdefault(row["model"], []).append(float(row["tokens_per_second"]))
+    if any(run.spec.model.name not in speeds for run in left):
+        return None
+    return sum(work_of(run) * len(each) / sum(each) for run in left for each in [speeds[run.spec.model.name]])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
 from attnbench.config.compose import GROUPS, Configuration, Preset
@@ -67,7 +67,10 @@ OPTION_ALONE = {
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """The options and overrides as they were typed; None where an option was not given."""
+    """The options and overrides of a sweep as they were typed; None where an option was not given.
+
+    The names are those of the command line.
+    """
 
     preset: str | None = None
     task: str | None = None
@@ -83,16 +86,17 @@ class SweepOptions:
     longer: int | None = None
     baseline: str | None = None
     share: str | None = None
+    dry_run: bool = False
+    no_plot: bool = False
+    no_wait: bool = False
+    retry_failed: bool = False
     overrides: tuple[str, ...] = ()
 
 
 def merge(preset: Preset, words: SweepOptions) -> Preset:
     """Replace what the preset says by what the person said."""
-    said = {
-        name: value
-        for name in ("task", "lengths", "seeds", "protocol", "train_range", "tune_rates", "longer")
-        if (value := getattr(words, name)) is not None
-    }
+    typed = {each.name: getattr(words, each.name) for each in fields(preset) if each.name != "overrides"}
+    said = {name: value for name, value in typed.items() if value is not None}
     if words.models is not None:
         said["models"] = [model.strip() for model in words.models.split(",")]
     return replace(preset, **said)

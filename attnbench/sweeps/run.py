@@ -1,19 +1,90 @@
-"""Brings many runs to their end: prepares what is missing, hands it over, and stays until it is done."""
+"""A sweep at work: rates are chosen, runs are made, and breakdowns get a larger budget.
+
+It writes down what is missing, hands it to an executor and stays until it is done. How far it is it tells a listener;
+of terminals it knows nothing.
+"""
 
 import time
-from collections.abc import Callable, Sequence, Set
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Protocol
 
-from attnbench.errors import UserError
-from attnbench.executors.base import Executor, Listener, Note, WorkOrder
-from attnbench.runs.folder import RunFolder
+from attnbench.errors import RefusedError, UserError, storage_faults_named
+from attnbench.executors.base import Executor, Listener, Note, Submission, WorkOrder
+from attnbench.executors.slurm.queue import SlurmError
+from attnbench.formatting import counted
+from attnbench.runs.checks import find_damage
+from attnbench.runs.folder import RunFolder, forget_failures
 from attnbench.runs.io import ClaimedError, is_claimed
+from attnbench.runs.metrics_csv import write_rows
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
+from attnbench.sweeps.learning_rates import (
+    TUNING_COLUMNS,
+    FoundBreakdown,
+    NoRateError,
+    check_not_named,
+    check_one_rate,
+    choose_rates,
+    chosen_in_words,
+    larger_budget_runs,
+    read_tuning,
+    tuning_rows,
+    tuning_runs,
+    with_rates,
+)
+from attnbench.sweeps.measuring import work_of
+from attnbench.sweeps.plan import SweepPlan
 
 POLL_SECONDS = 0.5
+
+
+class SweepListener(Protocol):
+    """Who is told what a sweep does, and shows it to somebody."""
+
+    def note(self, text: str) -> None:
+        """Take in something that a person should know."""
+
+    def handed_over(self, submission: Submission) -> None:
+        """Take in that runs were handed over for which nobody waits."""
+
+    def watch(self, work: Mapping[str, float], runs: int) -> AbstractContextManager[Listener]:
+        """Begin to show how far the runs of a stage are; what it returns is told of them.
+
+        Args:
+            work: of each run that is left, by run_id, in target tokens, about.
+            runs: how many the stage has, those that have ended included.
+        """
+
+
+class Refusal:
+    """Remembers the first refusal of a disk or a cluster: the rest goes on as far as it can; it is named once.
+
+    Attributes:
+        error: None where everything was taken.
+    """
+
+    def __init__(self) -> None:
+        self.error: RefusedError | None = None
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Leave the block where the disk refuses a file, and go on after it."""
+        try:
+            with storage_faults_named(is_writing=True):
+                yield
+        except RefusedError as error:
+            self.error = self.error or error
+
+    def note(self, error: UserError) -> None:
+        """Take in what would have been the person's error had it come before anything was begun."""
+        self.error = self.error or RefusedError(f"{error}")
+
+    def raise_noted(self) -> None:
+        """Raise what was noted, if anything was: the command ends by saying so."""
+        if self.error is not None:
+            raise self.error
 
 
 @dataclass
@@ -35,62 +106,43 @@ class SweepResult:
         return len(self.done) + len(self.failed) + len(self.unfinished)
 
 
-def prepare(
-    store: RunStore, planned: Sequence[PlannedRun], listener: Listener, trusted_folder: Path | None
-) -> list[RunFolder]:
-    """Write down every planned run; a damaged one is named and begins anew.
+def prepare(store: RunStore, planned: Sequence[PlannedRun], note: Callable[[str], object]) -> list[RunFolder]:
+    """Write down every planned run; a damaged one is named, in words to `note`, and begins anew.
 
     Raises:
         StorageError: when the disk refuses a file.
     """
     folders = []
     with store.held():
-        _tell_renamed(store, {run.spec.run_id for run in planned}, listener)
+        _tell_renamed(store, {run.spec.run_id for run in planned}, note)
         for run in planned:
             folder = store.folder(run.spec.run_id)
-            _repair(folder, run.spec, listener, trusted_folder)
+            _repair(folder, run.spec, note)
             folder.prepare(run.spec.to_values(), run.lengths, run.spec.paths)
             folders.append(folder)
     return folders
 
 
-def _tell_renamed(store: RunStore, planned: Set[str], listener: Listener) -> None:
+def _tell_renamed(store: RunStore, planned: Set[str], note: Callable[[str], object]) -> None:
     """Name the planned runs that are there, but in a folder of another name: they are about to be made again."""
     for folder in store.folders():
         true = None if folder.run_id in planned else folder.true_name
         if true is not None and true in planned and not store.folder(true).path.exists():
-            listener(Note(f"{store.about_renamed(folder.run_id, true)} Until then it is made again."))
+            note(f"{store.about_renamed(folder.run_id, true)} Until then it is made again.")
 
 
-def _repair(folder: RunFolder, spec: RunSpec, listener: Listener, trusted_folder: Path | None) -> None:
+def _repair(folder: RunFolder, spec: RunSpec, note: Callable[[str], object]) -> None:
     """Make a damaged run one that is still to be done, unless somebody is at it."""
-    if not (find_damage(folder, spec, trusted_folder) or folder.find_damaged_record()):
+    if not (find_damage(folder, spec) or folder.find_damaged_record()):
         return
     with suppress(ClaimedError), folder.claim():
         # Looked at once more: who was at the run may have come to its end in between.
-        if damage := find_damage(folder, spec, trusted_folder):
-            listener(Note(f"{damage} The run {folder.run_id} is repeated."))
+        if damage := find_damage(folder, spec):
+            note(f"{damage} The run {folder.run_id} is repeated.")
             folder.discard()
         elif damage := folder.find_damaged_record():
-            listener(Note(f"{damage} It is written anew from the checkpoint of {folder.run_id}."))
-            folder.unfinish()
-
-
-def find_damage(folder: RunFolder, spec: RunSpec, trusted_folder: Path | None) -> str | None:
-    """Return what is wrong with the files of a run, or None."""
-    damage = folder.find_damage()
-    outcome = folder.read_outcome()
-    if damage is not None or (outcome is not None and outcome.state == "done"):
-        return damage  # a finished run's spec was compared with its recorded checksum
-    if not folder.spec_file.exists() or folder.holds_spec(spec.to_values()):
-        return None  # to parse it would tell the same, and take twice as long
-    try:
-        found = RunSpec.from_values(folder.read_spec(), trusted_folder)
-    except UserError as error:
-        return f"{folder.spec_file} is damaged: {error}"
-    if found.run_id != spec.run_id:
-        return f"{folder.spec_file} is damaged: it describes {found.run_id}."
-    return None
+            note(f"{damage} It is written anew from the checkpoint of {folder.run_id}.")
+            folder.reset()
 
 
 def missing(folders: Sequence[RunFolder], retry_failed: bool) -> list[RunFolder]:
@@ -149,3 +201,127 @@ def result_of(folders: Sequence[RunFolder]) -> SweepResult:
         else:
             result.unfinished.append(folder.run_id)
     return result
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A plan that is being carried out, in stages.
+
+    Attributes:
+        should_stop: asked again and again; what is in flight then saves and ends.
+        find_breakdowns: says where the arms of finished runs broke down, for the stage with a larger budget.
+        retries_failed: whether runs that have failed are repeated.
+        waits: whether to stay until a stage has ended; the next ones need it.
+        refusal: takes in that the disk refused a file, or the cluster a job, after which no stage goes on.
+    """
+
+    plan: SweepPlan
+    store: RunStore
+    order: WorkOrder
+    listener: SweepListener
+    should_stop: Callable[[], bool]
+    find_breakdowns: Callable[[Sequence[PlannedRun]], Sequence[FoundBreakdown]]
+    retries_failed: bool = False
+    waits: bool = True
+    refusal: Refusal = field(default_factory=Refusal)
+
+    def execute_all(self) -> list[RunFolder]:
+        """Go through the stages, and return the folders of their runs; of the first that did not end, those alone."""
+        runs: Sequence[PlannedRun] = self.plan.own_runs
+        if self.plan.rates:
+            candidates = tuning_runs(self.plan.runs, self.plan.rates)
+            self.listener.note(
+                f"Choosing learning rates: {counted(len(candidates), 'run')}, judged on validation data alone."
+            )
+            folders, have_ended = self.execute(candidates)
+            if not have_ended:
+                self.listener.note(
+                    "No rate is chosen before all of these runs have ended; the same command comes to it."
+                )
+                return folders
+            try:
+                runs = self.tune(candidates)
+            except NoRateError as error:
+                self.listener.note(f"{error}")
+                return folders
+            if self.refusal.error is not None:
+                return folders
+        folders, have_ended = self.execute(runs)
+        if self.plan.longer and have_ended:
+            folders += self.execute(self.with_larger_budget(runs, self.plan.longer))[0]
+        return folders
+
+    def execute(self, runs: Sequence[PlannedRun]) -> tuple[list[RunFolder], bool]:
+        """Bring runs to their end, as far as nobody says stop and the disk takes what they save.
+
+        Returns:
+            Their folders; and whether all have ended, so that the next stage can begin. Another sweep may ask for more
+            of them at that very moment.
+        """
+        with self.refusal.noted(), self._slurm_noted():
+            return self._execute(runs)
+        return [self.store.folder(run.spec.run_id) for run in runs], False
+
+    @contextmanager
+    def _slurm_noted(self) -> Iterator[None]:
+        """Leave the block where Slurm refuses; or where a signal to stop has ended one of its commands as well."""
+        try:
+            yield
+        except SlurmError as error:
+            if self.should_stop():
+                self.listener.note(f"{error}")
+            else:
+                self.refusal.note(error)
+
+    def _execute(self, runs: Sequence[PlannedRun]) -> tuple[list[RunFolder], bool]:
+        folders = prepare(self.store, runs, self.listener.note)
+        left = missing(folders, self.retries_failed)
+        if self.retries_failed:
+            forget_failures(left)
+        if not self.waits:
+            self._hand_over(left)
+            return folders, not left
+        left_ids = {folder.run_id for folder in left}
+        work = {run.spec.run_id: work_of(run) for run in runs if run.spec.run_id in left_ids}
+        with self.listener.watch(work, len(folders)) as tell:
+            unfinished = run_to_the_end(left, self.plan.executor, self.order, tell, self.should_stop)
+        for folder, run in zip(folders, runs, strict=True):
+            # Of no effect, but where the file was damaged while the run waited: it ended without rows.
+            folder.request(run.lengths)
+        return folders, not unfinished and not self.should_stop()
+
+    def _hand_over(self, left: Sequence[RunFolder]) -> None:
+        if left:
+            submission = self.plan.executor.submit([folder.path for folder in left], self.order)
+            self.listener.handed_over(submission)
+            if submission.rejection is not None:
+                self.refusal.note(submission.rejection)
+
+    def tune(self, candidates: Sequence[PlannedRun]) -> list[PlannedRun]:
+        """Choose a learning rate for each arm and length, and return the runs with it.
+
+        Where the disk refuses the table of them this is noted.
+
+        Raises:
+            NoRateError: where every rate of an arm failed.
+            UserError: where the folder holds the same runs, or the same training at another rate, as other arms.
+        """
+        tuned = read_tuning(self.store, candidates)
+        chosen = choose_rates(tuned)
+        rows = tuning_rows(tuned, chosen)
+        with self.refusal.noted():
+            write_rows(self.store.tuning_file, rows, TUNING_COLUMNS)
+        for line in chosen_in_words(rows, self.store.tuning_file):
+            self.listener.note(line)
+        runs = with_rates(self.plan.runs, chosen)
+        check_not_named(self.store, runs)
+        check_one_rate(self.store, runs)
+        return runs
+
+    def with_larger_budget(self, runs: Sequence[PlannedRun], factor: int) -> list[PlannedRun]:
+        """Return the runs next to each breakdown with a larger budget."""
+        larger = larger_budget_runs(runs, self.find_breakdowns(runs), factor)
+        self.listener.note(
+            f"With {factor} times the budget around each breakdown: {counted(len(larger), 'run')}."
+        )
+        return larger

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from attnbench.cli import sweep_stages
+from attnbench.sweeps import run as sweep_run
 from tests.commands import (
     TINY,
     TINY_SWEEP,
@@ -70,13 +70,13 @@ def test_a_sweep_that_chooses_rates_repeats_a_run_whose_spec_is_damaged(results,
 def test_damage_to_what_is_asked_of_a_run_that_waits_for_its_turn_is_undone_by_the_same_command(
     swept, tmp_path, monkeypatch, name
 ):
-    right = sweep_stages.run_to_the_end
+    right = sweep_run.run_to_the_end
 
     def run_a_damaged_one(folders, *arguments):
         (folders[0].path / name).write_text("{")
         return right(folders, *arguments)
 
-    monkeypatch.setattr(sweep_stages, "run_to_the_end", run_a_damaged_one)
+    monkeypatch.setattr(sweep_run, "run_to_the_end", run_a_damaged_one)
     first = attnbench(*TINY_SWEEP, "--results", tmp_path / "damaged")
     assert first.status == 1
     monkeypatch.undo()

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from attnbench.cli.inspect_progress import heard_at_once
 from attnbench.cli.inspect_scores import in_words
+from attnbench.cli.stopping import heard_at_once
 from attnbench.errors import UserError
 from attnbench.inspection.errors import ExampleErrors
 from attnbench.inspection.word_edits import align
@@ -206,7 +206,7 @@ def refuse() -> None:
 LONG_CALL = """
 import signal, torch
 from attnbench.__main__ import _leave
-from attnbench.cli.inspect_progress import heard_at_once
+from attnbench.cli.stopping import heard_at_once
 signal.signal(signal.SIGTERM, _leave)
 numbers = torch.randn(4000, 4000)
 print("begun", flush=True)

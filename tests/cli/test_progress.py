@@ -43,7 +43,7 @@ def test_a_resumed_run_says_from_where():
 
 
 def test_a_single_run_tells_notes_and_progress_now_and_then(monkeypatch):
-    monkeypatch.setattr("attnbench.cli.bars.PLAIN_SECONDS", 0.0)
+    monkeypatch.setattr("attnbench.cli.progress.PLAIN_SECONDS", 0.0)
     assert told_by(TrainProgress, EVENTS[:4]) == ["step 100/1000, validation accuracy 0.500", "a [note]"]
 
 

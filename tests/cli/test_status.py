@@ -1,8 +1,12 @@
+"""How far the runs of a sweep are; and the commands of a sweep on a cluster, whose queue is a fake one."""
+
 import pytest
 
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.status import RunStatus
-from tests.commands import attnbench, run_folders
+from tests.commands import TINY_SWEEP, attnbench, contents, run_folders
+from tests.executors.fake_slurm import install
+from tests.runs.tiny_runs import finish
 
 
 @pytest.fixture
@@ -60,3 +64,141 @@ def test_a_folder_without_results_exits_2(tmp_path, name):
     finished = attnbench("status", tmp_path / name, "--results", tmp_path)
     assert (finished.status, finished.out) == (2, "")
     assert "holds no results" in finished.err
+
+
+SWEEP = (*TINY_SWEEP, "--executor", "slurm", "--no-wait")
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    return install(tmp_path / "bin", monkeypatch)
+
+
+@pytest.fixture
+def handed_over(fake, results):
+    finished = attnbench(*SWEEP, "--results", results, "executor.runs_per_job=2")
+    assert finished.status == 0, finished.err
+    assert "4 runs handed to Slurm" in finished.err
+    assert "attnbench status" in finished.err
+    return results / "quick-reverse"
+
+
+def states(folder):
+    return attnbench("status", folder, "--json").json["counts"]
+
+
+def test_status_tells_what_jobs_and_folders_do(fake, handed_over):
+    assert states(handed_over) == {"pending": 4}
+    first, second, *_ = (RunFolder(path) for path in run_folders(handed_over))
+    finish(first)
+    second.claim_file.touch()
+    fake.set_states("RUNNING")
+    assert states(handed_over) == {"done": 1, "running": 1, "pending": 2}
+    fake.put([])
+    assert states(handed_over) == {"done": 1, "lost": 3}
+
+
+def test_status_says_why_slurm_holds_jobs_for_good_and_how_to_free_them(fake, handed_over):
+    fake.hold("launch failed requeued held")
+    lines = attnbench("status", handed_over).out.splitlines()
+    job_id = fake.queue[0][1]
+    assert lines[1:3] == [
+        "       4  pending: a job of the cluster will take them up",
+        "          Slurm holds 4 of them: launch failed requeued held "
+        f"(`scontrol release {job_id}` frees them)",
+    ]
+    found = attnbench("status", handed_over, "--json").json
+    assert found["reasons"] == dict.fromkeys(found["runs"], "launch failed requeued held")
+    fake.hold("PartitionTimeLimit")
+    assert attnbench("status", handed_over).out.splitlines()[2].endswith("4 of them: PartitionTimeLimit")
+
+
+@pytest.mark.parametrize("reason", ["None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit"])
+def test_status_is_silent_about_what_passes_by_itself(fake, handed_over, reason):
+    fake.hold(reason)
+    assert "Slurm holds" not in attnbench("status", handed_over).out
+    assert attnbench("status", handed_over, "--json").json["reasons"] == {}
+
+
+def test_the_same_command_submits_only_what_no_job_is_at(fake, handed_over):
+    results = handed_over.parent
+    finished = attnbench(*SWEEP, "--results", results)
+    assert (finished.status, fake.submissions) == (0, 1)
+    assert "4 runs were in its queue already" in finished.err
+    fake.put(fake.queue[:1])
+    finished = attnbench(*SWEEP, "--results", results)
+    assert (finished.status, fake.submissions) == (0, 2)
+    assert "2 runs handed to Slurm" in finished.err
+    assert "2 runs were in its queue already" in finished.err
+
+
+def test_cancel_ends_the_jobs_and_their_runs_are_unfinished_not_lost(fake, handed_over):
+    finished = attnbench("cancel", handed_over)
+    assert finished.status == 0
+    assert "2 jobs of" in finished.err
+    assert fake.queue == []
+    assert states(handed_over) == {"waiting": 4}
+    assert "No job of" in attnbench("cancel", handed_over).err
+
+
+def test_status_lives_with_a_slurm_that_does_not_answer(fake, handed_over):
+    fake.refuse("squeue", "Unable to contact slurm controller")
+    finished = attnbench("status", handed_over)
+    assert finished.status == 0
+    assert "4  not begun" in finished.out
+    assert "Unable to contact slurm controller" in finished.err
+
+
+def test_later_stages_wait_for_the_jobs_of_the_first(fake, results):
+    finished = attnbench(*SWEEP, "--results", results, "--tune-rates", "1e-3,1e-2")
+    assert finished.status == 0, finished.err
+    assert fake.submissions == 1
+    assert "handed to Slurm" in finished.err
+    assert "No rate is chosen before all of these runs have ended" in finished.err
+    assert "8 of 8 runs are left" in finished.err
+
+
+def test_no_wait_is_for_a_cluster(results):
+    finished = attnbench(*TINY_SWEEP, "--results", results, "--no-wait")
+    assert (finished.status, results.exists()) == (2, False)
+    assert "Only --executor slurm" in finished.err
+
+
+def test_a_refused_sweep_writes_nothing(fake, results):
+    fake.refuse("sbatch", "sbatch: error: invalid partition specified: nowhere")
+    before = contents(results.parent)
+    finished = attnbench(*SWEEP, "--results", results, "executor.partition=nowhere")
+    assert finished.status == 2
+    assert "invalid partition specified: nowhere" in finished.err
+    assert {path for path in contents(results.parent) if "bin/" not in path} == {
+        path for path in before if "bin/" not in path
+    }
+
+
+def test_setup_lines_and_further_options_are_typed_as_hydra_types_them(fake, results):
+    words = (
+        "executor.setup=['module load cuda','export A=1']",
+        "executor.sbatch={qos: high, exclusive: true}",
+    )
+    finished = attnbench(*SWEEP, "--results", results, *words)
+    assert finished.status == 0, finished.err
+    for line in ("module load cuda", "export A=1", "#SBATCH --qos=high", "#SBATCH --exclusive"):
+        assert line in fake.script.splitlines()
+
+
+@pytest.mark.parametrize(("room", "handed_over"), [(0, 0), (2, 2)])
+def test_what_slurm_refuses_after_all_is_left_and_the_same_command_carries_on(
+    fake, results, room, handed_over
+):
+    fake.limit(room)
+    words = ("executor.runs_per_job=1", "--results", results)
+    fake.answer("scontrol", "MaxArraySize = 2")
+    finished = attnbench(*SWEEP, "--json", *words)
+    assert finished.status == 1
+    assert "QOSMaxSubmitJobPerUserLimit" in finished.err
+    assert "QOSMaxSubmitJobPerUserLimit" in finished.json["refused"]
+    assert len(finished.json["unfinished"]) == 4
+    assert len(fake.queue) == handed_over
+    fake.limit(4)
+    assert attnbench(*SWEEP, *words).status == 0
+    assert len(fake.queue) == 4

@@ -6,14 +6,11 @@ import sys
 import pytest
 import yaml
 
-from attnbench.runs.folder import RunFolder
 from attnbench.runs.metrics_csv import METRICS_COLUMNS
-from attnbench.runs.status import RunStatus
 from tests.commands import (
     TINY,
     TINY_SWEEP,
     attnbench,
-    contents,
     modification_times,
     rows_of,
     run_folders,
@@ -169,92 +166,6 @@ def test_json_is_one_document_and_nothing_else(results):
     assert sorted(found["done"]) == [run.name for run in run_folders(results / "quick-reverse")]
     assert (found["failed"], found["unfinished"]) == ({}, [])
     assert str(results / "quick-reverse" / "metrics.csv") in found["files"]
-
-
-def test_a_dry_run_lists_the_runs_and_writes_nothing(results):
-    finished = attnbench(*TINY_SWEEP, "--results", results, "--dry-run")
-    assert finished.status == 0
-    assert (
-        len(
-            re.findall(
-                r"^waiting +reverse-\S+-s0-[0-9a-f]{8}  up to 4 steps, tested at [23]$", finished.out, re.M
-            )
-        )
-        == 4
-    )
-    assert "4 runs, 4 to do: at most 16 steps" in finished.out
-    assert re.search(
-        r"At most about [0-9.]+ minutes on this machine, 1 run at a time: an estimate", finished.out
-    )
-    assert "nothing written" in finished.err
-    assert not results.exists()
-
-
-def test_a_dry_run_over_a_folder_changes_nothing_in_it(swept):
-    before = contents(swept)
-    finished = again(swept, "--dry-run", "--lengths", "2,3,4")
-    assert "6 runs, 2 to do" in finished.out
-    assert re.search(r"By the finished runs here, at most about [0-9.]+ minutes", finished.out)
-    assert contents(swept) == before
-
-
-def test_a_dry_run_as_json_has_the_minutes_and_the_least_p(results):
-    found = attnbench(*TINY_SWEEP, "--seeds", "3", "--results", results, "--dry-run", "--json").json
-    assert 0 < found["minutes"] * 60 == pytest.approx(found["seconds_on_one_worker"])
-    assert (found["workers"], found["least_p"]) == (1, 0.125)
-    assert not results.exists()
-
-
-def test_a_dry_run_on_a_cluster_measures_nothing_here(results, monkeypatch):
-    monkeypatch.setattr("attnbench.sweeps.measuring.estimate", None)
-    finished = attnbench(*TINY_SWEEP, "--executor", "slurm", "--results", results, "--dry-run")
-    assert "not measured here: the runs are made on a cluster" in finished.out
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (
-            ("--seeds", "3"),
-            "3 seeds cannot reach p < 0.05 when two arms are compared: the least p is 1/2^3 = 0.125.",
-        ),
-        (("--seeds", "4"), "4 seeds cannot reach p < 0.05"),
-        (("--seeds", "5"), ""),
-        (("--seeds", "3", "--models", "fixed"), ""),
-    ],
-)
-def test_a_dry_run_says_where_seeds_are_too_few_for_a_test(results, words, told):
-    out = attnbench(*TINY_SWEEP, *words, "--results", results, "--dry-run").out
-    assert told in out
-    assert ("cannot reach" in out) == bool(told)
-
-
-def test_a_dry_run_names_what_is_damaged_failed_or_to_be_evaluated(swept):
-    damaged, failed, *_ = run_folders(swept)
-    (damaged / "metrics.csv").write_text("")
-    RunFolder(failed).write_outcome(RunStatus(failed.name, "failed", error="why"))
-    found = again(swept, "--dry-run", "--json").json
-    states = {run["run_id"]: run["state"] for run in found["runs"]}
-    assert (states[damaged.name], states[failed.name]) == ("damaged", "failed")
-    assert found["steps"] == 4
-    assert again(swept, "--dry-run", "--json", "--retry-failed").json["steps"] == 8
-
-
-def test_a_dry_run_shows_finished_runs_that_are_to_be_evaluated_at_more_lengths(results):
-    words = (
-        *TINY_SWEEP,
-        "--models",
-        "fixed",
-        "--protocol",
-        "mixed",
-        "--train-range",
-        "2:5",
-        "--results",
-        results,
-    )
-    attnbench(*words, "--lengths", "2,5")
-    assert attnbench(*words, "--lengths", "3", "--dry-run").out.startswith("unevaluated")
-    assert attnbench(*words, "--lengths", "2", "--dry-run").out.startswith("done")
 
 
 @pytest.fixture

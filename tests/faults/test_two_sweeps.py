@@ -61,7 +61,7 @@ def test_no_length_is_lost_to_another_sweep_that_comes_at_once(tmp_path):
 
     def plan(number):
         planned = [PlannedRun(spec, (2 + number,))]
-        prepare(RunStore(tmp_path), planned, lambda note: pytest.fail(note.text), None)
+        prepare(RunStore(tmp_path), planned, lambda note: pytest.fail(note))
 
     at_once(plan)
     assert RunStore(tmp_path).folder(spec.run_id).requested_lengths == list(range(2, 2 + SWEEPS))

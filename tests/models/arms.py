@@ -52,7 +52,7 @@ def arm(name: str, **wanted: object) -> ModelConfig:
     """Return the arm of that yaml, small, with the wanted values for those keys that it has."""
     values = CONFIGURATION.compose({"model": name})["model"]
     values |= {key: value for key, value in (SMALL | wanted).items() if key in values}
-    return build_named({**values, "name": name}, ModelConfig, "model", None)
+    return build_named({**values, "name": name}, ModelConfig, "model")
 
 
 @cache

@@ -233,7 +233,7 @@ def test_a_flipped_bit_is_noticed_and_the_next_execution_writes_it_anew(tmp_path
     assert "data.json is damaged" in (folder.find_damaged_record() or "")
     with pytest.raises(DamagedFileError):
         read_kept_data(folder)
-    folder.unfinish()
+    folder.reset()
     assert finish(folder).resumed_from_step == 4
     assert folder.data_file.read_bytes() == whole
 

@@ -271,7 +271,7 @@ def test_an_error_inside_a_run_ends_in_its_status(tmp_path, monkeypatch):
     assert finish(folder).error == "KeyError"
     assert "Traceback" in folder.error_file.read_text()
     monkeypatch.undo()
-    folder.unfinish()
+    folder.reset()
     assert finish(folder).state == "done"
     assert not folder.error_file.exists()
 

@@ -23,7 +23,7 @@ def synthetic_task(name: str, **changed: object) -> SyntheticTask:
     """Return the task of that yaml, with the values given in place of its own."""
     values = CONFIGURATION.compose({"task": name})["task"]
     values.pop("length", None)
-    return build_named({**values, "name": name, **changed}, SyntheticTask, "task", None)
+    return build_named({**values, "name": name, **changed}, SyntheticTask, "task")
 
 
 @cache

@@ -157,7 +157,7 @@ def planned_sweep(seeds: int) -> SweepPlan:
 def prepare_all(store: RunStore, plan: SweepPlan) -> None:
     """Write the runs down, as the sweep does before the first of them is trained."""
     store.runs_path.mkdir(parents=True)
-    prepare(store, plan.runs, lambda _: None, trusted_folder=None)
+    prepare(store, plan.runs, lambda _: None)
 
 
 def train_one(folder: Path) -> RunFolder:

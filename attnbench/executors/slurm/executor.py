@@ -29,6 +29,7 @@ from attnbench.executors.slurm.submission import SlurmSubmission, SubmitResult
 from attnbench.ranges import Count, NonNegativeCount, Rate
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
+from attnbench.schema import trusted_folder
 
 OURS = ("array", "error", "job-name", "open-mode", "output", "signal", "wrap")
 
@@ -151,10 +152,14 @@ class Slurm(Executor):
         """
         record = new_record([[folder.run_id for folder in pack] for pack in packs])
         book.write(record)
-        trusted = str(order.trusted_folder) if order.trusted_folder else None
+        trusted = trusted_folder()
         jobs = [
             RunBundle(
-                tuple(str(folder.path) for folder in pack), order.device, trusted, self.cpus, order.command
+                run_folders=tuple(str(folder.path) for folder in pack),
+                device=order.device,
+                trusted_folder=None if trusted is None else str(trusted),
+                side_by_side=self.cpus,
+                command=order.command,
             )
             for pack in packs
         ]

@@ -95,10 +95,8 @@ class RunBundle:
         from attnbench.runs.folder import RunFolder
         from attnbench.schema import trust_folder
 
-        trusted_folder = Path(self.trusted_folder) if self.trusted_folder else None
-        if trusted_folder is not None:
-            trust_folder(trusted_folder)
-        order = WorkOrder(self.device, trusted_folder, self.command)
+        trust_folder(Path(self.trusted_folder) if self.trusted_folder else None)
+        order = WorkOrder(self.device, self.command)
         left = [RunFolder(Path(path)) for path in self.run_folders]
         while left and not stop():
             before = left

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import uuid
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib.metadata import version
@@ -15,6 +14,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from attnbench.atomic import write_atomically
+from attnbench.errors import StorageError, UserError
 from attnbench.tasks.base import LengthRange, Split
 from attnbench.tasks.text.encoding import (
     BlockEncoder,
@@ -189,14 +190,10 @@ def _save(path: Path, numbers: Numbers) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **_packed(numbers))
     packed = buffer.getvalue()
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    with contextlib.suppress(OSError):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(_checksum(packed) + packed)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    # What cannot be kept is made again the next time.
+    with contextlib.suppress(OSError, StorageError, UserError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, _checksum(packed) + packed)
 
 
 def _checksum(packed: bytes) -> bytes:

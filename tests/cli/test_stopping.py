@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from attnbench.cli import interruption
-from attnbench.cli.interruption import stop_on_signals
+from attnbench.cli import stopping
+from attnbench.cli.stopping import stop_on_signals
 from attnbench.runs import execute
 from tests.commands import (
     TINY,
@@ -19,8 +19,8 @@ from tests.commands import (
     started,
     without_times,
 )
+from tests.executors.fake_slurm import install
 from tests.faults.waiting import checkpoints, wait_for
-from tests.sweeps.fake_slurm import install
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 HANG_UP = (signal.SIGHUP, 129)  # of a terminal that is closed
@@ -49,7 +49,7 @@ def signalled_twice(number, status):
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)
 def test_the_first_signal_asks_and_the_second_ends(number, status, monkeypatch):
-    monkeypatch.setattr(interruption, "TOGETHER_SECONDS", 0)
+    monkeypatch.setattr(stopping, "TOGETHER_SECONDS", 0)
     before = signal.signal(number, end_at_once)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -77,7 +77,7 @@ def test_the_same_signal_twice_at_once_asks_and_ends_nothing(number, status):
 
 
 def test_a_shell_that_passes_on_the_end_of_its_terminal_ends_nothing(monkeypatch):
-    monkeypatch.setattr(interruption, "TOGETHER_SECONDS", 0)
+    monkeypatch.setattr(stopping, "TOGETHER_SECONDS", 0)
     assert signalled_twice(*HANG_UP).exit_status == 129
 
 

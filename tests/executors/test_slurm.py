@@ -13,10 +13,11 @@ from attnbench.executors.slurm import job, queue, records
 from attnbench.executors.slurm.job import RunBundle
 from attnbench.executors.slurm.records import new_record
 from attnbench.runs.folder import RunFolder
+from attnbench.schema import trusted_folder, trusting
 from attnbench.sweeps.run import run_to_the_end
 from tests.commands import ENDLESS
+from tests.executors.fake_slurm import Cluster
 from tests.runs.tiny_runs import finish, prepared, tiny_spec
-from tests.sweeps.fake_slurm import Cluster
 
 ORDER = WorkOrder("cpu")
 EXECUTOR = Configuration().executor("slurm")
@@ -34,6 +35,20 @@ def test_runs_are_packed_into_the_jobs_of_one_array(fake, folders, book):
     assert [job[2] for job in fake.queue] == ["0", "1", "2"]
     assert {job[1] for job in fake.queue} == {record.job_id}
     assert "--array=0-2%2" in fake.script
+
+
+def test_a_job_trusts_the_folder_of_own_classes_that_its_sweep_trusts(
+    fake, folders, book, tmp_path, monkeypatch
+):
+    sent = []
+    monkeypatch.setattr(
+        "attnbench.executors.slurm.executor.submit_array", lambda jobs, *_: (sent.extend(jobs), "1")[1]
+    )
+    with trusting(tmp_path):
+        submit(folders[:1])
+    assert trusted_folder() is None
+    pickle.loads(pickle.dumps(sent[0]))._execute(lambda: True)
+    assert trusted_folder() == tmp_path
 
 
 def test_the_configuration_reaches_sbatch(fake, folders):

@@ -7,9 +7,10 @@ from itertools import product
 import pytest
 
 from attnbench.arm import Variant
-from attnbench.cli import sweep_run, sweep_stages
 from attnbench.errors import UserError
+from attnbench.runs import checks
 from attnbench.runs.folder import RunFolder
+from attnbench.sweeps import run as sweep_run
 from tests.commands import TINY_SWEEP, attnbench, contents, rows_of, run_folders
 
 TUNED = (*TINY_SWEEP, "--models", "fixed", "--seeds", "2", "--tune-rates", "1e-3,1e-2")
@@ -96,7 +97,7 @@ def test_a_dry_run_counts_the_grid_and_says_what_follows(tmp_path):
 
 
 def test_a_sweep_whose_grid_another_one_tests_already_chooses_the_same_rates(tuned, tmp_path, monkeypatch):
-    right = sweep_stages.run_to_the_end
+    right = sweep_run.run_to_the_end
 
     def end_and_be_overtaken(*arguments):
         left = right(*arguments)
@@ -106,7 +107,7 @@ def test_a_sweep_whose_grid_another_one_tests_already_chooses_the_same_rates(tun
             run.status_file.unlink()  # as while a run is being tested
         return left
 
-    monkeypatch.setattr(sweep_stages, "run_to_the_end", end_and_be_overtaken)
+    monkeypatch.setattr(sweep_run, "run_to_the_end", end_and_be_overtaken)
     finished = attnbench(*TUNED, "--results", tmp_path)
     assert finished.status == 0, finished.err
     assert rows_of(tmp_path / "quick-reverse" / "tuning.csv") == rows_of(tuned[0] / "tuning.csv")
@@ -194,7 +195,7 @@ def test_an_unfair_comparison_is_stopped_before_anything_is_written(tmp_path, mo
     def refuse(specs):
         raise UserError("unfair")
 
-    monkeypatch.setattr(sweep_run, "check_comparison", refuse)
+    monkeypatch.setattr(checks, "check_comparison", refuse)
     finished = attnbench(*TINY_SWEEP, "--results", tmp_path)
     assert (finished.status, list(tmp_path.iterdir())) == (2, [])
     assert "unfair" in finished.err

@@ -2,12 +2,16 @@
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TypeVar
 
 STANDARD_ERROR = 2
+Result = TypeVar("Result")
 TOGETHER_SECONDS = 0.5
 """Signals that come so close are one: `timeout` and batch systems signal a process, and then its whole group."""
 
@@ -59,3 +63,21 @@ def stop_on_signals() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def heard_at_once(work: Callable[[], Result]) -> Result:
+    """Do the work beside the main thread, which waits for it, and return what it returns or raise what it raises.
+
+    Python runs the handler of a signal in the main thread alone, and not before torch has returned from a call, which
+    may take seconds. Nobody waits for the thread when the program ends.
+    """
+    outcome: Future[Result] = Future()
+
+    def do() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            outcome.set_exception(error)
+
+    threading.Thread(target=do, daemon=True, name="inspect").start()
+    return outcome.result()

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from attnbench.config.compose import Configuration
 
 KINDS = {"tasks": "task", "models": "model"}
+SYNONYMS = {"arms": "models"}
 MOST_CHARACTERS = 100
 
 
 def list_choices(
-    kind: Annotated[str, typer.Argument(metavar="tasks|models", help="What to list.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="tasks|models", help="What to list; arms is another word for models.")
+    ],
     _results: NeedlessResults = DEFAULT_RESULTS,
     config_dir: ConfigDir = None,
     as_json: AsJson = False,
@@ -36,6 +39,7 @@ def list_choices(
         from attnbench.config.compose import Configuration
         from attnbench.errors import unknown
 
+        kind = SYNONYMS.get(kind, kind)
         if kind not in KINDS:
             raise unknown("list", kind, KINDS)
         configuration = Configuration(config_dir)
@@ -57,7 +61,7 @@ def _print_lines(kind: str, configuration: "Configuration") -> None:
 
 
 def _lines_of_task(name: str, configuration: "Configuration") -> "Iterator[Text]":
-    from attnbench.cli.samples import task_lines
+    from attnbench.cli.preview import task_lines
     from attnbench.config.run_request import plain_task
     from attnbench.errors import UserError
 

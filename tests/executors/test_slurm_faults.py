@@ -11,8 +11,8 @@ from attnbench.errors import DamagedFileError, UserError
 from attnbench.executors.base import Note, RunEnded, WorkOrder
 from attnbench.executors.slurm import executor, job, records, submission
 from attnbench.executors.slurm.job import RunBundle, StopSignal
+from tests.executors.fake_slurm import Cluster
 from tests.runs.tiny_runs import finish, prepared, tiny_spec
-from tests.sweeps.fake_slurm import Cluster
 
 ORDER = WorkOrder("cpu")
 EXECUTOR = replace(Configuration().executor("slurm"), runs_per_job=1)

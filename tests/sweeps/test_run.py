@@ -1,14 +1,23 @@
+"""Run folders prepared, made and waited for; failed runs that are repeated."""
+
 import threading
 import time
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
-from attnbench.executors.base import Executor, Note, Submission, WorkOrder
-from attnbench.runs.folder import RunFolder
+from attnbench.config.compose import Configuration
+from attnbench.executors.base import Executor, Note, RunEnded, Submission, WorkOrder
+from attnbench.runs.folder import RunFolder, forget_failures, give_up
 from attnbench.runs.spec import PlannedRun
+from attnbench.runs.status import RunStatus
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.run import missing, prepare, result_of, run_to_the_end
-from tests.runs.tiny_runs import executed, finish, tiny_spec
+from attnbench.sweeps.learning_rates import FoundBreakdown
+from attnbench.sweeps.plan import SweepOptions, plan_sweep
+from attnbench.sweeps.run import Sweep, missing, prepare, result_of, run_to_the_end
+from tests.commands import TINY
+from tests.runs.tiny_runs import executed, finish, prepared, tiny_spec
 
 SPECS = [tiny_spec(), tiny_spec("seed=1")]
 ORDER = WorkOrder("cpu")
@@ -25,8 +34,8 @@ def plan(*lengths):
 
 def prepare_quietly(store, planned=None):
     notes = []
-    folders = prepare(store, plan() if planned is None else planned, notes.append, None)
-    return folders, [note.text for note in notes]
+    folders = prepare(store, plan() if planned is None else planned, notes.append)
+    return folders, notes
 
 
 class Recorder(Executor):
@@ -188,3 +197,106 @@ def test_a_run_whose_holder_died_is_taken_over(store, monkeypatch):
     run_to_the_end(folders, executor, ORDER, ignore, never)
     timer.join()
     assert executor.given == [[SPECS[1].run_id], [SPECS[0].run_id]]
+
+
+def failing(runs, *overrides):
+    folder = prepared(runs, tiny_spec(*overrides))
+    folder.write_outcome(RunStatus(folder.run_id, "failed", error="the reason"))
+    return folder
+
+
+def test_failed_runs_become_unfinished_and_others_stay_as_they_are(tmp_path):
+    failed, done, waiting = (
+        failing(tmp_path),
+        executed(tmp_path, tiny_spec("seed=1")),
+        prepared(tmp_path, tiny_spec("seed=2")),
+    )
+    forget_failures([failed, done, waiting])
+    assert [folder.state for folder in (failed, done, waiting)] == ["waiting", "done", "waiting"]
+
+
+def test_a_run_that_another_process_repeats_is_left_to_it(tmp_path):
+    failed = failing(tmp_path)
+    with failed.claim():
+        forget_failures([failed])
+    assert failed.state == "failed"
+
+
+def test_a_run_that_is_given_up_has_failed(tmp_path):
+    folder = prepared(tmp_path, tiny_spec())
+    outcome = give_up(folder, "the reason")
+    assert outcome is not None
+    assert (outcome.state, outcome.error) == ("failed", "the reason")
+    assert folder.read_outcome() == outcome
+
+
+def test_a_run_that_another_took_over_has_not_failed(tmp_path):
+    folder = prepared(tmp_path, tiny_spec())
+    with folder.claim():
+        assert give_up(folder, "the reason") is None
+    assert folder.state == "waiting"
+    finish(folder)
+    outcome = give_up(folder, "the reason")
+    assert outcome is not None
+    assert (outcome.state, folder.state) == ("done", "done")
+
+
+class Heard:
+    """A listener that remembers what it was told."""
+
+    def __init__(self):
+        self.notes, self.stages, self.events, self.submissions = [], [], [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def handed_over(self, submission):
+        self.submissions.append(submission)
+
+    @contextmanager
+    def watch(self, work, runs):
+        self.stages.append((len(work), runs))
+        assert all(tokens > 0 for tokens in work.values())
+        yield self.events.append
+
+
+def tuned_plan():
+    options = SweepOptions(
+        lengths="2,3", models="fixed", seeds="1", tune_rates="1e-3,1e-2", longer=2, overrides=TINY
+    )
+    return plan_sweep(Configuration(), replace(options, executor="inline"))
+
+
+def test_a_sweep_tells_its_listener_of_every_stage_and_prints_nothing(store, capsys):
+    heard, asked = Heard(), []
+
+    def find_breakdowns(runs):
+        asked.append([run.spec.seed for run in runs])
+        return [FoundBreakdown(runs[0].spec.arm, 2.0, "below")]
+
+    folders = Sweep(tuned_plan(), store, ORDER, heard, never, find_breakdowns).execute_all()
+    assert {folder.state for folder in folders} == {"done"}
+    # Two lengths at two rates, then each at its own, then each with twice the budget.
+    assert heard.stages == [(4, 4), (2, 2), (2, 2)]
+    assert asked == [[0, 0]]
+    assert sum(isinstance(event, RunEnded) for event in heard.events) == 4 + 2 + 2
+    assert heard.notes[0] == "Choosing learning rates: 4 runs, judged on validation data alone."
+    assert heard.notes[-1] == "With 2 times the budget around each breakdown: 2 runs."
+    assert capsys.readouterr() == ("", "")
+
+
+def test_runs_for_which_nobody_waits_are_handed_over_and_that_is_told(store):
+    heard, executor = Heard(), Recorder()
+    plan = replace(tuned_plan(), executor=executor, rates=(), longer=None)
+    folders = Sweep(plan, store, ORDER, heard, never, lambda _: [], waits=False).execute_all()
+    assert executor.given == [[folder.run_id for folder in folders]]
+    assert (len(heard.submissions), heard.stages, heard.notes) == (1, [], [])
+    assert {folder.state for folder in folders} == {"waiting"}
+
+
+def test_no_stage_follows_one_that_was_stopped(store):
+    heard = Heard()
+    folders = Sweep(tuned_plan(), store, ORDER, heard, lambda: True, lambda _: []).execute_all()
+    assert {folder.state for folder in folders} == {"waiting"}
+    assert heard.stages == [(4, 4)]
+    assert heard.notes[-1].startswith("No rate is chosen before all of these runs have ended")

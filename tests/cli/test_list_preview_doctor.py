@@ -1,6 +1,10 @@
+"""What there is, what a model will see, and what this machine offers."""
+
+from shutil import disk_usage as usage
+
 import pytest
 
-from attnbench.cli.samples import sample_lines
+from attnbench.cli.preview import sample_lines
 from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from tests.commands import attnbench
@@ -79,3 +83,74 @@ def test_samples_of_text_come_with_what_was_counted(tmp_path):
 def test_bad_input_exits_2(words):
     finished = attnbench("preview", *words)
     assert (finished.status, finished.out) == (2, "")
+
+
+@pytest.mark.parametrize(("kind", "group"), [("tasks", "task"), ("models", "model")])
+def test_every_choice_is_on_a_line_of_its_own_with_what_it_is(kind, group):
+    finished = attnbench("list", kind)
+    assert (finished.status, finished.err) == (0, "")
+    described = Configuration().described(group)
+    lines = [line.split(maxsplit=1) for line in finished.out.splitlines() if not line.startswith(" ")]
+    assert [tuple(line) for line in lines] == list(described.items())
+
+
+def test_json_says_the_same():
+    found = attnbench("list", "models", "--json").json
+    assert [each["name"] for each in found] == Configuration().choices("model")
+    assert all(each["description"] for each in found)
+
+
+def test_a_task_comes_with_its_unit_chance_bits_and_an_example():
+    lines = attnbench("list", "tasks").out.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("recall "))
+    unit, source, target = (line.strip() for line in lines[at + 1 : at + 4])
+    assert unit == "length in pairs, at 8: chance 0.062, 32.0 bits"
+    assert len(source.split()) == 1 + 16
+    assert target.startswith("target  [k")
+    at = next(number for number, line in enumerate(lines) if line.startswith("text_pairs "))
+    assert lines[at + 1].strip() == "length in words; reads your files: task.source=FILE"
+
+
+def test_arms_is_another_word_for_models():
+    assert attnbench("list", "arms").out == attnbench("list", "models").out
+
+
+def test_anything_else_exits_2_with_what_there_is():
+    finished = attnbench("list", "model")
+    assert (finished.status, finished.out) == (2, "")
+    assert "Known: models, tasks. Did you mean models?" in finished.err
+
+
+def test_versions_device_cores_and_results_are_looked_at(results):
+    finished = attnbench("doctor", "--results", results)
+    assert (finished.status, finished.err) == (0, "")
+    for what in ("attnbench", "python", "torch", "device: auto", "cores", "slurm", "results"):
+        assert f"ok   {what} " in finished.out
+    assert not results.exists()
+
+
+def test_json_of_doctor_says_the_same(results):
+    findings = attnbench("doctor", "--results", results, "--json").json
+    assert all(each["is_good"] for each in findings)
+    assert {"attnbench", "python", "torch", "cores"} <= {each["what"] for each in findings}
+
+
+def test_results_that_cannot_be_written_are_bad(tmp_path):
+    (tmp_path / "file").touch()
+    finished = attnbench("doctor", "--results", tmp_path / "file")
+    assert finished.status == 1
+    assert "BAD  results" in finished.out
+
+
+def test_a_folder_of_results_that_is_full_of_sweeps_is_good(swept):
+    assert attnbench("doctor", "--results", swept.parent).status == 0
+
+
+def test_the_room_is_that_of_the_disk_on_which_the_results_lie(results, monkeypatch):
+    asked = []
+    monkeypatch.setattr("shutil.disk_usage", lambda path: asked.append(path) or usage(path))
+    for is_there in (False, True):
+        if is_there:
+            results.mkdir()  # or mounted, or a link to where there is room
+        assert attnbench("doctor", "--results", results).status == 0
+    assert asked == [results.parent, results]

@@ -1,11 +1,13 @@
 """Finding what a person named: a folder, or a name under the results."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from attnbench.errors import UserError, obstacle, unknown
+from attnbench.errors import UserError, nearest, obstacle, unknown
 from attnbench.runs.store import RunStore
+
+_NAMED = 5  # runs in a message
 
 
 def named_store(results: Path, name: str) -> RunStore:
@@ -72,3 +74,32 @@ def find_store(words: str, results: Path) -> RunStore:
             f"There is no sweep '{words}': {results} holds no results. `attnbench sweep` makes some."
         )
     raise unknown("sweep", words, known)
+
+
+def find_run(words: str, results: Path) -> Path:
+    """Return the folder of the run that the words name: a path, or a run_id in any sweep of the results.
+
+    Raises:
+        UserError: where there is none, naming those most like it.
+    """
+    folders = [folder for store in stores_below(results) for folder in store.folders()]
+    found = [folder for folder in folders if folder.run_id == words]
+    if found:
+        # The same run may be in several sweeps, and be finished in one of them alone.
+        return min(found, key=lambda folder: folder.state != "done").path
+    path = Path(words)
+    if path.is_dir() and not RunStore(path).is_ours:
+        return path
+    if path.is_dir() or RunStore(results / words).is_ours:
+        sweep = RunStore(path if path.is_dir() else results / words)
+        names = [folder.run_id for folder in sweep.folders()]
+        raise UserError(f"{sweep.path} is a sweep, expected one of its runs: {_some(names)}.")
+    check_reachable(results, path)
+    names = [folder.run_id for folder in folders]
+    held = f"{results} holds {_some(names)}" if names else f"{results} holds no runs"
+    raise UserError(f"There is no run '{words}': {held}.{nearest(words, names)}")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -6,8 +6,8 @@ import pytest
 from attnbench.executors.slurm import submission
 from attnbench.executors.slurm.records import JobRecords
 from attnbench.runs.folder import RunFolder
+from tests.executors.fake_slurm import FakeSlurm, install
 from tests.runs.tiny_runs import prepared, tiny_spec
-from tests.sweeps.fake_slurm import FakeSlurm, install
 
 
 @pytest.fixture

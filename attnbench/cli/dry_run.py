@@ -1,0 +1,269 @@
+"""What a sweep is about to do: its arms, how far its runs are, how long the rest takes; in words and as JSON."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from attnbench.analysis.statistics import USUAL_LEVEL, sign_flip_floor
+from attnbench.arm import shared_changes
+from attnbench.cli.options import say
+from attnbench.formatting import counted
+from attnbench.models.sizing import VocabularySizes, count_parameters
+from attnbench.report.summary import CONTEXT, range_cell
+from attnbench.runs.checks import find_damage
+from attnbench.runs.spec import PlannedRun, RunSpec
+from attnbench.runs.store import RunStore
+from attnbench.sweeps import measuring
+from attnbench.sweeps.learning_rates import tuning_runs
+from attnbench.sweeps.plan import SweepPlan
+from attnbench.tasks.base import LengthRange, Task
+
+
+def announce(plan: SweepPlan, store: RunStore, device: str) -> None:
+    """Say what begins now."""
+    place = "the cluster" if plan.executor.is_remote else device
+    units = dict.fromkeys(task.length_unit for task in plan.tasks)
+    say(
+        f"{counted(len(plan.own_runs), 'run')}{_share_of_all(plan)} on {place}: "
+        f"{', '.join(plan.models)} on {', '.join(dict.fromkeys(task.name for task in plan.tasks))}, {plan.protocol}, "
+        f"lengths {_joined(plan.lengths)} ({', '.join(units)}), seeds {_joined(plan.seeds)}, "
+        f"into {store.path}"
+    )
+    for task in plan.tasks:
+        for note in [*task.notes(), *task.evaluation_notes(plan.lengths)]:
+            say(f"  {note}")
+    for note in dict.fromkeys(note for run in plan.runs for note in run.spec.notes()):
+        say(f"  {note}")
+    _show_arms(plan)
+
+
+def _share_of_all(plan: SweepPlan) -> str:
+    """Say of how many runs the counted ones are a share, or nothing."""
+    return f" (share {plan.share} of {len(plan.runs)})" if plan.share else ""
+
+
+def _show_arms(plan: SweepPlan) -> None:
+    Console(stderr=True).print(arm_table([run.spec for run in plan.runs], plan.lengths))
+
+
+def _joined(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+LOOKED_AT = 16
+"""Test examples that show whether all sources of a length have as many tokens; if not, all are looked at."""
+
+
+def arm_table(specs: Sequence[RunSpec], lengths: Sequence[int]) -> Table:
+    """Return a row for each arm: hidden size, parameters, and how many numbers cross over the tested lengths.
+
+    The numbers are those that the summary after the sweep has: of the mean source tokens of the test examples. Of the
+    variants only that is shown in which the arms differ.
+    """
+    arms = list(dict.fromkeys((spec.task, spec.model, spec.variant) for spec in specs))
+    tokens = {
+        task: _source_tokens([each for each in specs if each.task == task], lengths) for task, _, _ in arms
+    }
+    shared = {key for key, _ in shared_changes(variant for _, _, variant in arms).changes}
+    variants = [variant.without(shared) for _, _, variant in arms]
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, caption=CONTEXT, caption_justify="left")
+    table.add_column("task", overflow="fold")
+    table.add_column("arm", no_wrap=True)
+    if any(variants):
+        table.add_column("variant", overflow="fold")
+    for name in ("hidden", "parameters", "context"):
+        table.add_column(name, justify="right")
+    for (task, model, _), variant in zip(arms, variants, strict=True):
+        sizes = VocabularySizes(len(task.source_vocabulary.tokens), len(task.target_vocabulary.tokens))
+        cells = [
+            *(task.name, model.name, *([str(variant)] if any(variants) else [])),
+            *(str(model.hidden_size), f"{count_parameters(model, sizes):,}"),
+            range_cell([model.context_size(each) for each in tokens[task]]),
+        ]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _source_tokens(specs: Sequence[RunSpec], lengths: Sequence[int]) -> list[int]:
+    """Return the mean source tokens of the test at the shortest and at the longest length, for every seed that differs.
+
+    Args:
+        specs: of one task.
+        lengths: those that are tested; one without examples has no number.
+    """
+    task = specs[0].task
+    spans = [task.evaluation_range(length, lengths) for length in sorted({min(lengths), max(lengths)})]
+    some = {span: _counts(task, specs[0].seed, span, LOOKED_AT, LOOKED_AT) for span in spans}
+    tokens = []
+    for span in (each for each, counts in some.items() if counts):
+        if len(set(some[span])) == 1 and not task.reads_files:
+            tokens.append(some[span][0])
+            continue
+        # Files have the same test for every seed.
+        tests = {
+            (
+                0 if task.reads_files else spec.seed,
+                spec.training.test_examples,
+                spec.training.evaluation_batch_size,
+            )
+            for spec in specs
+        }
+        every = [_counts(task, seed, span, *sizes) for seed, *sizes in sorted(tests)]
+        tokens += [round(sum(counts) / len(counts)) for counts in every]
+    return tokens
+
+
+def _counts(task: Task, seed: int, span: LengthRange, examples: int, batch_size: int) -> list[int]:
+    """Return the source tokens of each of so many test examples."""
+    batches = task.evaluation_batches("test", seed, span, examples, batch_size)
+    return [count for batch in batches for count in batch.source_lengths.tolist()]
+
+
+@dataclass(frozen=True)
+class Duration:
+    """How long what is left takes, as far as anybody can say.
+
+    Attributes:
+        words: a sentence.
+        work_seconds: of one worker; None where it is not known.
+        minutes: on this machine with all workers; None where it is not known.
+    """
+
+    words: str
+    work_seconds: float | None = None
+    minutes: float | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """How far the runs of a plan are, and how much work is left; nothing is changed.
+
+    Attributes:
+        device: that the runs would be made on.
+        runs: those that this invocation would make.
+        states: of each, by run_id.
+        retries_failed: whether runs that have failed are among those that are left.
+    """
+
+    plan: SweepPlan
+    store: RunStore
+    device: str
+    runs: Sequence[PlannedRun]
+    states: Mapping[str, str]
+    retries_failed: bool
+
+    @classmethod
+    def of(cls, plan: SweepPlan, store: RunStore, device: str, retries_failed: bool) -> "DryRun":
+        """Look how far the runs of a plan are."""
+        runs = tuning_runs(plan.runs, plan.rates) if plan.rates else plan.own_runs
+        states = {run.spec.run_id: _state(run, store) for run in runs}
+        return cls(plan, store, device, runs, states, retries_failed)
+
+    @property
+    def left(self) -> list[PlannedRun]:
+        """The runs that are to be made."""
+        finished = ("done",) if self.retries_failed else ("done", "failed")
+        return [run for run in self.runs if self.states[run.spec.run_id] not in finished]
+
+    @property
+    def steps(self) -> int:
+        """At most, of what is left."""
+        return sum(run.spec.training.steps for run in self.left)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--dry-run --json` prints."""
+        duration = self.duration()
+        return {
+            "folder": str(self.store.path),
+            "runs": [{"run_id": run_id, "state": state} for run_id, state in self.states.items()],
+            "steps": self.steps,
+            "seconds_on_one_worker": duration.work_seconds,
+            "minutes": duration.minutes,
+            "workers": duration.workers,
+            "least_p": sign_flip_floor(len(self.plan.seeds)),
+        }
+
+    def show(self) -> None:
+        """Print the runs of the plan with their state, and how much work is left."""
+        _show_arms(self.plan)
+        for run in self.runs:
+            tested = f"tested at {_joined(run.lengths)}" if run.lengths else "to choose a rate by validation"
+            budget = f"up to {run.spec.training.steps} steps"
+            print(f"{self.states[run.spec.run_id]:11}  {run.spec.run_id}  {budget}, {tested}")
+        left, count = self.left, len(self.runs)
+        tokens = sum(measuring.work_of(run) for run in left)
+        print(
+            f"{counted(count, 'run')}{_share_of_all(self.plan)}, {len(left)} to do: "
+            f"at most {self.steps:,} steps and about {tokens:.3g} target tokens."
+        )
+        if left:
+            print(self.duration().words)
+        for line in (*_later_stages(self.plan, count), *_weak_comparison(self.plan)):
+            print(line)
+
+    def duration(self) -> Duration:
+        """Reckon the time by finished runs of the same arms, or by a moment of training where there are none."""
+        left, executor = self.left, self.plan.executor
+        work_seconds = measuring.seconds_by_experience(self.store, left)
+        if executor.is_remote:
+            if work_seconds is None:
+                return Duration("How many minutes is not measured here: the runs are made on a cluster.")
+            words = f"By the finished runs here, at most about {work_seconds / 60:.1f} minutes of one core."
+            return Duration(words, work_seconds)
+        workers = max(1, min(executor.worker_count(self.device), len(left)))
+        side_by_side = f"on this machine, {counted(workers, 'run')} at a time"
+        if work_seconds is not None:
+            minutes = work_seconds / workers / 60
+            words = f"By the finished runs here, at most about {minutes:.1f} minutes {side_by_side}."
+            return Duration(words, work_seconds, minutes, workers)
+        found = measuring.estimate(left, torch.device(self.device))
+        if found is None:
+            return Duration("How many minutes could not be measured within seconds.", workers=workers)
+        minutes = found.seconds(workers) / 60
+        words = (
+            f"At most about {minutes:.1f} minutes {side_by_side}: an estimate, from {found.measured_seconds:.1f} s of "
+            "training. Runs that are solved early end sooner."
+        )
+        return Duration(words, found.work_seconds, minutes, workers)
+
+
+def _weak_comparison(plan: SweepPlan) -> Iterator[str]:
+    """Say that the seeds are too few for the usual level, where they are and arms are compared."""
+    seeds = len(plan.seeds)
+    if len(plan.models) > 1 and sign_flip_floor(seeds) > USUAL_LEVEL:
+        enough = next(each for each in itertools.count(seeds) if sign_flip_floor(each) < USUAL_LEVEL)
+        yield (
+            f"{counted(seeds, 'seed')} cannot reach p < {USUAL_LEVEL} when two arms are compared: the least p is "
+            f"1/2^{seeds} = {sign_flip_floor(seeds):.3g}. --seeds {enough} can."
+        )
+
+
+def _later_stages(plan: SweepPlan, tuned: int) -> Iterator[str]:
+    """Say what will follow on the listed runs, and depends on what they come to."""
+    if plan.rates:
+        others = [run for run in plan.runs if run.spec.seed != plan.seeds[0]]
+        steps = sum(run.spec.training.steps for run in others)
+        yield (
+            f"Then the chosen rates with the other seeds: {counted(len(others), 'run')}, at most {steps:,} steps. "
+            f"({tuned // len(plan.rates)} of the runs above, those of the chosen rates, are tested as well.)"
+        )
+    if plan.longer:
+        yield f"Then the lengths around each breakdown once more with {plan.longer} times the budget."
+
+
+def _state(run: PlannedRun, store: RunStore) -> str:
+    """Say how far a planned run is, or that it is damaged, or has more lengths to be evaluated at."""
+    folder = store.folder(run.spec.run_id)
+    if find_damage(folder, run.spec):
+        return "damaged"
+    state = folder.state
+    is_done_so_far = state == "done" and not set(run.lengths) <= set(folder.requested_lengths)
+    return "unevaluated" if is_done_so_far else state

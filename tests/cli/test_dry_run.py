@@ -1,0 +1,169 @@
+"""What a sweep says before it begins: what its arms are made of, and with --dry-run how far its runs are."""
+
+import re
+
+import pytest
+from rich.console import Console
+
+from attnbench.cli.dry_run import arm_table
+from attnbench.config.compose import Configuration
+from attnbench.runs.folder import RunFolder
+from attnbench.runs.status import RunStatus
+from attnbench.sweeps.plan import SweepOptions, plan_sweep
+from tests.commands import (
+    TINY,
+    TINY_SWEEP,
+    attnbench,
+    contents,
+    run_folders,
+)
+
+
+def rows(*overrides: str, models: str, lengths: str = "2,8") -> list[list[str]]:
+    plan = plan_sweep(Configuration(), SweepOptions(models=models, lengths=lengths, overrides=overrides))
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(arm_table([run.spec for run in plan.runs], plan.lengths))
+    return [line.split() for line in capture.get().splitlines() if line.strip() and "─" not in line]
+
+
+def test_every_arm_has_its_size_its_parameters_and_what_crosses_over_the_lengths() -> None:
+    header, fixed, luong, *_ = rows("model.hidden_size=64", "training=default", models="fixed,luong_dot")
+    assert header == ["task", "arm", "hidden", "parameters", "context"]
+    assert fixed == ["reverse", "fixed", "64", "86,932", "64"]
+    assert [luong[1], luong[-1]] == ["luong_dot", "128–512"]
+
+
+def test_lengths_are_turned_into_source_tokens() -> None:
+    _, pairs, *_ = rows("task=recall", models="luong_dot", lengths="3")
+    assert pairs[-1] == str(6 * 64)
+
+
+@pytest.mark.parametrize(
+    ("task", "lengths"),
+    [
+        (["--task", "story_qa", "task.wording=varied"], "2,6"),
+        (["--task", "text_pairs", "task.source=pairs.tsv"], "3,9"),
+    ],
+)
+def test_before_the_sweep_and_after_it_the_same_is_said_of_contexts(
+    tmp_path, monkeypatch, task, lengths
+) -> None:
+    """Where sources of one length differ in tokens, both take the mean of the same test examples."""
+    monkeypatch.chdir(tmp_path)
+    texts = [" ".join(f"w{i * k % 17 * 10 ** (i % 5)}" for k in range(1, 2 + i % 9)) for i in range(150)]
+    (tmp_path / "pairs.tsv").write_text("".join(f"{text} {i}\tv{i}\n" for i, text in enumerate(texts)))
+    words = [*TINY, "training.test_examples=40", "--protocol", "mixed", "--no-plot", "--seeds", "2"]
+    done = attnbench(
+        "sweep", "--executor", "inline", "--models", "fixed,luong_dot", "--lengths", lengths, *task, *words
+    )
+    assert done.status == 0, done.err
+    (before,) = [line.split()[-1] for line in done.err.splitlines() if " luong_dot " in line and "–" in line][
+        :1
+    ]
+    (after,) = [line.split()[-2] for line in done.out.splitlines() if line.startswith(" luong dot")]
+    assert before == after
+    assert "–" in before
+
+
+def test_matched_arms_are_listed_with_the_sizes_they_were_given() -> None:
+    _, fixed, bahdanau, *_ = rows("match=parameters", models="fixed,bahdanau")
+    assert (fixed[2], bahdanau[2]) == ("64", "60")
+
+
+def test_only_that_of_a_variant_is_shown_in_which_arms_differ() -> None:
+    header, one, two, *_ = rows("model.layers=1,2", "training.steps=7", models="fixed")
+    assert "variant" in header
+    assert one[2] == "64"  # one layer is the default
+    assert two[2] == "model.layers=2"
+
+
+def again(swept, *words):
+    """Sweep into the folder of a finished sweep."""
+    return attnbench(*TINY_SWEEP, "--results", swept.parent, *words)
+
+
+def test_a_dry_run_lists_the_runs_and_writes_nothing(results):
+    finished = attnbench(*TINY_SWEEP, "--results", results, "--dry-run")
+    assert finished.status == 0
+    assert (
+        len(
+            re.findall(
+                r"^waiting +reverse-\S+-s0-[0-9a-f]{8}  up to 4 steps, tested at [23]$", finished.out, re.M
+            )
+        )
+        == 4
+    )
+    assert "4 runs, 4 to do: at most 16 steps" in finished.out
+    assert re.search(
+        r"At most about [0-9.]+ minutes on this machine, 1 run at a time: an estimate", finished.out
+    )
+    assert "nothing written" in finished.err
+    assert not results.exists()
+
+
+def test_a_dry_run_over_a_folder_changes_nothing_in_it(swept):
+    before = contents(swept)
+    finished = again(swept, "--dry-run", "--lengths", "2,3,4")
+    assert "6 runs, 2 to do" in finished.out
+    assert re.search(r"By the finished runs here, at most about [0-9.]+ minutes", finished.out)
+    assert contents(swept) == before
+
+
+def test_a_dry_run_as_json_has_the_minutes_and_the_least_p(results):
+    found = attnbench(*TINY_SWEEP, "--seeds", "3", "--results", results, "--dry-run", "--json").json
+    assert 0 < found["minutes"] * 60 == pytest.approx(found["seconds_on_one_worker"])
+    assert (found["workers"], found["least_p"]) == (1, 0.125)
+    assert not results.exists()
+
+
+def test_a_dry_run_on_a_cluster_measures_nothing_here(results, monkeypatch):
+    monkeypatch.setattr("attnbench.sweeps.measuring.estimate", None)
+    finished = attnbench(*TINY_SWEEP, "--executor", "slurm", "--results", results, "--dry-run")
+    assert "not measured here: the runs are made on a cluster" in finished.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("--seeds", "3"),
+            "3 seeds cannot reach p < 0.05 when two arms are compared: the least p is 1/2^3 = 0.125.",
+        ),
+        (("--seeds", "4"), "4 seeds cannot reach p < 0.05"),
+        (("--seeds", "5"), ""),
+        (("--seeds", "3", "--models", "fixed"), ""),
+    ],
+)
+def test_a_dry_run_says_where_seeds_are_too_few_for_a_test(results, words, told):
+    out = attnbench(*TINY_SWEEP, *words, "--results", results, "--dry-run").out
+    assert told in out
+    assert ("cannot reach" in out) == bool(told)
+
+
+def test_a_dry_run_names_what_is_damaged_failed_or_to_be_evaluated(swept):
+    damaged, failed, *_ = run_folders(swept)
+    (damaged / "metrics.csv").write_text("")
+    RunFolder(failed).write_outcome(RunStatus(failed.name, "failed", error="why"))
+    found = again(swept, "--dry-run", "--json").json
+    states = {run["run_id"]: run["state"] for run in found["runs"]}
+    assert (states[damaged.name], states[failed.name]) == ("damaged", "failed")
+    assert found["steps"] == 4
+    assert again(swept, "--dry-run", "--json", "--retry-failed").json["steps"] == 8
+
+
+def test_a_dry_run_shows_finished_runs_that_are_to_be_evaluated_at_more_lengths(results):
+    words = (
+        *TINY_SWEEP,
+        "--models",
+        "fixed",
+        "--protocol",
+        "mixed",
+        "--train-range",
+        "2:5",
+        "--results",
+        results,
+    )
+    attnbench(*words, "--lengths", "2,5")
+    assert attnbench(*words, "--lengths", "3", "--dry-run").out.startswith("unevaluated")
+    assert attnbench(*words, "--lengths", "2", "--dry-run").out.startswith("done")
