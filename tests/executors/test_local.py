@@ -71,12 +71,16 @@ class Murderer:
     def __init__(self, runs, run_id, times):
         self.runs, self.run_id, self.times = runs, run_id, times
         self.events = []
+        self.killed = set()
 
     def __call__(self, event):
         self.events.append(event)
-        if isinstance(event, RunProgressed) and event.run_id == self.run_id and self.times:
-            self.times -= 1
-            os.kill(holder_of(RunFolder(self.runs / self.run_id)), signal.SIGKILL)
+        if isinstance(event, RunProgressed) and event.run_id == self.run_id and len(self.killed) < self.times:
+            # Progress of a worker that is dead by now may still come: it was killed once, and counts once.
+            holder = holder_of(RunFolder(self.runs / self.run_id))
+            if holder not in self.killed:
+                self.killed.add(holder)
+                os.kill(holder, signal.SIGKILL)
 
     @property
     def notes(self):
