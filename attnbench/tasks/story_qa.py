@@ -234,11 +234,12 @@ class StoryQA(SyntheticTask):
         return FIRST_PERSON <= word < self._first_object
 
     def chance_accuracy(self, lengths: LengthRange) -> float:
-        """Return the accuracy of one who does not heed the question: any object of any relation is as good.
+        """Return the accuracy of one who has read no story but heeds the question, where the decoder is given it.
 
-        Who heeds it guesses among the objects of one relation: the trained `blind` arm shows that.
+        Of the objects of the relation asked for each is as likely. With `question: before` the question stands in the
+        source: without that, any object of any relation is as good.
         """
-        return 1 / len(self.answers)
+        return 1 / (self.vocabulary_size if self.question == "after" else len(self.answers))
 
     def information_bits(self, lengths: LengthRange) -> float:
         """Return what is left to know of the answers when the decoder has been given the questions.

@@ -234,9 +234,30 @@ def test_the_bits_are_those_of_the_objects_that_are_asked_for(changed: dict[str,
     assert story_qa(**changed).information_bits(LengthRange(8, 8)) == pytest.approx(bits)
 
 
-def test_chance_is_one_object_of_all_relations() -> None:
-    assert story_qa().chance_accuracy(LengthRange(8, 8)) == 1 / 64
-    assert math.isclose(story_qa(relations=6, vocabulary_size=32).chance_accuracy(LengthRange(1, 1)), 1 / 192)
+def test_chance_is_one_object_of_the_relation_that_is_asked_for() -> None:
+    assert story_qa().chance_accuracy(LengthRange(8, 8)) == 1 / 16
+    assert math.isclose(story_qa(relations=6, vocabulary_size=32).chance_accuracy(LengthRange(1, 1)), 1 / 32)
+
+
+def test_before_the_story_no_question_is_given_and_chance_is_one_object_of_all_relations() -> None:
+    assert story_qa(question="before").chance_accuracy(LengthRange(8, 8)) == 1 / 64
+
+
+@pytest.mark.parametrize("questions", ["all", "one"])
+def test_a_blind_answerer_who_heeds_the_question_reaches_chance_and_no_more(questions: str) -> None:
+    task = story_qa(questions=questions)
+    batch = task.sample("test", 8, 4000, torch.Generator().manual_seed(0))
+    asked = {relation: task.answers[16 * relation] for relation in range(4)}
+    right = total = 0
+    for target, scored in zip(batch.target.tolist(), batch.scored.tolist(), strict=True):
+        for answer, is_scored in zip(target, scored, strict=True):
+            if is_scored:
+                # The question tells the relation, here read off the answer; its first object is as good as any.
+                relation = (answer - task.answers[0]) // 16
+                right += answer == asked[relation]
+                total += 1
+    share, error = right / total, (1 / 16 * 15 / 16 / total) ** 0.5
+    assert abs(share - task.chance_accuracy(LengthRange(8, 8))) < 4 * error
 
 
 class TestLimits:
