@@ -1,8 +1,8 @@
 """Answerers that are no models: what they score shows what the scores mean."""
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -69,15 +69,46 @@ class UniformGuesser(Speaker):
 
 
 class MajorityAnswerer(Speaker):
-    """Always says the answer that was right most often in training."""
+    """Always says the answer that was right most often in training, behind the same given words."""
 
     def __init__(self, task: Task, training: Iterable[Batch]) -> None:
         super().__init__(task)
-        seen = Counter(token for batch in training for token in batch.target[batch.scored].tolist())
-        self.answer = seen.most_common(1)[0][0]
+        seen: Counter[int] = Counter()
+        behind: defaultdict[Question, Counter[int]] = defaultdict(Counter)
+        for batch in training:
+            for given, target in zip(batch.given.tolist(), batch.target.tolist(), strict=True):
+                for place, question in _questions(given):
+                    if target[place] != PAD:  # padding is not given either
+                        seen[target[place]] += 1
+                        behind[question][target[place]] += 1
+        self.answer = _most_common(seen)
+        self.answers = {question: _most_common(answers) for question, answers in behind.items()}
 
     def say(self, source: Tensor, source_lengths: Tensor, given: Tensor) -> Tensor:
-        return torch.full_like(given, self.answer)
+        said = torch.full_like(given, self.answer)
+        for row, each in zip(said, given.tolist(), strict=True):
+            for place, question in _questions(each):
+                row[place] = self.answers.get(question, self.answer)
+        return said
+
+
+Question = tuple[int, ...]
+"""The words that are given between two answers."""
+
+
+def _questions(given: Sequence[int]) -> Iterator[tuple[int, Question]]:
+    """Yield each place that is to be answered with the words that are given since the one before."""
+    question: Question = ()
+    for place, token in enumerate(given):
+        if token == NOT_GIVEN:
+            yield place, question
+            question = ()
+        else:
+            question += (token,)
+
+
+def _most_common(seen: Counter[int]) -> int:
+    return seen.most_common(1)[0][0]
 
 
 def _wide(tokens: Tensor, width: int, filling: int) -> Tensor:
