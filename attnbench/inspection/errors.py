@@ -13,11 +13,7 @@ from attnbench.inspection.word_edits import AlignedWord, WordKind, align, edits_
 from attnbench.vocabulary import EOS
 
 WORST = 10
-Kind = Literal[
-    "words",
-    "right",
-    "neighboured",
-    "placeable",
+ErrorKind = Literal[
     "inserted",
     "left_out",
     "exchanged",
@@ -27,6 +23,7 @@ Kind = Literal[
     "looked_wrong",
     "looked_right",
 ]
+Kind = Literal["words", "right", "neighboured", "placeable", ErrorKind]
 _COUNTED: dict[WordKind, Kind] = {
     "inserted": "inserted",
     "left_out": "left_out",

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from attnbench.batch import Batch
 from attnbench.inspection.attention_scores import AlignmentCounts, permute_weights
 from attnbench.inspection.decode import Decoded, greedy_decode, head_maps, maps_of, portions
-from attnbench.inspection.errors import WORST, ErrorCounts, Kind
+from attnbench.inspection.errors import WORST, ErrorCounts, ErrorKind
 from attnbench.inspection.examples import HeldOut
 from attnbench.inspection.interventions import PERMUTATIONS, CausalCounts, Erased, count_causes
 from attnbench.inspection.load import TrainedRun
@@ -172,23 +172,14 @@ ATTENTION_COLUMNS = (
 """One row for each kind of weights (model, uniform, permuted), and for each layer and head, counted from 1."""
 CAUSAL_COLUMNS = (*_RUN_COLUMNS, "change", "words", "flip_rate", "divergence_bits", "median_variation")
 """One row for each change: erased most_attended, random and largest_gradient; permuted."""
-_EDITS: tuple[Kind, ...] = (
-    "inserted",
-    "left_out",
-    "exchanged",
-    "swapped",
-    "cut_off",
-    "repeated",
-    "looked_wrong",
-    "looked_right",
-)
+_ERRORS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 ERROR_COLUMNS = (
     *_RUN_COLUMNS,
     "position",
     "words",
     "right",
     "accuracy",
-    *_EDITS,
+    *_ERRORS,
 )
 """One row over all, whose position is empty, then one for each output position, counted from 1.
 
@@ -255,7 +246,7 @@ def _error_cells(counts: ErrorCounts, position: int | None) -> Row:
         "words": counts.count("words", position),
         "right": counts.count("right", position),
         "accuracy": counts.accuracy(position),
-        **{kind: counts.count(kind, position) for kind in _EDITS},
+        **{kind: counts.count(kind, position) for kind in _ERRORS},
     }
 
 

@@ -10,7 +10,7 @@ import errno
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from attnbench.runs.folder import RunFolder
@@ -205,37 +205,31 @@ def _lay_over(folder: Path) -> None:
             return
 
 
-def _fill_disk(round_: Round) -> int | None:
-    if not round_.results.is_mount():
-        return None
-    command = round_.running_command()
-    round_.await_moment(command)
-    if not command.is_running:
-        return None
-    command.expected |= STATUSES
-    hits = round_.in_flight()
-    with _full(round_.results):
-        round_.let_pass(command, round_.choice.uniform(0.5, 5))
-    round_.wait(command)
-    return hits
+def _for_a_while(
+    obstacle: Callable[[Path], AbstractContextManager[None]], needs_own_disk: bool = False
+) -> Callable[[Round], int | None]:
+    """Return what puts an obstacle in the way of a running command's writes, and takes it away again."""
 
+    def strike(round_: Round) -> int | None:
+        if needs_own_disk and not round_.results.is_mount():
+            return None
+        command = round_.running_command()
+        round_.await_moment(command)
+        if not command.is_running:
+            return None
+        command.expected |= STATUSES
+        hits = round_.in_flight()
+        with obstacle(round_.results):
+            round_.let_pass(command, round_.choice.uniform(0.5, 5))
+        round_.wait(command)
+        return hits
 
-def _forbid_writing(round_: Round) -> int | None:
-    command = round_.running_command()
-    round_.await_moment(command)
-    if not command.is_running:
-        return None
-    command.expected |= STATUSES
-    hits = round_.in_flight()
-    with _read_only(round_.results):
-        round_.let_pass(command, round_.choice.uniform(0.5, 5))
-    round_.wait(command)
-    return hits
+    return strike
 
 
 def _call(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-FULL_DISK = Fault("a full disk for a while", _fill_disk, lets_finish=True)
-STORAGE_FAULTS = [FULL_DISK, Fault("read-only for a while", _forbid_writing, lets_finish=True)]
+FULL_DISK = Fault("a full disk for a while", _for_a_while(_full, needs_own_disk=True), lets_finish=True)
+STORAGE_FAULTS = [FULL_DISK, Fault("read-only for a while", _for_a_while(_read_only), lets_finish=True)]
