@@ -27,6 +27,7 @@ TINY = (
 # Nothing is learnt, so that a run that somebody is to meet in its middle is not solved before.
 ENDLESS = ("training.steps=1000000", "training.patience=1000000", "training.learning_rate=1e-9")
 TINY_SWEEP = ("sweep", "--executor", "inline", "--lengths", "2,3", "--seeds", "1", "--no-plot", *TINY)
+MIXED_SWEEP = (*TINY_SWEEP, "--models", "fixed", "--protocol", "mixed", "--train-range", "2:5")
 # What may differ between two executions of the same run.
 TIMES = ("train_seconds", "tokens_per_second")
 

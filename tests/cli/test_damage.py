@@ -5,6 +5,7 @@ import yaml
 
 from attnbench.sweeps import run as sweep_run
 from tests.commands import (
+    MIXED_SWEEP,
     TINY,
     TINY_SWEEP,
     attnbench,
@@ -106,17 +107,7 @@ def test_a_damaged_run_outside_the_plan_is_named_and_its_rows_are_left_out(swept
 
 
 def test_the_evaluated_lengths_survive_the_repetition(results):
-    words = (
-        *TINY_SWEEP,
-        "--models",
-        "fixed",
-        "--protocol",
-        "mixed",
-        "--train-range",
-        "2:5",
-        "--results",
-        results,
-    )
+    words = (*MIXED_SWEEP, "--results", results)
     attnbench(*words, "--lengths", "2,5")
     (run,) = run_folders(results / "quick-reverse")
     (run / "metrics.csv").write_bytes(b"")

@@ -11,6 +11,7 @@ from attnbench.runs.folder import RunFolder
 from attnbench.runs.status import RunStatus
 from attnbench.sweeps.plan import SweepOptions, plan_sweep
 from tests.commands import (
+    MIXED_SWEEP,
     TINY,
     TINY_SWEEP,
     attnbench,
@@ -153,17 +154,7 @@ def test_a_dry_run_names_what_is_damaged_failed_or_to_be_evaluated(swept):
 
 
 def test_a_dry_run_shows_finished_runs_that_are_to_be_evaluated_at_more_lengths(results):
-    words = (
-        *TINY_SWEEP,
-        "--models",
-        "fixed",
-        "--protocol",
-        "mixed",
-        "--train-range",
-        "2:5",
-        "--results",
-        results,
-    )
+    words = (*MIXED_SWEEP, "--results", results)
     attnbench(*words, "--lengths", "2,5")
     assert attnbench(*words, "--lengths", "3", "--dry-run").out.startswith("unevaluated")
     assert attnbench(*words, "--lengths", "2", "--dry-run").out.startswith("done")

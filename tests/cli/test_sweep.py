@@ -8,6 +8,7 @@ import yaml
 
 from attnbench.runs.metrics_csv import METRICS_COLUMNS
 from tests.commands import (
+    MIXED_SWEEP,
     TINY,
     TINY_SWEEP,
     attnbench,
@@ -126,17 +127,7 @@ def test_more_lengths_seeds_models_or_axes_add_runs_to_the_same_folder(swept, wo
 
 
 def test_more_lengths_of_one_model_add_rows_without_training(results):
-    words = (
-        *TINY_SWEEP,
-        "--models",
-        "fixed",
-        "--protocol",
-        "mixed",
-        "--train-range",
-        "2:5",
-        "--results",
-        results,
-    )
+    words = (*MIXED_SWEEP, "--results", results)
     assert attnbench(*words, "--lengths", "2,5").status == 0
     (run,) = run_folders(results / "quick-reverse")
     trained = (run / "checkpoint.pt").stat().st_mtime_ns
