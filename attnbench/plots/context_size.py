@@ -143,10 +143,8 @@ def context_size_caption(panels: Sequence[pd.DataFrame]) -> str:
     seeds = span(rows["seeds"])
     what = "the accuracy of one seed" if seeds == "1" else f"the mean accuracy of {seeds} seeds"
     threshold = f"L50: where {what}, free-running, first falls half way from perfect to chance"
-    steps = rows["steps"].max()
-    budget = [] if pd.isna(steps) else [f"at most {steps:,} training steps"]
     sentences = [sentence(threshold, _bars(free, seeds == "1")), not_drawn(rows)]
-    return " ".join(filter(None, [*sentences, sentence(*shared_facts(arms_of(rows), budget))]))
+    return " ".join(filter(None, [*sentences, sentence(*shared_facts(arms_of(rows), rows["steps"]))]))
 
 
 def lay_out(ax: Axes, points: Sequence[ContextSizePoint]) -> ContextSizeLayout:

@@ -38,7 +38,7 @@ _MEANINGS = {
     "bleu": "BLEU of free-running greedy decoding",
 }
 _CEILING = "ceiling: what no code of so many bits exceeds (rate–distortion)"
-_REAL = "of real-valued contexts the ceiling, 32 bits a number, lies beyond the axis"
+_REAL = "the ceiling of real-valued contexts (32 bits a number) lies beyond the axis"
 _BITS_A_NUMBER = 32
 # Of ceilings, which are black: arms have the line styles of their own.
 _CEILING_STYLES: tuple[Any, ...] = ("-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
@@ -161,9 +161,7 @@ def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
 def training_facts(panels: Sequence[Panel]) -> list[str]:
     """Name what the arms share, since legends name only what differs, and how long they were trained."""
     arms = [rows for panel in panels for rows in panel.arms]
-    steps = pd.concat([rows.metrics["steps"] for rows in arms]).max()
-    budget = [] if pd.isna(steps) else [f"at most {steps:,} training steps"]
-    return shared_facts([rows.arm for rows in arms], budget)
+    return shared_facts([rows.arm for rows in arms], pd.concat([rows.metrics["steps"] for rows in arms]))
 
 
 def _draw_figure(panels: Sequence[Panel], draws: Mapping[str, Callable[[Axes, Panel], Axes]]) -> Figure:

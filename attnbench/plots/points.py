@@ -10,6 +10,7 @@ import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arm_rows, arms_of
 from attnbench.analysis.breakdown import HALF, Breakdown, l50_by_arm, lengths_around
+from attnbench.analysis.larger_budget import without_budget
 from attnbench.arm import Arm, shared_changes
 from attnbench.plots.style import ArmLook, arm_looks, order_arms, train_range
 
@@ -248,25 +249,32 @@ def without_size(arm: Arm) -> Arm:
     return arm._replace(hidden_size=0)
 
 
-def shared_facts(arms: Iterable[Arm], more: Sequence[str] = ()) -> list[str]:
+def shared_facts(arms: Iterable[Arm], steps: Iterable[float] | None = None) -> list[str]:
     """Say what all arms share, then what those of each panel share besides: parts of a sentence, if any.
 
     Legends name only what differs within a panel.
 
     Args:
         arms: of all panels.
-        more: further facts about all arms.
+        steps: of their runs, where the caption is to say how long they were trained.
     """
     panels: dict[tuple[str, str], list[Arm]] = {}
     for arm in arms:
-        panels.setdefault((arm.task, arm.protocol), []).append(arm)
+        told = arm if steps is None else without_budget(arm)
+        panels.setdefault((arm.task, arm.protocol), []).append(told)
     common = _shared([arm for panel in panels.values() for arm in panel])
-    facts = [*common, *more]
+    facts = [*common, *(budget_facts(steps) if steps is not None else [])]
     parts = [f"all arms: {', '.join(facts)}"] if facts else []
     for panel in panels.values():
         own = [fact for fact in _shared(panel) if fact not in common]
         parts += [f"in “{panel_title(panel)}”: {', '.join(own)}"] if own else []
     return parts
+
+
+def budget_facts(steps: Iterable[float]) -> list[str]:
+    """Say how long runs were trained at most, where that is known of any."""
+    known = [each for each in steps if not pd.isna(each)]
+    return [f"at most {int(max(known)):,} training steps"] if known else []
 
 
 def _rows_by_arm(table: pd.DataFrame) -> defaultdict[Arm, pd.DataFrame]:

@@ -19,6 +19,7 @@ from attnbench.plots.points import (
     bits_text,
     breakdown_cell,
     breakdown_remark,
+    budget_facts,
     length_text,
     level_words,
 )
@@ -187,8 +188,7 @@ def _what_was_done(setting: Setting) -> str:
     facts = [f"hidden size {sizes.pop()}"] if len(sizes) == 1 else []
     facts += shared_changes(without_budget(arm).variant for arm in setting.labels).parts
     facts.append("one seed" if seeds == "1" else f"{seeds} seeds")
-    steps = metrics["steps"].max()
-    facts += [] if pd.isna(steps) else [f"at most {steps:,} training steps"]
+    facts += budget_facts(metrics["steps"])
     lengths = f"{metrics['length'].min()} to {metrics['length'].max()} {setting.unit}"
     return f"{lengths}; {', '.join(facts)}."
 

@@ -20,6 +20,7 @@ class Sweep(NamedTuple):
     breakdowns: pd.DataFrame
 
 
+ACCURACIES = ("token_accuracy", "teacher_forced_accuracy")
 FALLING = {4: [1.0, 0.98, 1.0], 8: [0.9, 0.88, 0.92], 16: [0.6, 0.55, 0.65], 32: [0.3, 0.35, 0.25]}
 STAYING = {4: [1.0, 1.0, 0.99], 8: [1.0, 0.99, 1.0], 16: [0.99, 1.0, 1.0], 32: [0.98, 0.99, 1.0]}
 

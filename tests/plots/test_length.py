@@ -9,9 +9,9 @@ from matplotlib.image import imread
 from attnbench.plots.layout import save_figure
 from attnbench.plots.length import draw_accuracy, draw_bits, draw_bleu, draw_length_figures, length_caption
 from attnbench.plots.style import model_style
-from tests.metrics_rows import curve_rows, metrics_row
+from tests.metrics_rows import curve_rows
 from tests.plots.drawn import assert_nothing_overlaps, legend
-from tests.plots.sweeps import FALLING, STAYING, panels_of, text_rows, two_arms
+from tests.plots.sweeps import ACCURACIES, FALLING, STAYING, panels_of, text_rows, two_arms
 
 FIXED = model_style("fixed")
 
@@ -226,7 +226,7 @@ def test_ceilings_overlap_nothing():
 
 
 def test_the_caption_tells_ceilings_of_known_bits_and_of_real_numbers():
-    real = "of real-valued contexts the ceiling, 32 bits a number, lies beyond the axis"
+    real = "the ceiling of real-valued contexts (32 bits a number) lies beyond the axis"
     known = "ceiling: what no code of so many bits exceeds (rate–distortion)"
     caption = length_caption(panels_of(channel_rows()), ACCURACIES)
     assert known in caption
@@ -379,90 +379,7 @@ def test_dollars_in_names_are_no_formula(tmp_path):
         assert "cost in $" in (tmp_path / f"{name}.svg").read_text()
 
 
-ACCURACIES = ("token_accuracy", "teacher_forced_accuracy")
-
-
-def test_intervals_and_number_of_seeds_are_stated():
-    caption = length_caption(panels_of(two_arms()), ACCURACIES)
-    assert "mean of 3 seeds" in caption
-    assert "95 % Student t interval" in caption
-    assert "All arms: hidden size 64, at most 1,500 training steps." in caption
-
-
-def test_unequal_numbers_of_seeds_and_missing_intervals_are_stated():
-    rows = curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9, 0.8]})
-    caption = length_caption(panels_of(rows), ACCURACIES)
-    assert "mean of 2 to 3 seeds" in caption
-    assert "(none where all seeds are equal)" in caption
-
-
-def test_a_length_with_one_seed_among_several_is_why_it_has_no_interval():
-    caption = length_caption(panels_of(curve_rows({4: [1.0, 0.8], 8: [0.9]})), ACCURACIES)
-    assert "(none where there is one seed)" in caption
-    caption = length_caption(panels_of(curve_rows({4: [1.0, 1.0], 8: [0.9]})), ACCURACIES)
-    assert "(none where there is one seed or all seeds are equal)" in caption
-
-
 def test_bits_have_a_ceiling_only_where_those_available_are_known():
     for available, is_there in ((24.0, True), (None, False)):
         figure = draw_length_figures(panels_of(two_arms(bits_available=available)))["bits_vs_length"]
         assert ("bits available" in legend(figure.axes[0])) == is_there
-
-
-def test_one_seed_has_no_interval():
-    assert "one seed, so there is no interval" in length_caption(panels_of(text_rows()), ["bleu"])
-
-
-@pytest.mark.parametrize("stop_reason", ["budget", "plateau"])
-def test_hollow_points_are_explained_where_there_are_any(stop_reason):
-    caption = length_caption(panels_of(two_arms(stop_reason=stop_reason)), ACCURACIES)
-    assert ("hollow" in caption) == (stop_reason == "budget")
-
-
-def test_free_running_and_teacher_forced_are_told_apart():
-    caption = length_caption(panels_of(two_arms()), ACCURACIES)
-    assert "Free-running:" in caption
-    assert "teacher-forced:" in caption
-    assert "L50:" in caption
-
-
-def test_shading_is_explained_for_extrapolation():
-    ranges = {"train_min_length": 4, "train_max_length": 16}
-    caption = length_caption(panels_of(two_arms(protocol="extrapolation", **ranges)), ACCURACIES)
-    assert "length generalisation" in caption
-    assert "length generalisation" not in length_caption(panels_of(two_arms()), ACCURACIES)
-
-
-def test_bits_and_bleu_are_not_explained_by_breakdowns():
-    assert "lower bound" in length_caption(panels_of(two_arms()), ["bits_recovered"])
-    assert "L50" not in length_caption(panels_of(two_arms()), ["bits_recovered"])
-
-
-def test_what_arms_share_is_named_and_what_differs_is_not():
-    rows = [metrics_row(variant="model.cell=gru", hidden_size=size, steps=None) for size in (32, 64)]
-    caption = length_caption(panels_of(rows), ACCURACIES)
-    assert caption.endswith("All arms: model.cell=gru.")
-
-
-def test_what_arms_share_is_named_also_where_something_else_differs():
-    variants = [f"task.vocabulary_size={size};training.learning_rate=0.02" for size in (2, 4)]
-    rows = [metrics_row(variant=variant, steps=None) for variant in variants]
-    caption = length_caption(panels_of(rows), ACCURACIES)
-    assert caption.endswith("All arms: hidden size 64, training.learning_rate=0.02.")
-
-
-def test_what_only_the_arms_of_one_panel_share_is_named_for_it():
-    settings = (
-        ("copy", 64, "model.cell=gru"),
-        ("copy", 64, "model.cell=gru;model.layers=2"),
-        ("sort", 128, ""),
-    )
-    rows = [
-        metrics_row(task=task, hidden_size=size, variant=variant, steps=None)
-        for task, size, variant in settings
-    ]
-    caption = length_caption(panels_of(rows), ACCURACIES)
-    assert caption.endswith(
-        "In “copy: one model per length”: hidden size 64, model.cell=gru; "
-        "in “sort: one model per length”: hidden size 128."
-    )

@@ -1,0 +1,92 @@
+"""The sentences below the figures against length."""
+
+import pytest
+
+from attnbench.plots.length import length_caption
+from tests.metrics_rows import curve_rows, metrics_row
+from tests.plots.sweeps import ACCURACIES, panels_of, text_rows, two_arms
+
+
+def test_intervals_and_number_of_seeds_are_stated():
+    caption = length_caption(panels_of(two_arms()), ACCURACIES)
+    assert "mean of 3 seeds" in caption
+    assert "95 % Student t interval" in caption
+    assert "All arms: hidden size 64, at most 1,500 training steps." in caption
+
+
+def test_unequal_numbers_of_seeds_and_missing_intervals_are_stated():
+    rows = curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9, 0.8]})
+    caption = length_caption(panels_of(rows), ACCURACIES)
+    assert "mean of 2 to 3 seeds" in caption
+    assert "(none where all seeds are equal)" in caption
+
+
+def test_a_length_with_one_seed_among_several_is_why_it_has_no_interval():
+    caption = length_caption(panels_of(curve_rows({4: [1.0, 0.8], 8: [0.9]})), ACCURACIES)
+    assert "(none where there is one seed)" in caption
+    caption = length_caption(panels_of(curve_rows({4: [1.0, 1.0], 8: [0.9]})), ACCURACIES)
+    assert "(none where there is one seed or all seeds are equal)" in caption
+
+
+def test_one_seed_has_no_interval():
+    assert "one seed, so there is no interval" in length_caption(panels_of(text_rows()), ["bleu"])
+
+
+@pytest.mark.parametrize("stop_reason", ["budget", "plateau"])
+def test_hollow_points_are_explained_where_there_are_any(stop_reason):
+    caption = length_caption(panels_of(two_arms(stop_reason=stop_reason)), ACCURACIES)
+    assert ("hollow" in caption) == (stop_reason == "budget")
+
+
+def test_free_running_and_teacher_forced_are_told_apart():
+    caption = length_caption(panels_of(two_arms()), ACCURACIES)
+    assert "Free-running:" in caption
+    assert "teacher-forced:" in caption
+    assert "L50:" in caption
+
+
+def test_shading_is_explained_for_extrapolation():
+    ranges = {"train_min_length": 4, "train_max_length": 16}
+    caption = length_caption(panels_of(two_arms(protocol="extrapolation", **ranges)), ACCURACIES)
+    assert "length generalisation" in caption
+    assert "length generalisation" not in length_caption(panels_of(two_arms()), ACCURACIES)
+
+
+def test_bits_and_bleu_are_not_explained_by_breakdowns():
+    assert "lower bound" in length_caption(panels_of(two_arms()), ["bits_recovered"])
+    assert "L50" not in length_caption(panels_of(two_arms()), ["bits_recovered"])
+
+
+def test_what_arms_share_is_named_and_what_differs_is_not():
+    rows = [metrics_row(variant="model.cell=gru", hidden_size=size, steps=None) for size in (32, 64)]
+    caption = length_caption(panels_of(rows), ACCURACIES)
+    assert caption.endswith("All arms: model.cell=gru.")
+
+
+def test_what_arms_share_is_named_also_where_something_else_differs():
+    variants = [f"task.vocabulary_size={size};training.learning_rate=0.02" for size in (2, 4)]
+    rows = [metrics_row(variant=variant, steps=None) for variant in variants]
+    caption = length_caption(panels_of(rows), ACCURACIES)
+    assert caption.endswith("All arms: hidden size 64, training.learning_rate=0.02.")
+
+
+def test_what_only_the_arms_of_one_panel_share_is_named_for_it():
+    settings = (
+        ("copy", 64, "model.cell=gru"),
+        ("copy", 64, "model.cell=gru;model.layers=2"),
+        ("sort", 128, ""),
+    )
+    rows = [
+        metrics_row(task=task, hidden_size=size, variant=variant, steps=None)
+        for task, size, variant in settings
+    ]
+    caption = length_caption(panels_of(rows), ACCURACIES)
+    assert caption.endswith(
+        "In “copy: one model per length”: hidden size 64, model.cell=gru; "
+        "in “sort: one model per length”: hidden size 128."
+    )
+
+
+def test_the_budget_is_told_once():
+    caption = length_caption(panels_of(two_arms(variant="training.steps=1000", steps=1000)), ACCURACIES)
+    assert caption.endswith("All arms: hidden size 64, at most 1,000 training steps.")
