@@ -46,12 +46,12 @@ def _fallen(setting: Setting, score: str) -> str:
     nothing = [setting.labels[rows.arm] for rows, each in known if each.censored == "not_learnt"]
     name = NAMES[score]
     parts = (
-        [f"{name} fell under half of an arm's own best bucket for {joined(fallen, comma='; ')}"]
+        [f"by {name}, less than half of an arm's own best bucket is left for {joined(fallen, comma='; ')}"]
         if fallen
         else []
     )
     parts += (
-        [f"{name} stayed above half of it up to {setting.longest} {setting.unit}: {joined(held)}"]
+        [f"by {name}, more than half of it is left up to {setting.longest} {setting.unit}: {joined(held)}"]
         if held
         else []
     )

@@ -141,8 +141,7 @@ def _not_shown(setting: Setting) -> str:
     ]
     if untested and not setting.generalises:
         limits.append(
-            f"that memory, and not training, limits {joined(untested)} (no rerun with several times the budget "
-            "says so)"
+            f"that memory, and not training, limits {joined(untested)} (no runs with a larger budget show it)"
         )
     beyond = [setting.labels[rows.arm] for rows, _ in _known(setting, "above")]
     if beyond:

@@ -322,8 +322,8 @@ def test_real_text_is_told_by_what_it_retains_and_not_by_token_accuracy():
     text = verdict_of(rows)
     # 15 / 17.5 = 6/7 at 20 and 2 / 17.5 = 4/35 at 40: half lies (6/7 - 1/2) / (6/7 - 4/35) = 25/52 of the way.
     assert (
-        "BLEU fell under half of an arm's own best bucket for fixed at 27.9 source words, between tested 20 and 40 "
-        "(one seed); BLEU stayed above half of it up to 40 source words: bahdanau." in text
+        "By BLEU, less than half of an arm's own best bucket is left for fixed at 27.9 source words, between tested 20 "
+        "and 40 (one seed); by BLEU, more than half of it is left up to 40 source words: bahdanau." in text
     )
     assert (
         "- BLEU relative to each arm's best bucket: fixed best at 1–10, 0.86 at 11–20, 0.11 at 21–40; bahdanau"
