@@ -16,7 +16,7 @@ from attnbench.arm import shared_changes
 from attnbench.cli.options import say
 from attnbench.formatting import counted
 from attnbench.models.sizing import VocabularySizes, count_parameters
-from attnbench.report.summary import CONTEXT, range_cell
+from attnbench.report.summary import CONTEXT, context_cell
 from attnbench.runs.checks import find_damage
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
@@ -85,7 +85,10 @@ def arm_table(specs: Sequence[RunSpec], lengths: Sequence[int]) -> Table:
         cells = [
             *(task.name, model.name, *([str(variant)] if any(variants) else [])),
             *(str(model.hidden_size), f"{count_parameters(model, sizes):,}"),
-            range_cell([model.context_size(each) for each in tokens[task]]),
+            context_cell(
+                [model.context_size(each) for each in tokens[task]],
+                [bits for each in tokens[task] if (bits := model.channel_bits(each)) is not None],
+            ),
         ]
         table.add_row(*map(Text, cells))
     return table

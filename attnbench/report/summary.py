@@ -122,15 +122,19 @@ def _seeds(rows: ArmRows) -> str:
 
 
 def _context(rows: ArmRows) -> str:
-    """Return how many numbers cross from encoder to decoder, at the shortest and at the longest length."""
-    return range_cell(rows.metrics["context_size"].dropna())
+    return context_cell(rows.metrics["context_size"].dropna(), rows.metrics["channel_bits"].dropna())
+
+
+def context_cell(numbers: Collection[int], bits: Collection[int]) -> str:
+    """Return how many numbers, or bits where they are squeezed, cross from encoder to decoder over the lengths."""
+    return f"{range_cell(bits)} bits" if len(bits) else range_cell(numbers)
 
 
 def range_cell(numbers: Collection[int]) -> str:
     """Return the least and the most of some numbers as `384–1984`, or the one number that they are."""
     if len(numbers) == 0:
         return _NONE
-    return "–".join(str(number) for number in sorted({min(numbers), max(numbers)}))
+    return "–".join(f"{number:.0f}" for number in sorted({min(numbers), max(numbers)}))
 
 
 def _budget(rows: ArmRows) -> str:

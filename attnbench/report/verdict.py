@@ -305,13 +305,14 @@ def _teacher_forced(setting: Setting) -> str:
 
 
 def _with_context(setting: Setting, rows: ArmRows) -> str:
-    """Name an arm with how many numbers cross from its encoder to its decoder."""
-    label, sizes = setting.labels[rows.arm], rows.metrics["context_size"].dropna()
+    """Name an arm with how many numbers, or bits where they are squeezed, cross from its encoder to its decoder."""
+    label, bits = setting.labels[rows.arm], rows.metrics["channel_bits"].dropna()
+    sizes, unit = (rows.metrics["context_size"].dropna(), "numbers") if bits.empty else (bits, "bits")
     if sizes.empty:
         return label
     least, most = int(sizes.min()), int(sizes.max())
-    numbers = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-    return f"{label} (context of {numbers} numbers)"
+    count = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+    return f"{label} (context of {count} {unit})"
 
 
 def _bits(setting: Setting) -> str:

@@ -46,6 +46,11 @@ def test_context_that_grows_is_a_range():
     assert line_with(lines_of(rows), "fixed")[-2] == "256–2048"
 
 
+def test_of_a_channel_the_bits_are_told_instead_of_the_numbers():
+    rows = [row | {"channel_bits": 16} for row in two_arms()]
+    assert line_with(lines_of(rows), "fixed")[-3:-1] == ["16", "bits"]
+
+
 def test_bleu_has_its_own_row_or_stands_alone():
     both = [row | {"token_accuracy": 0.5} for row in text_rows()]
     lines = lines_of(both)

@@ -65,6 +65,11 @@ def test_breakdowns_have_their_length_interval_context_and_ends():
     assert "up to 32 symbols." in text
 
 
+def test_of_a_channel_the_bits_are_told_instead_of_the_numbers():
+    text = verdict_of([row | {"channel_bits": 16} for row in two_arms()])
+    assert "fixed (context of 16 bits) fell through" in text
+
+
 def test_without_an_interval_the_sentence_says_why():
     text = verdict_of(curve_rows({4: [1.0], 32: [0.0]}))
     assert "symbols, between tested 4 and 32 (one seed);" in text
