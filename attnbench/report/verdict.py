@@ -29,7 +29,6 @@ from attnbench.report.text_words import text_details, text_head
 
 # Weights of these belong to one position each.
 BY_POSITION = ("luong_location",)
-POSITIONS_KEY, LEARNT_POSITIONS = "model.positions", ("learnt", "learned")
 # A score on its ceiling is not above it, whatever the last bit of a mean says.
 _ROUNDING = 1e-9
 _AT_THIS_RATE = (
@@ -167,9 +166,7 @@ def _not_shown(setting: Setting) -> str:
 def _untrained(setting: Setting) -> list[str]:
     """Name arms that tell positions apart by weights of their own, of which those beyond the train range were not."""
     own = [rows.arm for rows in setting.arms]
-    arms = [
-        arm for arm in own if arm.model in BY_POSITION or arm.variant.get(POSITIONS_KEY) in LEARNT_POSITIONS
-    ]
+    arms = [arm for arm in own if arm.model in BY_POSITION]
     beyond = [arm for arm in arms if arm.train_max_length is None or arm.train_max_length < setting.longest]
     if not beyond:
         return []

@@ -1,4 +1,4 @@
-"""One folder, one run: every file of it is named and read here, and nowhere else."""
+"""One folder, one run: every file of it is named here; `execute` writes rows and checkpoint."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The words in which a person says which lengths and seeds to sweep."""
+"""The words in which a person says which lengths, seeds and share to sweep, and how shares are dealt."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""How often Slurm is asked: every question costs the one daemon that serves a whole cluster."""
+"""How often Slurm is asked: every question costs the one daemon that serves a whole cluster.
+
+And which lost or refused runs are submitted again; the requeueing at a time limit is in `job`.
+"""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence

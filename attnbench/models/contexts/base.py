@@ -1,4 +1,7 @@
-"""The one part in which the arms of the comparison differ: the context, and where it is read."""
+"""The one part in which the arms of the comparison differ: the context, and where it is read.
+
+An arm is a `Context` and a `RecurrentConfig` (models/config.py) that builds it; slots.py is a short example.
+"""
 
 from abc import ABC, abstractmethod
 from typing import Literal
