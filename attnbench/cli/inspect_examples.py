@@ -16,7 +16,7 @@ from attnbench.cli.progress import StageProgress
 from attnbench.inspection.attention_example import AttentionExample
 from attnbench.inspection.capture import capture_attention
 from attnbench.inspection.evaluate import evaluate_errors
-from attnbench.inspection.examples import HeldOut, NumberedExample, evaluated_lengths, held_out, own_text
+from attnbench.inspection.examples import HeldOut, NumberedExample, custom_text, evaluated_lengths, held_out
 from attnbench.inspection.load import TrainedRun
 from attnbench.inspection.word_edits import described, edits_of
 from attnbench.plots.attention import draw_heads, draw_heatmap, draw_self_attention
@@ -37,7 +37,7 @@ class Drawn:
     Attributes:
         names: of the runs, as figures write them.
         run_ids: of the runs.
-        portraits: of the same examples, for each run.
+        attention_examples: of the same examples, for each run.
         about: which example each of them is, for captions.
         stems: what their files are called.
         length: of the test examples; None for a person's own text.
@@ -47,7 +47,7 @@ class Drawn:
 
     names: Sequence[str]
     run_ids: Sequence[str]
-    portraits: Sequence[Sequence[AttentionExample]]
+    attention_examples: Sequence[Sequence[AttentionExample]]
     about: Sequence[str]
     stems: Sequence[str]
     length: int | None = None
@@ -61,8 +61,11 @@ class Drawn:
 
     def arms_of(self, number: int) -> list[DrawnArm]:
         """Return one example as every run answered it."""
-        answered = zip(self.names, self.run_ids, self.portraits, strict=True)
-        return [DrawnArm(name, run_id, portraits[number]) for name, run_id, portraits in answered]
+        answered = zip(self.names, self.run_ids, self.attention_examples, strict=True)
+        return [
+            DrawnArm(name, run_id, attention_examples[number])
+            for name, run_id, attention_examples in answered
+        ]
 
 
 def capture(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
@@ -80,10 +83,10 @@ def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stag
     """Choose test examples and let every run answer them."""
     examples = _test_of(runs, choice.length)
     chosen = _choose(runs, examples, choice, progress)
-    portraits: list[list[AttentionExample]] = [[] for _ in runs]
+    attention_examples: list[list[AttentionExample]] = [[] for _ in runs]
     tell = progress.stage("answering")
     for done, example in enumerate(chosen):
-        for run, own in zip(runs, portraits, strict=True):
+        for run, own in zip(runs, attention_examples, strict=True):
             own.append(capture_attention(run, example.batch, example.index))
         tell(done + 1, len(chosen))
     unit = examples.task.length_unit
@@ -92,36 +95,36 @@ def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stag
     return Drawn(
         names=arm_names(runs),
         run_ids=[run.spec.run_id for run in runs],
-        portraits=portraits,
+        attention_examples=attention_examples,
         about=[f"Test example {each.index} of {at}" for each in chosen],
         stems=[f"{each.index}" for each in chosen],
         length=examples.lengths.maximum,
         notes=[
             shown if chosen else f"No example of {at} has a wrong word: there is none to draw",
-            *_gradient_notes(portraits),
+            *_gradient_notes(attention_examples),
         ],
     )
 
 
 def _capture_text(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
     assert choice.text is not None
-    own = own_text(runs[0], choice.text, choice.question, choice.answer_tokens)
+    own = custom_text(runs[0], choice.text, choice.question, choice.answer_tokens)
     notes = []
     if own.unknown:
         words = ", ".join(own.unknown)
         notes.append(f"Not in the vocabulary of {runs[0].spec.task.name}, read and drawn as <unk>: {words}")
-    portraits = []
+    attention_examples = []
     for name, run in zip(arm_names(runs), runs, strict=True):
         progress.say(
             f"{name} answers {own.batch.source.shape[1]:,} words; then come the gradients of its answer"
         )
         tell = progress.stage(f"{name}: gradients", "words")
-        portraits.append([capture_attention(run, own.batch, has_expected=False, on_progress=tell)])
-    notes += _gradient_notes(portraits)
+        attention_examples.append([capture_attention(run, own.batch, has_expected=False, on_progress=tell)])
+    notes += _gradient_notes(attention_examples)
     return Drawn(
         names=arm_names(runs),
         run_ids=[run.spec.run_id for run in runs],
-        portraits=portraits,
+        attention_examples=attention_examples,
         about=["Own text, to which no right answer is known"],
         stems=["text"],
         notes=notes,
@@ -169,9 +172,11 @@ def _worst(runs: Sequence[TrainedRun], examples: HeldOut, count: int, progress: 
     return sorted(badness, key=lambda index: (*(-share for share in badness[index]), index))[:count]
 
 
-def _gradient_notes(portraits: Sequence[Sequence[AttentionExample]]) -> list[str]:
+def _gradient_notes(attention_examples: Sequence[Sequence[AttentionExample]]) -> list[str]:
     """Say of how many words gradients are drawn, where those of all would take too long."""
-    reached = [each.with_gradient for own in portraits for each in own if each.with_gradient is not None]
+    reached = [
+        each.with_gradient for own in attention_examples for each in own if each.with_gradient is not None
+    ]
     if not reached:
         return []
     return [
@@ -203,7 +208,7 @@ def draw_examples(drawn: Drawn, out: Path, progress: StageProgress) -> list[Path
             files += _draw_example(drawn, number, out)
             tell(number + 1, drawn.count)
     page = out / ("page_text.html" if drawn.length is None else "page.html")
-    arms = list(zip(drawn.names, drawn.portraits, strict=True))
+    arms = list(zip(drawn.names, drawn.attention_examples, strict=True))
     write_atomically(page, attention_page(_title(drawn), arms).encode())
     return [*files, page]
 
@@ -224,7 +229,7 @@ def letters_note(drawn: Drawn) -> str | None:
     """Return what to say of letters that the figures cannot show; None where there are none."""
     words = (
         word
-        for own in drawn.portraits
+        for own in drawn.attention_examples
         for each in own
         for word in (*each.source, *each.written, *each.expected)
     )
@@ -245,8 +250,8 @@ def print_shaded(drawn: Drawn) -> None:
     for number in range(drawn.count):
         print_text(Text(drawn.about[number], style="bold"))
         for arm in drawn.arms_of(number):
-            if arm.portrait.expected:
-                print_text(Text(f"{arm.name}: {described(arm.portrait.aligned)}"))
+            if arm.example.expected:
+                print_text(Text(f"{arm.name}: {described(arm.example.aligned)}"))
             for line in shaded_lines(arm, width):
                 print_text(line)
             print_text(Text())
@@ -255,19 +260,19 @@ def print_shaded(drawn: Drawn) -> None:
 def example_as_json(drawn: Drawn, number: int) -> dict[str, Any]:
     """Return what `--json` prints of one example."""
     arms = drawn.arms_of(number)
-    first = arms[0].portrait
+    first = arms[0].example
     return {
         "index": first.index,
         "source": first.source,
         "expected": first.expected or None,
-        "written": {arm.run_id: arm.portrait.written for arm in arms},
-        "wrong": {arm.run_id: _wrong_in_place(arm.portrait) if first.expected else None for arm in arms},
-        "edits": {arm.run_id: edits_of(arm.portrait.aligned) if first.expected else None for arm in arms},
-        "slips": {arm.run_id: described(arm.portrait.aligned) if first.expected else None for arm in arms},
+        "written": {arm.run_id: arm.example.written for arm in arms},
+        "wrong": {arm.run_id: _wrong_in_place(arm.example) if first.expected else None for arm in arms},
+        "edits": {arm.run_id: edits_of(arm.example.aligned) if first.expected else None for arm in arms},
+        "slips": {arm.run_id: described(arm.example.aligned) if first.expected else None for arm in arms},
     }
 
 
-def _wrong_in_place(portrait: AttentionExample) -> int:
+def _wrong_in_place(attention_example: AttentionExample) -> int:
     """Return how many places hold another word than the expected one, or none; given words left out."""
-    places = zip_longest(portrait.written, portrait.expected, portrait.is_given)
+    places = zip_longest(attention_example.written, attention_example.expected, attention_example.is_given)
     return sum(word != expected and not is_given for word, expected, is_given in places)

@@ -31,7 +31,7 @@ def capture_attention(
 
     Args:
         run: opened.
-        batch: of one example without padding, as `HeldOut.pick` and `own_text` return it.
+        batch: of one example without padding, as `HeldOut.pick` and `custom_text` return it.
         index: of the example in the test.
         has_expected: whether the batch's target is the right answer; not for a person's own text.
         on_progress: told of words whose gradient is known, and of all that get one.

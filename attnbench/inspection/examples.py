@@ -178,7 +178,7 @@ class OwnText:
     unknown: tuple[str, ...]
 
 
-def own_text(
+def custom_text(
     run: TrainedRun, text: str, question: str | None = None, answer_tokens: int | None = None
 ) -> OwnText:
     """Return a person's text as the model of a run reads it.

@@ -71,7 +71,7 @@ def draw_heatmap(arms: Sequence[DrawnArm], about: str) -> Figure:
     all show gradients too, so that like can be held against like.
 
     Args:
-        arms: each with its portrait of the same example.
+        arms: of the same example.
         about: which example this is, such as "Test example 3 of reverse, 10 symbols".
     """
     kinds = _kinds(arms)
@@ -86,7 +86,7 @@ def _kinds(arms: Sequence[DrawnArm]) -> list[Kind]:
 
 
 def _add_panel(figure: Figure, arm: DrawnArm, kind: Kind, cell: float) -> Axes:
-    shares = shares_of(arm.portrait, kind)
+    shares = shares_of(arm.example, kind)
     if shares is None:
         return _add_empty_panel(figure, arm, kind, cell)
     matrix = _answer_matrix(arm, shares)
@@ -96,13 +96,13 @@ def _add_panel(figure: Figure, arm: DrawnArm, kind: Kind, cell: float) -> Axes:
 
 def _answer_matrix(arm: DrawnArm, shares: np.ndarray) -> Matrix:
     """Return the matrix of written words against source words, with its gold positions."""
-    portrait = arm.portrait
+    example = arm.example
     return Matrix(
         shares=shares,
-        rows=written_words(portrait),
-        columns=[shortened(word, LONGEST_WORD) for word in portrait.source],
-        sure=gold_stretches(gold_rows(portrait.sure, portrait)),
-        possible=gold_stretches(gold_rows(possible_alone(portrait), portrait)),
+        rows=written_words(example),
+        columns=[shortened(word, LONGEST_WORD) for word in example.source],
+        sure=gold_stretches(gold_rows(example.sure, example)),
+        possible=gold_stretches(gold_rows(possible_alone(example), example)),
     )
 
 
@@ -117,7 +117,7 @@ def _name_panel(ax: Axes, title: str, columns: str = "source words", rows: str =
 
 def _add_empty_panel(figure: Figure, arm: DrawnArm, kind: Kind, cell: float) -> Axes:
     """Say in the place of a panel why there is none."""
-    empty = np.full((len(written_words(arm.portrait)), len(arm.portrait.source)), np.nan)
+    empty = np.full((len(written_words(arm.example)), len(arm.example.source)), np.nan)
     ax = add_matrix(figure, Matrix(empty, [], []), cell)
     ax.set_axis_off()
     for artist in [*ax.collections, *ax.images]:
@@ -131,14 +131,14 @@ def draw_heads(arm: DrawnArm, about: str) -> Figure | None:
     """Draw how each layer and head looked at the source as words were written; None for arms with one weight each.
 
     Args:
-        arm: with its portrait.
+        arm: with its example.
         about: which example this is.
     """
-    maps = arm.portrait.heads
+    maps = arm.example.heads
     if maps is None:
         return None
     together = np.stack(
-        [np.stack([with_missing_rows(each, arm.portrait) for each in layer]) for layer in maps]
+        [np.stack([with_missing_rows(each, arm.example) for each in layer]) for layer in maps]
     )
     mean = _answer_matrix(arm, together.mean(axis=(0, 1)))
     panels = [[_answer_matrix(arm, each) for each in layer] for layer in together]
@@ -150,10 +150,10 @@ def draw_self_attention(arm: DrawnArm, about: str) -> Figure | None:
     """Draw how the encoder's source words looked at each other; None for arms whose encoder is recurrent.
 
     Args:
-        arm: with its portrait.
+        arm: with its example.
         about: which example this is.
     """
-    maps = arm.portrait.encoder
+    maps = arm.example.encoder
     if maps is None:
         return None
     mean = _source_matrix(arm, maps.mean(axis=(0, 1)))
@@ -164,7 +164,7 @@ def draw_self_attention(arm: DrawnArm, about: str) -> Figure | None:
 
 
 def _source_matrix(arm: DrawnArm, shares: np.ndarray) -> Matrix:
-    words = [shortened(word, LONGEST_WORD) for word in arm.portrait.source]
+    words = [shortened(word, LONGEST_WORD) for word in arm.example.source]
     return Matrix(shares, [WrittenWord(word, is_given=False, is_wrong=False) for word in words], words)
 
 
@@ -217,7 +217,7 @@ def _heatmap_caption(arms: Sequence[DrawnArm], kinds: Sequence[Kind], about: str
         kinds: what is drawn of them.
         about: which example this is.
     """
-    reached = [arm.portrait.with_gradient for arm in arms if arm.portrait.with_gradient is not None]
+    reached = [arm.example.with_gradient for arm in arms if arm.example.with_gradient is not None]
     limit = f", {_REACH.format(min(reached))}" if reached else ""
     drawn = [_KINDS[kind] + (limit if kind == "gradient" else "") for kind in kinds]
     return _maps_caption(arms, [_AXES, *drawn], about)
@@ -242,14 +242,14 @@ def _maps_caption(arms: Sequence[DrawnArm], what: Sequence[str], about: str, has
 
 def _marks(arms: Sequence[DrawnArm]) -> list[str]:
     """Explain outlines and colours, of those that are there."""
-    rows = [row for arm in arms for row in written_words(arm.portrait)]
-    sure = [arm.portrait.sure for arm in arms]
-    possible = [possible_alone(arm.portrait) for arm in arms]
+    rows = [row for arm in arms for row in written_words(arm.example)]
+    sure = [arm.example.sure for arm in arms]
+    possible = [possible_alone(arm.example) for arm in arms]
     is_there = {
         _SURE: any(each is not None and each.any() for each in sure),
         _POSSIBLE: any(each is not None and each.any() for each in possible),
         _WRONG: any(row.is_wrong for row in rows),
-        _OPEN: any(each.kind in ("cut_off", "filler") for arm in arms for each in arm.portrait.aligned),
+        _OPEN: any(each.kind in ("cut_off", "filler") for arm in arms for each in arm.example.aligned),
         _GIVEN: any(row.is_given for row in rows),
     }
     return [words for words, is_said in is_there.items() if is_said]
@@ -257,4 +257,4 @@ def _marks(arms: Sequence[DrawnArm]) -> list[str]:
 
 def _most_words(arms: Sequence[DrawnArm]) -> int:
     """Return how many words the longest side of any panel has."""
-    return max(max(len(arm.portrait.source), len(written_words(arm.portrait)), 1) for arm in arms)
+    return max(max(len(arm.example.source), len(written_words(arm.example)), 1) for arm in arms)

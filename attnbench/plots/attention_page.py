@@ -31,7 +31,7 @@ def attention_page(title: str, arms: Sequence[tuple[str, Sequence[AttentionExamp
 
     Args:
         title: of the page, any text.
-        arms: the name of each arm and its portraits, of the same examples in the same order.
+        arms: the name of each arm and what it made of the same examples, in the same order.
 
     Raises:
         ValueError: for no arm, more than two, no example, or arms with different numbers of examples.
@@ -39,12 +39,16 @@ def attention_page(title: str, arms: Sequence[tuple[str, Sequence[AttentionExamp
     _check(arms)
     script = "\n".join(map(_part, _SCRIPTS))
     style = _part("page.css")
-    portraits = [portrait for _, own in arms for portrait in own]
+    examples = [example for _, own in arms for example in own]
     values: Value = {
-        "kinds": _kinds_of(portraits),
-        "kind": _chosen_kind(portraits),
+        "kinds": _kinds_of(examples),
+        "kind": _chosen_kind(examples),
         "arms": [
-            {"name": name, "examples": [_portrait_values(portrait) for portrait in own]} for name, own in arms
+            {
+                "name": name,
+                "examples": [_example_values(example) for example in own],
+            }
+            for name, own in arms
         ],
     }
     filled = {
@@ -58,7 +62,7 @@ def attention_page(title: str, arms: Sequence[tuple[str, Sequence[AttentionExamp
 
 
 def _check(arms: Sequence[tuple[str, Sequence[AttentionExample]]]) -> None:
-    counts = [len(portraits) for _, portraits in arms]
+    counts = [len(examples) for _, examples in arms]
     if not 1 <= len(arms) <= 2:
         raise ValueError(f"{len(arms)} arms: expected one or two.")
     if min(counts) == 0 or len(set(counts)) > 1:
@@ -96,47 +100,47 @@ def _fill(template: str, filled: dict[str, str]) -> str:
     return "".join(page)
 
 
-def _portrait_values(portrait: AttentionExample) -> Value:
+def _example_values(example: AttentionExample) -> Value:
     """Return what the page shows of one example, of types that JSON knows."""
-    encoder = portrait.encoder
+    encoder = example.encoder
     return {
-        "index": portrait.index,
-        "source": list(portrait.source),
-        "written": list(portrait.written),
-        "expected": list(portrait.expected),
-        "given": list(portrait.is_given),
-        **_answer(portrait),
-        "sure": _positions(portrait.sure, portrait),
-        "possible": _positions(portrait.possible, portrait),
-        "attention": _view(portrait.weights, portrait.heads),
-        "gradient": _view(portrait.gradients, None),
-        "withGradient": portrait.with_gradient,
+        "index": example.index,
+        "source": list(example.source),
+        "written": list(example.written),
+        "expected": list(example.expected),
+        "given": list(example.is_given),
+        **_answer(example),
+        "sure": _positions(example.sure, example),
+        "possible": _positions(example.possible, example),
+        "attention": _view(example.weights, example.heads),
+        "gradient": _view(example.gradients, None),
+        "withGradient": example.with_gradient,
         "encoder": _view(None if encoder is None else encoder.mean(axis=(0, 1)), encoder),
     }
 
 
-def _kinds_of(portraits: Sequence[AttentionExample]) -> Mapping[str, bool]:
-    """Return the kinds of maps, and whether any of the portraits has it."""
+def _kinds_of(examples: Sequence[AttentionExample]) -> Mapping[str, bool]:
+    """Return the kinds of maps, and whether any of the examples has it."""
     return {
-        "attention": any(each.weights is not None for each in portraits),
-        "gradient": any(each.gradients is not None for each in portraits),
-        "encoder": any(each.encoder is not None for each in portraits),
+        "attention": any(each.weights is not None for each in examples),
+        "gradient": any(each.gradients is not None for each in examples),
+        "encoder": any(each.encoder is not None for each in examples),
     }
 
 
-def _chosen_kind(portraits: Sequence[AttentionExample]) -> str | None:
-    """Return the kind of map that is shown first: attention where any portrait has it; None where there is no map."""
-    return next((kind for kind, is_there in _kinds_of(portraits).items() if is_there), None)
+def _chosen_kind(examples: Sequence[AttentionExample]) -> str | None:
+    """Return the kind of map that is shown first: attention where any example has it; None where there is no map."""
+    return next((kind for kind, is_there in _kinds_of(examples).items() if is_there), None)
 
 
-def _answer(portrait: AttentionExample) -> Mapping[str, Value]:
+def _answer(example: AttentionExample) -> Mapping[str, Value]:
     """Return which written words are wrong, what was expected in their place, what was left out, and all in words."""
-    wrong: list[Value] = [False] * len(portrait.written)
-    instead: list[Value] = [None] * len(portrait.written)
+    wrong: list[Value] = [False] * len(example.written)
+    instead: list[Value] = [None] * len(example.written)
     missing: list[Value] = []
     before = 0
-    for each in portrait.aligned:
-        expected = None if each.expected is None else portrait.expected[each.expected : each.expected + 1]
+    for each in example.aligned:
+        expected = None if each.expected is None else example.expected[each.expected : each.expected + 1]
         if each.written is None:
             if expected and each.kind != "given":
                 missing.append({"before": before, "word": expected[0], "wrong": each.is_edit})
@@ -147,16 +151,16 @@ def _answer(portrait: AttentionExample) -> Mapping[str, Value]:
             instead[each.written] = "the word beside it"
         elif each.is_edit:
             instead[each.written] = expected[0] if expected else "nothing"
-    slips = described(portrait.aligned) if portrait.expected else ""
+    slips = described(example.aligned) if example.expected else ""
     return {"wrong": wrong, "instead": instead, "missing": missing, "slips": slips}
 
 
-def _positions(mask: Mask | None, portrait: AttentionExample) -> Value:
+def _positions(mask: Mask | None, example: AttentionExample) -> Value:
     """Return the source positions that are True, a list for each written word: those of the word it belongs to."""
     if mask is None:
         return None
-    positions: list[Value] = [[] for _ in portrait.written]
-    for each in portrait.aligned:
+    positions: list[Value] = [[] for _ in example.written]
+    for each in example.aligned:
         if each.written is not None and each.expected is not None:
             positions[each.written] = np.flatnonzero(mask[each.expected]).tolist()
     return positions

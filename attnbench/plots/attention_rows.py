@@ -1,4 +1,4 @@
-"""What a heatmap has to show of a portrait, on paper and on a terminal: its words, shares and gold positions."""
+"""What a heatmap has to show of an example, on paper and on a terminal: its words, shares and gold positions."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +16,7 @@ _NOTHING, _NO_ROOM = "–", "…"
 
 @dataclass(frozen=True)
 class DrawnArm:
-    """A run's portrait of the example, and how the run is called.
+    """What a run made of an example, and how the run is called.
 
     Attributes:
         name: of the arm, or what else tells it from the others beside it.
@@ -25,12 +25,12 @@ class DrawnArm:
 
     name: str
     run_id: str
-    portrait: AttentionExample
+    example: AttentionExample
 
     @property
     def has_weights(self) -> bool:
         """Whether the arm looks at single source words at all."""
-        return self.portrait.weights is not None
+        return self.example.weights is not None
 
     @property
     def kind(self) -> Kind:
@@ -54,15 +54,15 @@ class WrittenWord:
     is_wrong: bool
 
 
-def written_words(portrait: AttentionExample) -> list[WrittenWord]:
+def written_words(example: AttentionExample) -> list[WrittenWord]:
     """Return the rows: all that was written, and at its place what was left out."""
     return [
-        WrittenWord(_label(each, portrait), each.kind == "given", each.is_edit) for each in portrait.aligned
+        WrittenWord(_label(each, example), each.kind == "given", each.is_edit) for each in example.aligned
     ]
 
 
-def _label(each: AlignedWord, portrait: AttentionExample) -> str:
-    written = None if each.written is None else shortened(portrait.written[each.written], LONGEST_WORD)
+def _label(each: AlignedWord, example: AttentionExample) -> str:
+    written = None if each.written is None else shortened(example.written[each.written], LONGEST_WORD)
     if each.kind == "given":
         return f"[{written or _NOTHING}]"
     if each.kind == "right":
@@ -70,29 +70,29 @@ def _label(each: AlignedWord, portrait: AttentionExample) -> str:
     if each.kind == "swapped":
         return f"{written} (swapped)"
     nothing = _NO_ROOM if each.kind in ("cut_off", "filler") else _NOTHING
-    expected = None if each.expected is None else shortened(portrait.expected[each.expected], LONGEST_WORD)
+    expected = None if each.expected is None else shortened(example.expected[each.expected], LONGEST_WORD)
     return f"{written or nothing} ({expected or nothing})"
 
 
-def shares_of(portrait: AttentionExample, kind: Kind) -> Numbers | None:
+def shares_of(example: AttentionExample, kind: Kind) -> Numbers | None:
     """Return the weights or gradients, a row for each of `written_words`; not a number where nothing was written."""
-    numbers = portrait.weights if kind == "weights" else portrait.gradients
-    return None if numbers is None else with_missing_rows(numbers, portrait)
+    numbers = example.weights if kind == "weights" else example.gradients
+    return None if numbers is None else with_missing_rows(numbers, example)
 
 
-def with_missing_rows(numbers: Numbers, portrait: AttentionExample) -> Numbers:
+def with_missing_rows(numbers: Numbers, example: AttentionExample) -> Numbers:
     """Return numbers (written, …) as rows of `written_words`: not a number where nothing was written."""
     nothing = np.full(numbers.shape[1:], np.nan, dtype=np.float32)
-    rows = [nothing if each.written is None else numbers[each.written] for each in portrait.aligned]
+    rows = [nothing if each.written is None else numbers[each.written] for each in example.aligned]
     return np.array(rows, dtype=np.float32).reshape(len(rows), *numbers.shape[1:])
 
 
-def gold_rows(mask: Mask | None, portrait: AttentionExample) -> Mask | None:
+def gold_rows(mask: Mask | None, example: AttentionExample) -> Mask | None:
     """Return gold positions (expected, source) as rows of `written_words`, moved along with the word they belong to."""
     if mask is None:
         return None
     nothing = np.zeros(mask.shape[1], dtype=np.bool_)
-    rows = [nothing if each.expected is None else mask[each.expected] for each in portrait.aligned]
+    rows = [nothing if each.expected is None else mask[each.expected] for each in example.aligned]
     return np.array(rows, dtype=np.bool_).reshape(len(rows), mask.shape[1])
 
 
@@ -105,8 +105,8 @@ def gold_stretches(mask: Mask | None) -> list[tuple[int, int, int]]:
     return [(row, first, behind - 1) for (row, first), (_, behind) in zip(starts, ends, strict=True)]
 
 
-def possible_alone(portrait: AttentionExample) -> Mask | None:
+def possible_alone(example: AttentionExample) -> Mask | None:
     """Return the positions that are possible and not sure."""
-    if portrait.possible is None or portrait.sure is None:
+    if example.possible is None or example.sure is None:
         return None
-    return portrait.possible & ~portrait.sure
+    return example.possible & ~example.sure

@@ -40,21 +40,21 @@ def shaded_lines(arm: DrawnArm, width: int) -> Iterator[Text]:
     Source words stand above their columns, letter under letter. Where they are more than fit, the rest follows below.
 
     Args:
-        arm: with its portrait.
+        arm: with its example.
         width: of the terminal, in characters.
     """
-    portrait = arm.portrait
-    shares = shares_of(portrait, arm.kind)
+    example = arm.example
+    shares = shares_of(example, arm.kind)
     if shares is None:
         yield Text(f"{arm.name} has neither weights over the source nor an embedding that we know of")
         return
     yield Text(_headline(arm), style="bold")
-    rows, sure = written_words(portrait), gold_rows(portrait.sure, portrait)
-    grid = _lay_out(rows, len(portrait.source), width)
+    rows, sure = written_words(example), gold_rows(example.sure, example)
+    grid = _lay_out(rows, len(example.source), width)
     for block in grid.blocks:
         if len(grid.blocks) > 1:
-            yield Text(f"source words {block[0] + 1}–{block[-1] + 1} of {len(portrait.source)}", style="dim")
-        yield from _heading(portrait, block, grid)
+            yield Text(f"source words {block[0] + 1}–{block[-1] + 1} of {len(example.source)}", style="dim")
+        yield from _heading(example, block, grid)
         for number, row in enumerate(rows):
             line = _label(row, grid) + _shades(sure, shares[number], number, block, grid.cell)
             yield line + _look(arm, shares, number) if block is grid.blocks[-1] else line
@@ -75,9 +75,9 @@ def _headline(arm: DrawnArm) -> str:
     return f"{arm.name} has no attention weights over the source; shaded: the gradient of each answer"
 
 
-def _heading(portrait: AttentionExample, block: range, grid: _Grid) -> Iterator[Text]:
+def _heading(example: AttentionExample, block: range, grid: _Grid) -> Iterator[Text]:
     """Yield the words above the columns, downwards, their last letters on one line."""
-    words = [portrait.source[position][:_HEADING_LETTERS] for position in block]
+    words = [example.source[position][:_HEADING_LETTERS] for position in block]
     for line in range(-max(map(len, words)), 0):
         letters = (word[line] if len(word) >= -line else " " for word in words)
         yield Text(" " * (grid.label_width + 1) + "".join(letter.center(grid.cell) for letter in letters))
@@ -108,9 +108,12 @@ def _look(arm: DrawnArm, shares: Numbers, row: int) -> Text:
     """Return which source word had most, and whether that is no place to look at."""
     if np.isnan(shares[row]).any() or not shares[row].any():
         return Text()
-    portrait, most = arm.portrait, int(shares[row].argmax())
-    words = f" {portrait.source[most][:_HEADING_LETTERS]} ({most + 1}) {shares[row][most]:.0%}"
-    gold = gold_rows(portrait.sure if portrait.possible is None else portrait.possible, portrait)
+    example, most = arm.example, int(shares[row].argmax())
+    words = f" {example.source[most][:_HEADING_LETTERS]} ({most + 1}) {shares[row][most]:.0%}"
+    gold = gold_rows(
+        example.sure if example.possible is None else example.possible,
+        example,
+    )
     has_gold = gold is not None and gold[row].any()
     if arm.has_weights and has_gold and not _is_at(gold, row, most):
         words += _ELSEWHERE
@@ -122,15 +125,15 @@ def _is_at(mask: Mask | None, row: int, position: int) -> bool:
 
 
 def _legend(arm: DrawnArm, cell: int) -> str:
-    rows, portrait = written_words(arm.portrait), arm.portrait
+    rows, example = written_words(arm.example), arm.example
     parts = [_LEGEND]
-    if portrait.sure is not None and portrait.sure.any():
+    if example.sure is not None and example.sure.any():
         parts.append("[ ] holds the answer" if cell == _WIDE else "yellow: holds the answer")
-    if arm.has_weights and portrait.sure is not None:
+    if arm.has_weights and example.sure is not None:
         parts.append("elsewhere: not where the answer stands")
     if any(row.is_wrong for row in rows):
         parts.append("b (a): wrote b, expected a (– is nothing)")
-    if any(each.kind in ("cut_off", "filler") for each in portrait.aligned):
+    if any(each.kind in ("cut_off", "filler") for each in example.aligned):
         parts.append("…: the length was fixed, no room or no word was left")
     if any(row.is_given for row in rows):
         parts.append("[k]: told to it")

@@ -262,7 +262,7 @@ def test_a_run_of_a_sweep_in_a_deeper_folder_is_found_by_its_name(here, luong):
     assert found.json["runs"][0]["folder"] == f"results/thesis/train/runs/{luong}"
 
 
-def test_a_persons_own_text_is_answered_and_words_outside_the_vocabulary_are_named(here, luong):
+def test_a_persons_custom_text_is_answered_and_words_outside_the_vocabulary_are_named(here, luong):
     finished = attnbench("inspect", luong, "--text", "a zebra b")
     assert finished.status == 0
     assert "read and drawn as <unk>: zebra" in finished.err
@@ -271,7 +271,7 @@ def test_a_persons_own_text_is_answered_and_words_outside_the_vocabulary_are_nam
     assert attnbench("inspect", luong, "--text", "a zebra b", "--json").json["unknown_words"] == ["zebra"]
 
 
-def test_a_question_is_answered_about_ones_own_text(here, story):
+def test_a_question_is_answered_about_ones_custom_text(here, story):
     words = ("--text", "Alice lives in Paris .", "--question", "Where does Alice live ?")
     example = attnbench("inspect", story, *words, "--json").json["examples"][0]
     (written,) = example["written"].values()

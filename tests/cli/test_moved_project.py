@@ -70,7 +70,7 @@ def test_a_run_is_inspected_in_a_moved_folder(moved, run):
     assert finished.out.count("Test example ") == 3
 
 
-def test_a_run_whose_corpus_is_gone_draws_its_first_examples_and_a_persons_own_text(moved, run):
+def test_a_run_whose_corpus_is_gone_draws_its_first_examples_and_a_persons_custom_text(moved, run):
     with_corpus = looked_at(run.name, "--no-scores", "--json").json["examples"]
     shutil.rmtree(moved / "corpus")
     assert looked_at(run.name, "--no-scores", "--json").json["examples"] == with_corpus

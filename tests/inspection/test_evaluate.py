@@ -111,20 +111,22 @@ def test_portions_change_nothing_that_is_not_drawn(run, monkeypatch):
     assert again.worst == errors.worst
 
 
-def test_a_portrait_shows_one_example_as_the_model_saw_it(run):
+def test_an_attention_example_shows_one_example_as_the_model_saw_it(run):
     (example,) = held_out(run).pick([2])
-    portrait = capture_attention(run, example.batch, example.index)
-    source, target = len(portrait.source), len(portrait.expected)
-    assert (portrait.index, source, target, len(portrait.written)) == (2, 6, 6, 6)
-    assert portrait.is_given == (True, False) * 3
-    assert portrait.gradients.shape == (target, source)
-    assert portrait.gradients.sum(axis=1) == pytest.approx([0, 1] * 3, abs=1e-5)
-    assert portrait.sure.shape == (target, source)
+    attention_example = capture_attention(run, example.batch, example.index)
+    source, target = len(attention_example.source), len(attention_example.expected)
+    assert (attention_example.index, source, target, len(attention_example.written)) == (2, 6, 6, 6)
+    assert attention_example.is_given == (True, False) * 3
+    assert attention_example.gradients.shape == (target, source)
+    assert attention_example.gradients.sum(axis=1) == pytest.approx([0, 1] * 3, abs=1e-5)
+    assert attention_example.sure.shape == (target, source)
     name = run.spec.model.name
-    assert (portrait.weights is None) == (name == "fixed")
+    assert (attention_example.weights is None) == (name == "fixed")
     shapes = {"multihead": (1, 2, target, source), "transformer": (2, 2, target, source)}
-    assert (None if portrait.heads is None else portrait.heads.shape) == shapes.get(name)
-    assert (portrait.encoder is None) == (portrait.decoder is None) == (name != "transformer")
+    assert (None if attention_example.heads is None else attention_example.heads.shape) == shapes.get(name)
+    assert (
+        (attention_example.encoder is None) == (attention_example.decoder is None) == (name != "transformer")
+    )
 
 
 def test_an_example_of_one_word_is_drawn(runs):
@@ -192,6 +194,6 @@ def test_attention_looks_at_the_sentence_of_the_answer_and_equal_weights_do_not(
     assert torch.is_grad_enabled()
 
 
-def test_a_portrait_can_be_drawn_without_torch():
+def test_an_attention_example_can_be_drawn_without_torch():
     program = "import sys, attnbench.inspection.attention_example; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

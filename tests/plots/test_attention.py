@@ -13,14 +13,16 @@ from attnbench.plots.attention import draw_heads, draw_heatmap, draw_self_attent
 from attnbench.plots.attention_panel import GOLD, SCALE, WRONG
 from attnbench.plots.attention_rows import DrawnArm
 from attnbench.plots.layout import save_figure
+from tests.plots.attention_examples import attention_example, long_attention_example, numbers
 from tests.plots.drawn import caption, sentences
-from tests.plots.portraits import long_portrait, numbers, portrait
 
 ABOUT = "Test example 7 of reverse, 3 tokens"
 
 
 def arm(drawn=None, name="luong general"):
-    return DrawnArm(name, f"reverse-{name.replace(' ', '_')}-L3-h64-s0-12345678", drawn or portrait())
+    return DrawnArm(
+        name, f"reverse-{name.replace(' ', '_')}-L3-h64-s0-12345678", drawn or attention_example()
+    )
 
 
 def panels(figure):
@@ -42,7 +44,7 @@ def test_written_words_stand_beside_the_rows_and_source_words_above_the_columns(
     (ax,) = panels(draw_heatmap([arm()], ABOUT))
     assert [label.get_text() for label in ax.get_yticklabels()] == ["c", "a (b)", "a"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "c"]
-    np.testing.assert_array_equal(ax.images[0].get_array(), portrait().weights)
+    np.testing.assert_array_equal(ax.images[0].get_array(), attention_example().weights)
 
 
 def test_wrong_words_are_red_and_no_others():
@@ -54,32 +56,32 @@ def test_gold_positions_are_outlined():
     (ax,) = panels(draw_heatmap([arm()], ABOUT))
     assert outlines(ax)["sure"] == [(0, 2, 2), (1, 1, 1), (2, 0, 0)]
     possible = np.array([[0, 1, 1], [0, 1, 0], [1, 0, 0]], dtype=bool)
-    (ax,) = panels(draw_heatmap([arm(portrait(possible=possible))], ABOUT))
+    (ax,) = panels(draw_heatmap([arm(attention_example(possible=possible))], ABOUT))
     assert outlines(ax)["possible"] == [(0, 1, 1)]
     colours = [each.get_edgecolor()[0] for each in ax.collections if isinstance(each, PatchCollection)]
     assert all(same_color(colour, GOLD) for colour in colours)
 
 
 def test_there_is_one_scale_from_0_to_1():
-    figures = [draw_heatmap([arm()], ABOUT), draw_heads(arm(long_portrait(4, 2, 2)), ABOUT)]
+    figures = [draw_heatmap([arm()], ABOUT), draw_heads(arm(long_attention_example(4, 2, 2)), ABOUT)]
     norms = {ax.images[0].norm for figure in figures for ax in panels(figure)}
     assert norms == {SCALE}
     assert (SCALE.vmin, SCALE.vmax) == (0, 1)
 
 
 def test_an_arm_without_weights_says_so_and_shows_gradients():
-    figure = draw_heatmap([arm(portrait(weights=None), "fixed")], ABOUT)
+    figure = draw_heatmap([arm(attention_example(weights=None), "fixed")], ABOUT)
     (ax,) = panels(figure)
     assert ax.get_title(loc="left") == (
         "fixed: gradient of each answer\n(it has no attention weights over the source)"
     )
-    np.testing.assert_array_equal(ax.images[0].get_array(), portrait().gradients)
+    np.testing.assert_array_equal(ax.images[0].get_array(), attention_example().gradients)
     assert "gradient: how strongly" in caption(figure)
     assert "weights:" not in caption(figure)
 
 
 def test_beside_an_arm_without_weights_both_show_gradients():
-    figure = draw_heatmap([arm(), arm(portrait(weights=None), "fixed")], ABOUT)
+    figure = draw_heatmap([arm(), arm(attention_example(weights=None), "fixed")], ABOUT)
     titles = [ax.get_title(loc="left").splitlines()[0] for ax in panels(figure)]
     assert titles == [
         "luong general: where it looked",
@@ -101,7 +103,7 @@ def test_two_arms_with_weights_stand_side_by_side():
 
 
 def test_an_arm_of_which_nothing_is_known_is_drawn_in_words():
-    figure = draw_heatmap([arm(portrait(weights=None, gradients=None), "mine")], ABOUT)
+    figure = draw_heatmap([arm(attention_example(weights=None, gradients=None), "mine")], ABOUT)
     assert panels(figure) == []
     assert "mine has no embedding of the source" in figure.axes[0].texts[0].get_text()
 
@@ -118,13 +120,13 @@ def test_the_caption_explains_what_is_there_and_nothing_else():
         assert part in text
     assert "[grey]" not in text.lower()
     assert "dashed" not in text.lower()
-    plain = caption(draw_heatmap([arm(portrait(expected=(), sure=None))], ABOUT))
+    plain = caption(draw_heatmap([arm(attention_example(expected=(), sure=None))], ABOUT))
     assert "outlined" not in plain.lower()
     assert "red:" not in plain.lower()
 
 
 def test_every_layer_and_head_has_a_panel_under_their_mean():
-    drawn = long_portrait(4, layers=2, heads=3)
+    drawn = long_attention_example(4, layers=2, heads=3)
     for draw, maps in ((draw_heads, drawn.heads), (draw_self_attention, drawn.encoder)):
         large, *small = panels(draw(arm(drawn), ABOUT))
         np.testing.assert_allclose(large.images[0].get_array(), maps.mean(axis=(0, 1)))
@@ -140,7 +142,7 @@ def test_arms_with_one_weight_for_each_word_have_no_heads():
 
 
 def test_small_panels_count_the_words_where_they_have_no_room_for_them():
-    few, many = (draw_heads(arm(long_portrait(words, 1, 2)), ABOUT) for words in (10, 40))
+    few, many = (draw_heads(arm(long_attention_example(words, 1, 2)), ABOUT) for words in (10, 40))
     assert [label.get_text() for label in panels(few)[1].get_xticklabels()][:2] == ["word0", "word1"]
     assert [label.get_text() for label in panels(many)[1].get_xticklabels()] == [
         "1",
@@ -181,21 +183,21 @@ def assert_readable(figure):
 
 
 def single(words, **changes):
-    return draw_heatmap([arm(long_portrait(words), **changes)], ABOUT)
+    return draw_heatmap([arm(long_attention_example(words), **changes)], ABOUT)
 
 
 def beside(words):
-    without = long_portrait(words)
+    without = long_attention_example(words)
     object.__setattr__(without, "weights", None)
-    return draw_heatmap([arm(long_portrait(words)), arm(without, "fixed")], ABOUT)
+    return draw_heatmap([arm(long_attention_example(words)), arm(without, "fixed")], ABOUT)
 
 
 def heads(words):
-    return draw_heads(arm(long_portrait(words, 2, 4), "transformer"), ABOUT)
+    return draw_heads(arm(long_attention_example(words, 2, 4), "transformer"), ABOUT)
 
 
 def self_attention(words):
-    return draw_self_attention(arm(long_portrait(words, 2, 4), "transformer"), ABOUT)
+    return draw_self_attention(arm(long_attention_example(words, 2, 4), "transformer"), ABOUT)
 
 
 @pytest.mark.parametrize("words", [1, 2, 10, 41, 120])
@@ -213,7 +215,14 @@ def test_every_word_is_written(words):
 
 def test_of_a_thousand_words_some_are_written_and_the_caption_says_so():
     figure = draw_heatmap(
-        [arm(portrait(source=tuple(f"w{i}" for i in range(1000)), weights=np.eye(3, 1000), sure=None))], ABOUT
+        [
+            arm(
+                attention_example(
+                    source=tuple(f"w{i}" for i in range(1000)), weights=np.eye(3, 1000), sure=None
+                )
+            )
+        ],
+        ABOUT,
     )
     (ax,) = panels(figure)
     assert len(ax.get_xticklabels()) == 200
@@ -229,7 +238,7 @@ def test_words_are_drawn_as_they_are(source, tmp_path):
     from attnbench.plots.attention_panel import boxes_for_missing_letters
 
     with boxes_for_missing_letters():
-        figure = draw_heatmap([arm(portrait(source=source, weights=numbers(np.eye(3))))], ABOUT)
+        figure = draw_heatmap([arm(attention_example(source=source, weights=numbers(np.eye(3))))], ABOUT)
         assert_readable(figure)
         save_figure(figure, tmp_path / "heatmap")
 
@@ -242,7 +251,7 @@ def test_a_figure_of_120_words_has_a_file_of_reasonable_size(tmp_path):
     assert svg.stat().st_size < 2_000_000
 
 
-def test_equal_portraits_give_equal_files(tmp_path):
+def test_equal_attention_examples_give_equal_files(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         save_figure(single(10), tmp_path / folder / "heatmap")
@@ -250,7 +259,7 @@ def test_equal_portraits_give_equal_files(tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_portraits_are_drawn_without_torch():
+def test_attention_examples_are_drawn_without_torch():
     code = (
         "import sys, attnbench.plots.attention, attnbench.report.text_heatmap; print('torch' in sys.modules)"
     )

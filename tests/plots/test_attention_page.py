@@ -17,7 +17,7 @@ from attnbench.inspection.capture import capture_attention
 from attnbench.plots.attention_page import attention_page
 from tests.inspection.small_runs import small_spec, untrained
 from tests.models.arms import arm_names
-from tests.plots.portraits import long_portrait, numbers, portrait, random_shares
+from tests.plots.attention_examples import attention_example, long_attention_example, numbers, random_shares
 
 WITHOUT_ATTENTION = {"blind", "fixed", "fixed_init", "slots", "linear", "transformer_fixed"} | {
     "published_cho2014",
@@ -63,7 +63,7 @@ def example_of(page: str, arm: int = 0, example: int = 0) -> dict[str, Any]:
 
 
 def page_of(**changes: Any) -> str:
-    return attention_page("reverse", [("luong general", [portrait(**changes)])])
+    return attention_page("reverse", [("luong general", [attention_example(**changes)])])
 
 
 def decoded(text: str, kind: str, *shape: int) -> np.ndarray:
@@ -131,7 +131,9 @@ def test_the_page_begins_with_a_map_that_there_is(changes: dict[str, Any], chose
 
 
 def test_of_two_arms_one_with_attention_is_enough_to_begin_with_it():
-    values = values_of(attention_page("reverse", [("a", [portrait(weights=None)]), ("b", [portrait()])]))
+    values = values_of(
+        attention_page("reverse", [("a", [attention_example(weights=None)]), ("b", [attention_example()])])
+    )
     assert (values["kind"], values["kinds"]["attention"]) == ("attention", True)
 
 
@@ -186,8 +188,8 @@ def test_weights_that_are_not_finite_are_refused():
 
 
 def test_no_word_or_title_breaks_out():
-    harmless = Elements(attention_page("reverse", [("fixed", [portrait()])]))
-    page = attention_page(HOSTILE, [(HOSTILE, [portrait(source=(HOSTILE, "b", "c"))])])
+    harmless = Elements(attention_page("reverse", [("fixed", [attention_example()])]))
+    page = attention_page(HOSTILE, [(HOSTILE, [attention_example(source=(HOSTILE, "b", "c"))])])
     assert [tag for tag, *_ in Elements(page).found] == [tag for tag, *_ in harmless.found]
     assert [text for _, text in Elements(page).of("h1")] == [HOSTILE]
     assert example_of(page)["source"][0] == HOSTILE
@@ -217,14 +219,14 @@ def test_nothing_outside_is_named():
 
 
 def test_ten_long_examples_of_a_deep_transformer_stay_below_fifteen_megabytes():
-    page = attention_page("reverse", [("transformer", [long_portrait(120, layers=4, heads=8)] * 10)])
+    page = attention_page("reverse", [("transformer", [long_attention_example(120, layers=4, heads=8)] * 10)])
     assert len(page.encode()) < 15e6
 
 
 @pytest.mark.parametrize("counts", [(), (1, 1, 1), (0,), (1, 2)])
 def test_arms_that_cannot_be_laid_side_by_side_are_refused(counts: tuple[int, ...]):
     with pytest.raises(ValueError, match="expected"):
-        attention_page("reverse", [("fixed", [portrait()] * count) for count in counts])
+        attention_page("reverse", [("fixed", [attention_example()] * count) for count in counts])
 
 
 def test_the_page_is_made_without_torch():

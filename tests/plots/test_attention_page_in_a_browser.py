@@ -14,7 +14,7 @@ from attnbench.inspection.capture import capture_attention
 from attnbench.plots.attention_page import attention_page
 from tests.inspection.small_runs import small_spec, untrained
 from tests.models.arms import arm_names
-from tests.plots.portraits import long_portrait, numbers, portrait, random_shares
+from tests.plots.attention_examples import attention_example, long_attention_example, numbers, random_shares
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.chrome.service import Service  # noqa: E402
@@ -128,19 +128,19 @@ def opened(driver: Any, tmp_path: Path) -> Iterator[Opened]:
 
 
 def test_hover_shows_the_weight_of_a_cell(opened: Opened):
-    page = opened(("luong general", [portrait()]))
+    page = opened(("luong general", [attention_example()]))
     assert page.hover(1, 0)[0] == "a ← a: 0.830"
     assert page.hover(0, 2)[0] == "c ← c: 0.900"
 
 
 def test_the_colour_of_a_cell_is_its_weight(opened: Opened):
-    page = opened(("luong general", [portrait()]))
+    page = opened(("luong general", [attention_example()]))
     assert page.hover(2, 0)[1] == DARKEST
     assert page.hover(2, 1)[1] == LIGHTEST
 
 
 def test_a_click_on_a_written_word_colours_the_source(opened: Opened):
-    page = opened(("luong general", [portrait()]))
+    page = opened(("luong general", [attention_example()]))
     page.one("[data-row='2']").click()
     assert page.source_colours() == [DARKEST, LIGHTEST, LIGHTEST]
     page.one("[data-row='0']").click()
@@ -149,27 +149,27 @@ def test_a_click_on_a_written_word_colours_the_source(opened: Opened):
 
 
 def test_a_second_click_shows_the_mean_over_the_words(opened: Opened):
-    page = opened(("luong general", [portrait()]))
+    page = opened(("luong general", [attention_example()]))
     page.one("[data-row='2']").click()
     page.one("[data-row='2']").click()
     assert page.texts(".told") == ["All words together ← “a” 0.610, “c” 0.317, “b” 0.073"]
 
 
 def test_the_first_answer_is_chosen_from_the_start(opened: Opened):
-    page = opened(("luong general", [portrait(is_given=(True, False, False))]))
+    page = opened(("luong general", [attention_example(is_given=(True, False, False))]))
     assert page.texts("[aria-pressed='true'].word") == ["a"]
     assert page.one(".told").text.startswith("“a” ← “a” 0.830")
 
 
 def test_a_click_on_the_map_chooses_its_row(opened: Opened):
-    page = opened(("luong general", [portrait()]))
+    page = opened(("luong general", [attention_example()]))
     page.hover(2, 1)
     ActionChains(page.driver).click().perform()
     assert page.one("[aria-pressed='true'].word").get_attribute("data-row") == "2"
 
 
 def test_the_keyboard_chooses_words_and_reads_the_map(opened: Opened):
-    page = opened(("luong general", [portrait()]))
+    page = opened(("luong general", [attention_example()]))
     page.driver.execute_script("document.querySelector(\"[data-row='0']\").focus()")
     page.press(Keys.TAB, Keys.ENTER)
     assert page.one("[aria-pressed='true'].word").get_attribute("data-row") == "1"
@@ -180,7 +180,7 @@ def test_the_keyboard_chooses_words_and_reads_the_map(opened: Opened):
 
 
 def test_a_wrong_word_is_red_and_says_what_was_expected(opened: Opened):
-    page = opened(("luong general", [portrait()]))
+    page = opened(("luong general", [attention_example()]))
     assert page.texts("button.wrong") == ["a"]
     wrong = page.one("button.wrong")
     assert numbers_of(wrong.value_of_css_property("color")) == (192, 20, 12)
@@ -188,14 +188,14 @@ def test_a_wrong_word_is_red_and_says_what_was_expected(opened: Opened):
 
 
 def test_words_that_were_not_written_are_wrong_too(opened: Opened):
-    page = opened(("luong general", [portrait(expected=("c", "a", "a", "b"), sure=None)]))
+    page = opened(("luong general", [attention_example(expected=("c", "a", "a", "b"), sure=None)]))
     assert page.texts("dd .wrong") == ["–"]
     assert page.texts("option") == ["1 of 1: test example 7, 1 wrong"]
     assert page.one("#wrong-key").text.endswith("–: one left out")
 
 
 def test_behind_a_word_too_many_words_are_right_and_outlines_move_along(opened: Opened):
-    slipped = portrait(written=("c", "c", "b"), expected=("c", "b", "a"))
+    slipped = attention_example(written=("c", "c", "b"), expected=("c", "b", "a"))
     page = opened(("luong general", [slipped]))
     assert page.texts("button.wrong") == ["c"]
     assert page.one("button.wrong").get_attribute("aria-label") == "c, wrong, expected nothing"
@@ -209,14 +209,14 @@ def test_behind_a_word_too_many_words_are_right_and_outlines_move_along(opened: 
 
 
 def test_the_gold_position_of_the_chosen_word_is_outlined(opened: Opened):
-    page = opened(("luong general", [portrait()]))
+    page = opened(("luong general", [attention_example()]))
     page.one("[data-row='1']").click()
     styles = [word.value_of_css_property("outline-style") for word in page.all(".source .word")]
     assert styles == ["none", "solid", "none"]
 
 
 def test_an_arm_without_attention_says_so_and_shows_its_gradient(opened: Opened):
-    page = opened(("fixed", [portrait(weights=None)]))
+    page = opened(("fixed", [attention_example(weights=None)]))
     (note,) = page.texts(".note")
     assert note.startswith("This arm has no attention over source words. Shown instead")
     assert page.hover(1, 2)[0] == "a ← c: 0.600"
@@ -229,7 +229,7 @@ def pressed(page: Page) -> list[str]:
 
 
 def test_an_arm_without_attention_has_that_switch_off_and_its_legend_speaks_of_gradients(opened: Opened):
-    page = opened(("fixed", [portrait(weights=None)]))
+    page = opened(("fixed", [attention_example(weights=None)]))
     assert pressed(page) == ["Gradient"]
     assert not page.one("[data-kind='attention']").is_enabled()
     meaning = page.one("#meaning").text
@@ -239,7 +239,7 @@ def test_an_arm_without_attention_has_that_switch_off_and_its_legend_speaks_of_g
 
 
 def test_beside_an_arm_with_attention_the_legend_names_the_one_without(opened: Opened):
-    page = opened(("luong general", [portrait()]), ("fixed", [portrait(weights=None)]))
+    page = opened(("luong general", [attention_example()]), ("fixed", [attention_example(weights=None)]))
     assert pressed(page) == ["Attention"]
     assert page.one("#meaning").text.endswith(
         "Not of fixed, which has no attention: there it is the gradient."
@@ -260,12 +260,12 @@ def test_the_page_of_every_arm_speaks_of_the_map_that_it_shows(opened: Opened, m
 
 
 def test_where_not_all_words_have_their_gradient_the_page_says_so(opened: Opened):
-    page = opened(("fixed", [portrait(weights=None, with_gradient=2)]))
+    page = opened(("fixed", [attention_example(weights=None, with_gradient=2)]))
     assert "The first 2 words alone have their gradient" in page.one(".note").text
 
 
 def test_an_arm_with_neither_shows_its_answer_alone(opened: Opened):
-    page = opened(("own", [portrait(weights=None, gradients=None)]))
+    page = opened(("own", [attention_example(weights=None, gradients=None)]))
     assert (pressed(page), page.one("#meaning").text) == (
         [],
         "There is no attention over source words here. Nor are there gradients: no map is shown.",
@@ -277,19 +277,19 @@ def test_an_arm_with_neither_shows_its_answer_alone(opened: Opened):
 
 
 def test_an_answer_without_a_word_of_the_models_own_has_no_map(opened: Opened):
-    page = opened(("luong general", [portrait(is_given=(True,) * 3)]))
+    page = opened(("luong general", [attention_example(is_given=(True,) * 3)]))
     assert page.texts("dd .given") == ["c a a", "c", "b", "a", "c", "a", "a"]
     assert page.all("canvas.map") == []
 
 
 def test_the_switch_shows_gradients(opened: Opened):
-    page = opened(("luong general", [portrait()]))
+    page = opened(("luong general", [attention_example()]))
     page.one("[data-kind='gradient']").click()
     assert page.hover(0, 0)[0] == "c ← a: 0.200"
 
 
 def test_a_click_on_a_word_chooses_it_under_both_arms(opened: Opened):
-    page = opened(("luong general", [portrait()]), ("fixed", [portrait(weights=None)]))
+    page = opened(("luong general", [attention_example()]), ("fixed", [attention_example(weights=None)]))
     page.one("section:nth-child(2) [data-row='2']").click()
     assert page.source_colours(1) == [DARKEST, LIGHTEST, LIGHTEST]
     assert page.texts("[aria-pressed='true'].word") == ["a", "a"]
@@ -299,7 +299,7 @@ def test_a_click_on_a_word_chooses_it_under_both_arms(opened: Opened):
 def test_every_layer_and_head_is_drawn_and_one_can_be_shown_large(opened: Opened):
     heads = random_shares(2, 2, 3, 3)
     heads[1, 0, 1] = numbers([0.0, 0.0, 1.0])
-    page = opened(("transformer", [portrait(heads=heads)]))
+    page = opened(("transformer", [attention_example(heads=heads)]))
     assert page.texts(".tile") == [
         "mean of all",
         "layer 1 · head 1",
@@ -316,7 +316,9 @@ def test_every_layer_and_head_is_drawn_and_one_can_be_shown_large(opened: Opened
 
 def test_the_source_is_shown_looking_at_itself(opened: Opened):
     encoder = numbers([[[[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [1.0, 0.0, 0.0]]]])
-    page = opened(("transformer", [portrait(encoder=encoder)]), ("fixed", [portrait(weights=None)]))
+    page = opened(
+        ("transformer", [attention_example(encoder=encoder)]), ("fixed", [attention_example(weights=None)])
+    )
     page.one("[data-kind='encoder']").click()
     assert page.hover(0, 1)[0] == "a ← b: 1.000"
     page.one("[data-row='2']").click()
@@ -325,14 +327,16 @@ def test_the_source_is_shown_looking_at_itself(opened: Opened):
 
 
 def test_another_example_can_be_chosen(opened: Opened):
-    page = opened(("luong general", [portrait(), portrait(index=None, source=("x", "y", "z"))]))
+    page = opened(
+        ("luong general", [attention_example(), attention_example(index=None, source=("x", "y", "z"))])
+    )
     page.one("#next").click()
     assert page.texts(".source .word") == ["x", "y", "z"]
     assert page.texts("option") == ["1 of 2: test example 7, 1 wrong", "2 of 2: own words, 1 wrong"]
 
 
 def test_hostile_words_are_only_words(opened: Opened):
-    hostile = portrait(source=(HOSTILE, "b", "c"), written=(HOSTILE, "a", "a"))
+    hostile = attention_example(source=(HOSTILE, "b", "c"), written=(HOSTILE, "a", "a"))
     page = opened((HOSTILE, [hostile]), title=HOSTILE)
     assert page.texts("h1, h2") == [HOSTILE] * 2
     assert page.texts(".source .word")[0] == HOSTILE
@@ -342,7 +346,7 @@ def test_hostile_words_are_only_words(opened: Opened):
 
 def test_nothing_is_fetched_and_nothing_may_be(driver: Any, tmp_path: Path):
     path = tmp_path / "attention.html"
-    path.write_text(attention_page("reverse", [("luong general", [portrait()])]), encoding="utf-8")
+    path.write_text(attention_page("reverse", [("luong general", [attention_example()])]), encoding="utf-8")
     driver.get(path.as_uri())
     assert driver.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert driver.execute_async_script(VIOLATION) == "img-src"
@@ -352,7 +356,10 @@ def test_nothing_is_fetched_and_nothing_may_be(driver: Any, tmp_path: Path):
 def test_the_page_itself_never_scrolls_sideways(opened: Opened, driver: Any, width: int):
     size = {"width": width, "height": 900, "deviceScaleFactor": 2, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    page = opened(("transformer", [long_portrait(60, layers=2, heads=8)]), ("fixed", [long_portrait(60)]))
+    page = opened(
+        ("transformer", [long_attention_example(60, layers=2, heads=8)]),
+        ("fixed", [long_attention_example(60)]),
+    )
     root = "document.documentElement"
     needed, there = page.driver.execute_script(f"return [{root}.scrollWidth, {root}.clientWidth]")
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
@@ -360,7 +367,7 @@ def test_the_page_itself_never_scrolls_sideways(opened: Opened, driver: Any, wid
 
 
 def test_a_dark_screen_gets_dark_paper(opened: Opened, driver: Any):
-    page = opened(("luong general", [portrait()]))
+    page = opened(("luong general", [attention_example()]))
     dark, light = (
         {"features": [{"name": "prefers-color-scheme", "value": value}]} for value in ("dark", "light")
     )

@@ -3,11 +3,11 @@ import pytest
 
 from attnbench.plots.attention_rows import DrawnArm
 from attnbench.report.text_heatmap import shaded_lines
-from tests.plots.portraits import long_portrait, portrait
+from tests.plots.attention_examples import attention_example, long_attention_example
 
 
 def shaded(width=80, **changes):
-    drawn = portrait(**changes)
+    drawn = attention_example(**changes)
     return [line.plain for line in shaded_lines(DrawnArm("luong general", "run", drawn), width)]
 
 
@@ -29,7 +29,9 @@ def test_source_words_stand_above_their_columns_letter_under_letter():
 
 
 def test_words_that_do_not_fit_follow_below():
-    lines = [line.plain for line in shaded_lines(DrawnArm("transformer", "run", long_portrait(120)), 80)]
+    lines = [
+        line.plain for line in shaded_lines(DrawnArm("transformer", "run", long_attention_example(120)), 80)
+    ]
     assert [line for line in lines if line.startswith("source words")]
     assert max(len(line) for line in lines[:-1]) <= 80
     assert sum(line.count("word5") for line in lines) > 0
@@ -37,7 +39,7 @@ def test_words_that_do_not_fit_follow_below():
 
 @pytest.mark.parametrize("width", [1, 20, 40, 200])
 def test_any_width_shows_every_cell(width):
-    drawn = long_portrait(30)
+    drawn = long_attention_example(30)
     lines = [line.plain for line in shaded_lines(DrawnArm("a", "run", drawn), width)]
     cells = sum(line.count(shade) for line in lines[1:-1] for shade in "·░▒▓█")
     assert cells == 30 * 30

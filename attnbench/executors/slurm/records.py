@@ -67,7 +67,7 @@ class JobOfRun:
     array_id: str | None = None
 
 
-Place = tuple[JobRecord, int]  # in the array
+Element = tuple[JobRecord, int]  # in the array
 
 
 def new_record(packs: Sequence[Sequence[str]]) -> JobRecord:
@@ -226,10 +226,10 @@ def _in_order(records: Mapping[str, JobRecord | None]) -> list[JobRecord]:
     return sorted(filter(None, records.values()), key=lambda record: record.submitted)
 
 
-def _places(records: Iterable[JobRecord], run_ids: Iterable[str]) -> dict[str, list[Place]]:
+def _places(records: Iterable[JobRecord], run_ids: Iterable[str]) -> dict[str, list[Element]]:
     """Return the jobs that runs were ever submitted with, the latest last."""
     wanted = set(run_ids)
-    places: dict[str, list[Place]] = {}
+    places: dict[str, list[Element]] = {}
     for record in records:
         for index, pack in enumerate(record.packs):
             for run_id in wanted.intersection(pack):
@@ -237,7 +237,7 @@ def _places(records: Iterable[JobRecord], run_ids: Iterable[str]) -> dict[str, l
     return places
 
 
-def _job_of_run(places: Sequence[Place], queue: dict[tuple[str, int], QueuedJob]) -> JobOfRun | None:
+def _job_of_run(places: Sequence[Element], queue: dict[tuple[str, int], QueuedJob]) -> JobOfRun | None:
     """Return what the jobs of a run do: the latest, unless an earlier one lives on."""
     jobs = [queue[record.name, index] for record, index in places if (record.name, index) in queue]
     if any(job.is_running for job in jobs):

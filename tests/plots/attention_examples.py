@@ -10,7 +10,7 @@ SOURCE = ("a", "b", "c")
 WRITTEN = ("c", "a", "a")
 
 
-def portrait(**changes: Any) -> AttentionExample:
+def attention_example(**changes: Any) -> AttentionExample:
     """Return `a b c` to be reversed, written as `c a a`: the second word is wrong, and its weight .83 lies on `a`."""
     values: dict[str, Any] = {
         "index": 7,
@@ -39,11 +39,11 @@ def random_shares(*shape: int, seed: int = 0) -> Numbers:
     return generator.dirichlet(np.full(shape[-1], 0.2), size=shape[:-1]).astype(np.float32)
 
 
-def long_portrait(words: int, layers: int = 1, heads: int = 1) -> AttentionExample:
+def long_attention_example(words: int, layers: int = 1, heads: int = 1) -> AttentionExample:
     """Return one of a Transformer that writes as many words as it reads."""
     names = tuple(f"word{place}" for place in range(words))
     maps = random_shares(layers, heads, words, words)
-    return portrait(
+    return attention_example(
         source=names,
         written=names,
         is_given=(False,) * words,
