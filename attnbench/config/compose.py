@@ -33,7 +33,11 @@ WORDS = {"sweep": "preset"}
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A sweep as conf/sweep/ describes it; the words are those of the command line."""
+    """A sweep as conf/sweep/ describes it; the words are those of the command line.
+
+    Attributes:
+        parts: overrides that belong to one part of the sweep each, beside those of all; the sweep is their union.
+    """
 
     task: str
     models: list[str]
@@ -42,6 +46,7 @@ class Preset:
     protocol: Protocol
     train_range: str | None
     overrides: list[str]
+    parts: list[list[str]] = field(default_factory=list)
     tune_rates: str | None = None
     longer: int | None = None
 

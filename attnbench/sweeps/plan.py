@@ -93,9 +93,13 @@ class SweepOptions:
     overrides: tuple[str, ...] = ()
 
 
+OVERRIDES = ("overrides", "parts")
+"""What of a preset the command line replaces key by key."""
+
+
 def merge(preset: Preset, words: SweepOptions) -> Preset:
     """Replace what the preset says by what the person said."""
-    typed = {each.name: getattr(words, each.name) for each in fields(preset) if each.name != "overrides"}
+    typed = {each.name: getattr(words, each.name) for each in fields(preset) if each.name not in OVERRIDES}
     said = {name: value for name, value in typed.items() if value is not None}
     if words.models is not None:
         said["models"] = [model.strip() for model in words.models.split(",")]
@@ -249,49 +253,57 @@ def plan_sweep(configuration: Configuration, words: SweepOptions) -> SweepPlan:
     """
     preset_name = DEFAULT_PRESET if words.preset is None else words.preset
     preset = merge(configuration.preset(preset_name), words)
-    axes = Axes(configuration, preset, merge_assignments(configuration, preset.overrides, words))
+    parts = [
+        Axes(configuration, preset, merge_assignments(configuration, [*preset.overrides, *own], words))
+        for own in preset.parts or [[]]
+    ]
+    models, task_names, seeds = (
+        list(dict.fromkeys(itertools.chain(*each)))
+        for each in zip(*((part.models, part.tasks, part.seeds) for part in parts), strict=True)
+    )
     lengths, protocol = parse_lengths(preset.lengths), _protocol(preset.protocol)
     runs: list[PlannedRun] = []
     tasks: dict[Task, None] = {}
     device = "auto"
-    if words.baseline is not None and words.baseline not in axes.models:
-        raise unknown("baseline", words.baseline, axes.models)
-    for names, values in axes.matched_combinations(words.baseline):
+    if words.baseline is not None and words.baseline not in models:
+        raise unknown("baseline", words.baseline, models)
+    combinations = [(part, *each) for part in parts for each in part.matched_combinations(words.baseline)]
+    for part, names, values in combinations:
         task_values, _ = without_length(values["task"])
         task = build_task(task_values, names["task"], configuration)
         tasks[task] = None
         device = root_of(values).device
         ranges = _ranges(task, protocol, lengths, preset.train_range)
         # Of the parts of a run, those that are built and checked are the same for all seeds and lengths.
-        first = axes.builder(names).build(values, task, protocol, ranges[0][0], axes.seeds[0])
+        first = part.builder(names).build(values, task, protocol, ranges[0][0], part.seeds[0])
         runs += [
             PlannedRun(first.at(trained, seed), tuple(tested))
-            for seed in axes.seeds
+            for seed in part.seeds
             for trained, tested in ranges
         ]
-    executor = _executor(configuration, words, axes)
+    executor = _executor(configuration, words, parts[0])
     return SweepPlan(
-        name="-".join([preset_name, *axes.tasks]) if words.name is None else words.name,
+        name="-".join([preset_name, *task_names]) if words.name is None else words.name,
         preset=preset_name,
         tasks=list(tasks),
-        models=axes.models,
+        models=models,
         lengths=lengths,
-        seeds=axes.seeds,
+        seeds=seeds,
         protocol=protocol,
         runs=sorted(dict.fromkeys(runs), key=lambda run: (-run.spec.lengths.maximum, run.spec.seed)),
         executor=executor,
         device=device,
-        rates=_rates(preset, axes),
+        rates=_rates(preset, parts),
         longer=_longer(preset),
         baseline=words.baseline,
         share=_share(words, preset, executor),
     )
 
 
-def _rates(preset: Preset, axes: Axes) -> tuple[float, ...]:
+def _rates(preset: Preset, parts: Sequence[Axes]) -> tuple[float, ...]:
     if preset.tune_rates is None:
         return ()
-    if any(each.key == RATE_KEY for each in axes.keys):
+    if any(each.key == RATE_KEY for part in parts for each in part.keys):
         raise UserError(f"--tune-rates and {RATE_KEY}= say the same thing twice: leave one of them out.")
     return tuple(parse_rates(preset.tune_rates))
 

@@ -1,4 +1,5 @@
 import sys
+from collections import Counter
 
 import pytest
 
@@ -38,8 +39,30 @@ def test_without_a_word_the_quick_preset_is_planned():
     assert planned.models == quick.models
     assert len(planned.runs) == len(quick.models) * len(planned.lengths) * len(planned.seeds)
     # The preset's own overrides differ from the defaults of conf/ too.
-    assert {str(run.spec.variant) for run in planned.runs} == {";".join(sorted(quick.overrides))}
+    beside_size = [each for each in quick.overrides if not each.startswith("model.hidden_size=")]
+    assert {str(run.spec.variant) for run in planned.runs} == {";".join(beside_size)}
     assert isinstance(planned.executor, Processes)
+
+
+def test_a_preset_of_parts_is_their_union():
+    planned = plan(preset="converged")
+    assert planned.models == ["fixed", "luong_general"]
+    cells = len(planned.lengths) * len(planned.seeds)
+    by_arm = Counter(
+        (run.spec.model.name, run.spec.model.context_bits, run.spec.training.steps) for run in planned.runs
+    )
+    assert set(by_arm.values()) == {cells}
+    budgets = {
+        name: {(bits, steps) for model, bits, steps in by_arm if model == name} for name in planned.models
+    }
+    assert len(budgets["fixed"]) == 5
+    assert {bits for bits, _ in budgets["luong_general"]} == {None, 16, 32}
+
+
+def test_what_is_typed_goes_for_every_part_and_makes_no_run_twice():
+    planned = plan("training.steps=7", preset="converged", models="fixed", lengths="2", seeds="1")
+    assert sorted(str(run.spec.model.context_bits) for run in planned.runs) == ["16", "32", "None"]
+    assert {run.spec.training.steps for run in planned.runs} == {7}
 
 
 def test_options_replace_what_the_preset_says():

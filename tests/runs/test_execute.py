@@ -84,7 +84,7 @@ def test_the_row_of_a_run_is_complete_and_right(tmp_path):
         "train_max_length": "3",
         "seed": "0",
         "hidden_size": "8",
-        "context_size": "8",
+        "context_size": "16",
         "learning_rate": "0.005",
         "chance_accuracy": str(1 / 16),
         "bits_available": "12.0",
@@ -109,7 +109,7 @@ def test_the_context_of_attention_grows_with_the_length_and_alignment_is_known(t
     rows = rows_of(
         executed(tmp_path, tiny_spec("model=luong_general", "train_range=[2,4]"), 2, 4).metrics_file
     )
-    assert [row["context_size"] for row in rows] == ["16", "32"]
+    assert [row["context_size"] for row in rows] == ["24", "40"]
     assert all(row["alignment_accuracy"] for row in rows)
 
 
