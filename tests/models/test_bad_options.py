@@ -44,7 +44,7 @@ BAD = [
     (["model=transformer", "model.cell=gru"], "Unknown key 'model.cell'"),
     (["model=transformer", "model.layers=0"], AT_LEAST_1.format("layers", 0)),
     (
-        ["model=transformer", "model.positions=rotary", "model.hidden_size=12"],
+        ["model=transformer", "model.hidden_size=12"],
         "model.positions=rotary pairs up numbers, and model.hidden_size=12 with model.heads=4 leaves an odd number",
     ),
     (["model=transformer", "model.hidden_size=9", "model.heads=3"], "leaves an odd number of them"),
@@ -70,8 +70,8 @@ def test_an_option_that_cannot_work_is_refused(words: list[str], message: str) -
         ["model=multihead", "model.heads=64"],
         ["model=luong_local_p", "model.window=1"],
         ["model=slots", "model.slots=1"],
-        ["model=transformer", "model.hidden_size=12"],
-        ["model=transformer", "model.positions=rotary", "model.hidden_size=8"],
+        ["model=transformer", "model.positions=sinusoidal", "model.hidden_size=12"],
+        ["model=transformer", "model.hidden_size=8"],
     ],
     ids=" ".join,
 )

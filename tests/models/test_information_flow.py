@@ -72,13 +72,19 @@ class TestTheLastState:
         layers = tuple(tuple(part.clone().requires_grad_() for part in layer) for layer in encoded.layers)
         hand_over(model, batch, states=states, final=final, layers=layers).square().sum().backward()
         assert states.grad is None or not states.grad.any()
-        carried = [part for layer in layers for part in layer]
-        crossing, others = (carried, []) if arm.carry == "state" else ([final], carried)
-        # Of what `fixed_init` crosses by, "backward" reads the half that stands behind.
-        is_half = arm.first_state == "backward" and arm.name == "fixed_init"
-        start = arm.hidden_size // 2 if is_half else 0
-        assert all(part.grad is not None and (part.grad[:, start:] != 0).all() for part in crossing)
-        assert not any(part.grad[:, :start].any() for part in crossing)
+        # Of what the first state is made of, "backward" reads the half that stands behind.
+        half = arm.hidden_size // 2 if arm.first_state == "backward" else 0
+        starts = {final: half if arm.name == "fixed_init" else 0}
+        if arm.carry == "state":
+            # A channel squeezes the layers' states, and `fixed` reads what comes out of it.
+            starts = {} if arm.name == "fixed_init" or arm.context_bits else {final: 0}
+            for hidden, *cell in layers:
+                starts |= {hidden: half} | dict.fromkeys(cell, 0)
+        for part, start in starts.items():
+            assert part.grad is not None
+            assert (part.grad[:, start:] != 0).all()
+            assert not part.grad[:, :start].any()
+        others = {final, *(part for layer in layers for part in layer)} - starts.keys()
         assert all(part.grad is None or not part.grad.any() for part in others)
 
     def test_every_source_token_can_reach_the_final_state(self, arm: RecurrentConfig) -> None:
@@ -157,18 +163,18 @@ def test_attention_with_all_weight_on_the_last_state_is_fixed(wiring: dict[str, 
     ("name", "sizes"),
     [
         ("blind", [0, 0, 0]),
-        ("fixed_init", [8, 8, 8]),
-        ("fixed", [8, 8, 8]),
-        ("uniform", [8, 16, 16]),
-        ("bahdanau", [8, 16, 72]),
-        ("luong_dot", [8, 16, 72]),
-        ("luong_general", [8, 16, 72]),
-        ("luong_concat", [8, 16, 72]),
-        ("luong_local_m", [8, 16, 72]),
-        ("luong_local_p", [8, 16, 72]),
-        ("multihead", [8, 16, 72]),
-        ("slots", [40, 40, 40]),  # four and the first state
-        ("linear", [80, 80, 80]),  # 8 · 8 and a normaliser of 8, and the first state
+        ("fixed_init", [16, 16, 16]),
+        ("fixed", [16, 16, 16]),
+        ("uniform", [16, 24, 24]),
+        ("bahdanau", [16, 24, 80]),
+        ("luong_dot", [16, 24, 80]),
+        ("luong_general", [16, 24, 80]),
+        ("luong_concat", [16, 24, 80]),
+        ("luong_local_m", [16, 24, 80]),
+        ("luong_local_p", [16, 24, 80]),
+        ("multihead", [16, 24, 80]),
+        ("slots", [48, 48, 48]),  # four and the first state, its cell too
+        ("linear", [88, 88, 88]),  # 8 · 8 and a normaliser of 8, and the first state, its cell too
         ("transformer", [8, 16, 72]),
         ("transformer_fixed", [8, 8, 8]),
     ],
@@ -204,14 +210,15 @@ def test_what_is_carried_beside_the_top_hidden_state_is_counted(
 @pytest.mark.parametrize(
     ("name", "wiring", "sizes"),
     [
-        ("fixed_init", {}, [4, 4]),  # the half of the top layer's hidden state
-        ("fixed_init", {"carry": "state", "layers": 2}, [24, 24]),  # two halves and two cells
-        ("fixed", {}, [8, 8]),  # whose context is the whole
-        ("uniform", {}, [8, 12]),
-        ("slots", {}, [36, 36]),
-        ("linear", {}, [76, 76]),
-        ("bahdanau", {}, [8, 72]),  # the half is part of the first word's state
-        ("luong_location", {"positions": 3}, [8, 24]),
+        ("fixed_init", {}, [12, 12]),  # the half of the hidden state, and the cell
+        ("fixed_init", {"carry": "hidden"}, [4, 4]),
+        ("fixed_init", {"layers": 2}, [24, 24]),  # two halves and two cells
+        ("fixed", {}, [16, 16]),  # whose context is the whole
+        ("uniform", {}, [16, 20]),
+        ("slots", {}, [44, 44]),
+        ("linear", {}, [84, 84]),
+        ("bahdanau", {}, [16, 80]),  # the half is part of the first word's state
+        ("luong_location", {"positions": 3}, [16, 32]),
     ],
 )
 def test_of_the_backward_half_no_more_is_counted(name: str, wiring: dict[str, Any], sizes: list[int]) -> None:
@@ -220,10 +227,10 @@ def test_of_the_backward_half_no_more_is_counted(name: str, wiring: dict[str, An
 
 
 def test_heads_share_what_linear_attention_keeps() -> None:
-    # Two matrices of 4 · 4, each with a normaliser of 4, and the first state.
-    assert arm("linear", heads=2).context_size(9) == 48
+    # Two matrices of 4 · 4, each with a normaliser of 4, and the first state with its cell.
+    assert arm("linear", heads=2).context_size(9) == 56
 
 
 def test_states_beyond_the_positions_of_location_do_not_cross_but_for_the_first_state() -> None:
     three = arm("luong_location", positions=3)
-    assert [three.context_size(tokens) for tokens in (1, 3, 4, 9)] == [8, 24, 32, 32]
+    assert [three.context_size(tokens) for tokens in (1, 3, 4, 9)] == [16, 32, 40, 40]

@@ -72,8 +72,8 @@ def test_arms_as_published_are_what_their_papers_say() -> None:
     published = {each.id: [getattr(each.values[0], key) for key in kept] for each in published_arms()}
     assert published == {
         "published_sutskever2014": ["lstm", 4, False, True, "state", "copied", "state"],
-        "published_cho2014": ["gru", 1, False, False, "hidden", "projected", "state_context_word"],
-        "published_bahdanau2015": ["gru", 1, True, False, "hidden", "backward", "last_state_context_word"],
+        "published_cho2014": ["gru", 1, False, False, "state", "projected", "state_context_word"],
+        "published_bahdanau2015": ["gru", 1, True, False, "state", "backward", "last_state_context_word"],
         "published_luong2015": ["lstm", 4, False, True, "state", "copied", "state"],
     }
     arms = {each.id: each.values[0] for each in published_arms()}
