@@ -31,13 +31,13 @@ def rows(*overrides: str, models: str, lengths: str = "2,8") -> list[list[str]]:
 def test_every_arm_has_its_size_its_parameters_and_what_crosses_over_the_lengths() -> None:
     header, fixed, luong, *_ = rows("model.hidden_size=64", "training=default", models="fixed,luong_dot")
     assert header == ["task", "arm", "hidden", "parameters", "context"]
-    assert fixed == ["reverse", "fixed", "64", "86,932", "64"]
-    assert [luong[1], luong[-1]] == ["luong_dot", "128–512"]
+    assert fixed == ["reverse", "fixed", "64", "86,932", "128"]
+    assert [luong[1], luong[-1]] == ["luong_dot", "192–576"]
 
 
 def test_lengths_are_turned_into_source_tokens() -> None:
     _, pairs, *_ = rows("task=recall", models="luong_dot", lengths="3")
-    assert pairs[-1] == str(6 * 64)
+    assert pairs[-1] == str((6 + 1) * 32)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_before_the_sweep_and_after_it_the_same_is_said_of_contexts(
 
 def test_matched_arms_are_listed_with_the_sizes_they_were_given() -> None:
     _, fixed, bahdanau, *_ = rows("match=parameters", models="fixed,bahdanau")
-    assert (fixed[2], bahdanau[2]) == ("64", "60")
+    assert (fixed[2], bahdanau[2]) == ("32", "30")
 
 
 def test_only_that_of_a_variant_is_shown_in_which_arms_differ() -> None:
     header, one, two, *_ = rows("model.layers=1,2", "training.steps=7", models="fixed")
     assert "variant" in header
-    assert one[2] == "64"  # one layer is the default
+    assert one[2] == "32"  # one layer is the default
     assert two[2] == "model.layers=2"
 
 
