@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+Protocol = Literal["per_length", "mixed", "extrapolation"]
 
 # A text that holds one of these cannot stand bare between semicolons on one line; null is written for no value.
 _NEEDS_QUOTES = re.compile(r'[;"\x00-\x1f]|^\s|\s$|^null$')

@@ -142,6 +142,14 @@ def build(cls: type, values: Mapping[str, Any], where: str) -> Any:
         raise UserError(_describe(error, where)) from error
 
 
+def build_named(values: Mapping[str, Any], base: type, where: str) -> Any:
+    """Build the task, model or executor whose class the values name by `_target_`."""
+    if TARGET_KEY not in values:
+        raise UserError(f"{where}.{TARGET_KEY} is missing: it names the class of the {where}.")
+    cls = load_class(str(values[TARGET_KEY]), base)
+    return build(cls, {key: value for key, value in values.items() if key != TARGET_KEY}, where)
+
+
 # pydantic's words, and those that a person who writes yaml uses.
 _WORDING = {
     "Input should be": "expected",

@@ -1,7 +1,7 @@
 """`attnbench status`: what is done, running, failed, left; and `attnbench cancel`, which ends the cluster jobs."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,9 +32,6 @@ WORDS = {
     "waiting": "not begun",
     "renamed": "renamed: the folder bears another name than the run in it, so its rows do not count",
 }
-ORDINARY = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Dependency"}
-"""Reasons of Slurm for a job to wait that pass by themselves."""
-
 
 SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="A folder, or its name under the results.")]
 
@@ -87,7 +84,7 @@ def _states(store: "RunStore") -> tuple[dict[str, str], "dict[str, JobOfRun]"]:
     states: dict[str, str] = dict(store.states() if jobs else before)
     jobs = {run_id: job for run_id, job in jobs.items() if states[run_id] in ("interrupted", "waiting")}
     states |= {run_id: _of_job(store, run_id, job.state) for run_id, job in jobs.items()}
-    return states, {run_id: job for run_id, job in jobs.items() if job.reason not in ORDINARY}
+    return states, {run_id: job for run_id, job in jobs.items() if job.is_held}
 
 
 def _of_job(store: "RunStore", run_id: str, job: str) -> str:
@@ -99,27 +96,19 @@ def _of_job(store: "RunStore", run_id: str, job: str) -> str:
 def _show(
     store: "RunStore", states: Mapping[str, str], about: Mapping[str, str], held: "Mapping[str, JobOfRun]"
 ) -> None:
+    from attnbench.executors.slurm.records import why_held
+
     counts = Counter(states.values())
     print(f"{store.path}: {counted(len(states), 'run')}")
     for state, words in WORDS.items():
         if counts[state]:
             print(f"  {counts[state]:6}  {words}")
         if state == "pending":
-            _show_reasons(held.values())
+            for count, reason in why_held(held.values()):
+                print(f"          Slurm holds {count} of them: {reason}")
     for run_id, state in states.items():
         if state != "done":
             print(f"{state:11}  {run_id}{f': {about[run_id]}' if run_id in about else ''}")
-
-
-def _show_reasons(held: "Iterable[JobOfRun]") -> None:
-    """Say by number why Slurm has jobs wait, and how those are freed that wait for a word."""
-    arrays: dict[str, list[str]] = {}
-    for job in held:
-        arrays.setdefault(job.reason, []).append(job.array_id or "")
-    for reason, array_ids in arrays.items():
-        ids = " ".join(dict.fromkeys(array_ids))
-        remedy = f" (`scontrol release {ids}` frees them)" if "held" in reason.lower() else ""
-        print(f"          Slurm holds {len(array_ids)} of them: {reason}{remedy}")
 
 
 def cancel(

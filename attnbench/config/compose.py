@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from attnbench.arm import Protocol
 from attnbench.config.overrides import (
     Assignment,
     full_key,
@@ -23,8 +24,7 @@ from attnbench.config.overrides import (
 )
 from attnbench.errors import UserError, obstacle, unknown
 from attnbench.executors.base import Executor
-from attnbench.runs.spec import Protocol, build_named
-from attnbench.schema import TARGET_KEY, build, load_class, trust_folder
+from attnbench.schema import TARGET_KEY, build, build_named, load_class, trust_folder
 
 GROUPS = ("task", "model", "training", "sweep", "executor")
 # What people call a choice of the group, where that is another word.

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import yaml
 
-from attnbench.arm import Variant
+from attnbench.arm import Protocol, Variant
 from attnbench.config.compose import GROUPS, Configuration, conf_folder
 from attnbench.config.overrides import Assignment, at_home, single
 from attnbench.errors import UserError
 from attnbench.models.config import ModelConfig
 from attnbench.ranges import Seed
-from attnbench.runs.spec import Protocol, RunSpec, build_named, path_fields
-from attnbench.schema import build
+from attnbench.runs.spec import RunSpec, path_fields
+from attnbench.schema import build, build_named
 from attnbench.tasks.base import LengthRange, Task
 from attnbench.training.schedule import TrainingConfig
 

@@ -6,16 +6,20 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attnbench
-from attnbench.runs.spec import RunSpec
-from attnbench.tasks.base import LengthRange
-from attnbench.training.evaluation import Scores, bleu_and_chrf
-from attnbench.training.trainer import Trainer
+
+if TYPE_CHECKING:  # they load torch, which who wants to know the command or a version needs not
+    from attnbench.runs.spec import RunSpec
+    from attnbench.tasks.base import LengthRange
+    from attnbench.training.evaluation import Scores
+    from attnbench.training.trainer import Trainer
 
 
-def metrics_row(spec: RunSpec, trainer: Trainer, lengths: LengthRange, scores: Scores) -> dict[str, Any]:
+def metrics_row(
+    spec: "RunSpec", trainer: "Trainer", lengths: "LengthRange", scores: "Scores"
+) -> dict[str, Any]:
     """Return the row of one evaluated length; what is not defined for it is None."""
     return {
         **_about_the_run(spec, trainer),
@@ -30,7 +34,7 @@ def metrics_row(spec: RunSpec, trainer: Trainer, lengths: LengthRange, scores: S
     }
 
 
-def _about_the_run(spec: RunSpec, trainer: Trainer) -> dict[str, Any]:
+def _about_the_run(spec: "RunSpec", trainer: "Trainer") -> dict[str, Any]:
     last = trainer.rows[-1]
     return {
         "run_id": spec.run_id,
@@ -54,7 +58,9 @@ def _about_the_run(spec: RunSpec, trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _about_the_length(spec: RunSpec, lengths: LengthRange, scores: Scores) -> dict[str, Any]:
+def _about_the_length(spec: "RunSpec", lengths: "LengthRange", scores: "Scores") -> dict[str, Any]:
+    from attnbench.training.evaluation import bleu_and_chrf
+
     bits = spec.task.information_bits(lengths)
     answers, channel = spec.task.uniform_answers(lengths), spec.model.channel_bits(scores.mean_source_tokens)
     bleu, chrf = bleu_and_chrf(scores.hypotheses, scores.references) if scores.references else (None, None)
@@ -73,7 +79,7 @@ def _about_the_length(spec: RunSpec, lengths: LengthRange, scores: Scores) -> di
     }
 
 
-def steps_to_90(spec: RunSpec, trainer: Trainer) -> int | None:
+def steps_to_90(spec: "RunSpec", trainer: "Trainer") -> int | None:
     """Return the first evaluated step that was 0.9 of the way from chance to perfect on validation."""
     ranges = spec.task.validation_ranges(spec.lengths)
     chance = sum(spec.task.chance_accuracy(each) for each in ranges) / len(ranges)

@@ -5,17 +5,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
-from attnbench.arm import NO_CHANGES, Arm, Variant
+from attnbench.arm import NO_CHANGES, Arm, Protocol, Variant
 from attnbench.errors import UserError
 from attnbench.models.config import ModelConfig
 from attnbench.moved_names import recorded_name
-from attnbench.schema import TARGET_KEY, build, load_class
+from attnbench.schema import TARGET_KEY, build, build_named
 from attnbench.tasks.base import LengthRange, Task
 from attnbench.training.schedule import TrainingConfig
-
-Protocol = Literal["per_length", "mixed", "extrapolation"]
 
 
 @dataclass(frozen=True)
@@ -140,14 +138,6 @@ class RunSpec:
         if spec.run_id != values.get("run_id"):
             raise UserError(f"the values belong to the run {spec.run_id}, not to {values.get('run_id')}")
         return spec
-
-
-def build_named(values: Mapping[str, Any], base: type, where: str) -> Any:
-    """Build the task or model whose class the values name by `_target_`."""
-    if TARGET_KEY not in values:
-        raise UserError(f"{where}.{TARGET_KEY} is missing: it names the class of the {where}.")
-    cls = load_class(str(values[TARGET_KEY]), base)
-    return build(cls, {key: value for key, value in values.items() if key != TARGET_KEY}, where)
 
 
 def plain(instance: Any) -> dict[str, Any]:

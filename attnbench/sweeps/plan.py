@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
+from attnbench.arm import Protocol
 from attnbench.config.compose import GROUPS, Configuration, Preset
 from attnbench.config.overrides import QUOTING, Assignment, at_home
 from attnbench.config.run_request import RunBuilder, build_arm, build_task, root_of, without_length
@@ -12,7 +13,7 @@ from attnbench.errors import UserError, unknown
 from attnbench.executors.base import Executor
 from attnbench.models.sizing import VocabularySizes, match_parameters
 from attnbench.ranges import LARGEST_SEED
-from attnbench.runs.spec import PlannedRun, Protocol
+from attnbench.runs.spec import PlannedRun
 from attnbench.sweeps.grid import Share, parse_lengths, parse_seeds, parse_share, parse_train_range
 from attnbench.sweeps.learning_rates import RATE_KEY, parse_rates
 from attnbench.tasks.base import LengthRange, Task

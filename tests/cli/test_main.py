@@ -44,6 +44,21 @@ def test_no_help_loads_anything_heavy():
     assert loaded_by(HELP.format(lines=[[], *([command] for command in COMMANDS)])) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(["models"], 0), (["arms", "--json"], 0), (["modles"], 2), (["tasks", "--config-dir", "nowhere"], 2)],
+    ids=str,
+)
+def test_a_list_that_shows_no_batch_loads_nothing_heavy(words, status):
+    code = (
+        "import sys; from attnbench.__main__ import main\n"
+        f"sys.argv = ['attnbench', 'list', *{words}]\n"
+        "try:\n    main()\n"
+        f"except SystemExit as leaving:\n    assert leaving.code == {status}, leaving"
+    )
+    assert loaded_by(code) == []
+
+
 def test_the_module_is_the_same_program():
     finished = in_a_process("--help")
     assert finished.status == 0

@@ -8,6 +8,7 @@ import pytest
 from attnbench.executors.base import Note, RunEnded, RunStarted
 from attnbench.executors.slurm import submission
 from attnbench.executors.slurm.queue import SilentSlurmError
+from attnbench.executors.slurm.records import JobOfRun
 from attnbench.executors.slurm.submission import SlurmSubmission, SubmitResult
 from tests.runs.tiny_runs import finish, prepared, tiny_spec
 
@@ -39,9 +40,10 @@ class Book:
     def __init__(self, clock, answer):
         self.clock, self.answer, self.asked = clock, answer, []
 
-    def states(self, run_ids):
+    def jobs_of(self, run_ids):
         self.asked.append(self.clock.seconds)
-        return self.answer(self.clock.seconds)
+        told = self.answer(self.clock.seconds)
+        return {run_id: job if isinstance(job, JobOfRun) else JobOfRun(job) for run_id, job in told.items()}
 
     def log_of(self, run_id):
         return None
@@ -124,3 +126,30 @@ def test_a_silent_slurm_is_asked_ever_less(clock, run):
 
     book, _ = wait(clock, run, be_silent, seconds=300)
     assert book.pauses[-1] == pytest.approx(30)
+
+
+NODES_ARE_DRAINED = (
+    "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
+)
+HELD = "launch failed requeued held"
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (NODES_ARE_DRAINED, f"Slurm holds 1 run: {NODES_ARE_DRAINED}."),
+        (HELD, f"Slurm holds 1 run: {HELD} (`scontrol release 7` frees them)."),
+    ],
+)
+def test_why_slurm_holds_a_run_is_told_once(clock, run, reason, words):
+    _, events = wait(clock, run, lambda _: {run.run_id: JobOfRun("pending", reason, "7")}, seconds=300)
+    assert [event.text for event in events if "holds" in event.text] == [words]
+
+
+def test_a_reason_to_wait_that_passes_is_not_told(clock, run):
+    def answer(now):
+        return {run.run_id: JobOfRun("pending", NODES_ARE_DRAINED if 10 < now < 20 else "Priority", "7")}
+
+    book, events = wait(clock, run, answer, seconds=100)
+    assert any(10 < asked < 20 for asked in book.asked)
+    assert not any("holds" in event.text for event in events)

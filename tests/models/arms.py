@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from attnbench.batch import Batch
 from attnbench.models.config import ModelConfig
 from attnbench.models.seq2seq import Seq2SeqModel
-from attnbench.runs.spec import build_named
+from attnbench.schema import build_named
 from attnbench.vocabulary import PAD
 from tests.configuration import CONFIGURATION
 

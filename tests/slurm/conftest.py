@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.jobs import slurm, until
+from tests.slurm.jobs import PATIENCE_SECONDS, put_in_order
 
 HERE = Path(__file__).parent
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
@@ -41,16 +41,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ATTNBENCH_TEST_SLURM_PORT", str(_free_port()))
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+        patch.setenv("OMP_NUM_THREADS", "1")  # of the jobs too
         try:
-            subprocess.run([HERE / "start", folder], check=True, timeout=120)
+            subprocess.run([HERE / "start", folder], check=True, timeout=PATIENCE_SECONDS)
             yield folder
         finally:
-            subprocess.run([HERE / "stop", folder], check=False, timeout=120)
+            subprocess.run([HERE / "stop", folder], check=False, timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture
 def results(cluster: Path, tmp_path: Path) -> Iterator[Path]:
-    """A results folder; its jobs end with the test."""
+    """A results folder, where nothing is left on Slurm of a test before, however that ended."""
+    put_in_order()
     yield tmp_path / "results"
-    slurm("scancel", "--user=root")
-    until(lambda: not slurm("squeue", "--noheader"))
+    put_in_order()

@@ -5,15 +5,18 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from attnbench.runs.folder import RunFolder
-from tests.commands import TINY_SWEEP, Finished, attnbench, in_a_process, run_folders
+from tests.commands import TINY_SWEEP, Finished, attnbench, run_folders
 
 ON_SLURM = ("--executor", "slurm", "executor.memory_gb=1", "executor.runs_per_job=2")
 INIT = 1
+PATIENCE_SECONDS = 300.0
+"""How long anything may take: many times what it does take, for a machine that is slow, or that others use too."""
 REVOKED_SECONDS = 2.0
 """How long slurmd refuses a requeued job for good, its "credential revoked": it tells times apart by whole seconds."""
 
@@ -21,20 +24,94 @@ REVOKED_SECONDS = 2.0
 def slurm(*command: object) -> str:
     """Return what a command of Slurm prints."""
     words = [str(word) for word in command]
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    finished = subprocess.run(words, capture_output=True, text=True)
+    assert finished.returncode == 0, f"{' '.join(words)}: {finished.stderr}\n{state_of_slurm()}"
+    return finished.stdout
 
 
-def until(is_so: Callable[[], object], seconds: float = 90.0) -> None:
+def tried(*command: object) -> None:
+    """Ask Slurm for what it may refuse, and what is asked again if need be."""
+    subprocess.run([str(word) for word in command], capture_output=True)
+
+
+def state_of_slurm() -> str:
+    """Return what Slurm says of its jobs and its node, and the last lines of its logs: why something did not happen."""
+    logs = sorted((Path(os.environ["SLURM_CONF"]).parent / "log").glob("*.log"))
+    commands = (
+        ["squeue", "--array", "--format=%i %T %r %j"],
+        ["sinfo", "--format=%P %a %T"],
+        ["sinfo", "--list-reasons"],
+        *(["tail", "--lines=25", str(path)] for path in logs),
+    )
+    said = []
+    for words in commands:
+        finished = subprocess.run(["timeout", "30", *words], capture_output=True, text=True)
+        said.append(f"$ {' '.join(words)}\n{finished.stdout}{finished.stderr}")
+    return "\n".join(said)
+
+
+def until(is_so: Callable[[], object]) -> None:
     """Wait for something to come to pass."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
-        assert time.monotonic() < end, "it did not come to pass"
+        assert time.monotonic() < end, (
+            f"it did not come to pass in {PATIENCE_SECONDS:g} s\n{state_of_slurm()}"
+        )
         time.sleep(0.1)
 
 
+def put_in_order() -> None:
+    """End all jobs and bring the node back to work, whatever the test before has left behind."""
+
+    def is_in_order() -> bool:
+        node, state = slurm("sinfo", "--noheader", "--partition=main", "--Node", "--format=%N %T").split()
+        if "down" in state or "drain" in state:
+            tried("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        if slurm("squeue", "--noheader"):
+            # First: they need not save, for which Slurm would give them time.
+            tried("scancel", "--user=root", "--full", "--signal=KILL")
+            tried("scancel", "--user=root")
+            return False
+        return state == "idle"
+
+    slurm("scontrol", "update", "PartitionName=main", "State=UP")
+    until(is_in_order)
+
+
 def sweep(results: Path, *words: object) -> Finished:
-    """Run a sweep on Slurm to its end."""
-    return in_a_process(*TINY_SWEEP, *ON_SLURM, "--results", results, *words)
+    """Run a sweep on Slurm to its end, in this process: another one would load torch once more."""
+    return attnbench(*TINY_SWEEP, *ON_SLURM, "--results", results, *words)
+
+
+def wait_for_words(process: "subprocess.Popen[str]", words: str) -> None:
+    """Wait until a sweep says something; what it says before is passed over."""
+    said = []
+    with _killed_at_last(process):
+        assert process.stderr is not None
+        for line in process.stderr:
+            said.append(line)
+            if words in line:
+                return
+    raise AssertionError(f"the sweep never said '{words}', but: {''.join(said)}\n{state_of_slurm()}")
+
+
+def end_of(process: "subprocess.Popen[str]") -> str:
+    """Wait for the end of a sweep, which all its runs end well, and return what it said."""
+    with _killed_at_last(process):
+        _, said = process.communicate()
+    assert process.returncode == 0, f"the sweep ended with {process.returncode}: {said}\n{state_of_slurm()}"
+    return said
+
+
+@contextlib.contextmanager
+def _killed_at_last(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Kill a sweep that is waited for in vain, which ends its output too."""
+    alarm = threading.Timer(PATIENCE_SECONDS, process.kill)
+    alarm.start()
+    try:
+        yield
+    finally:
+        alarm.cancel()
 
 
 def states(folder: Path) -> dict[str, int]:
@@ -120,7 +197,7 @@ def release(job: str) -> None:
 
     def has_begun_again() -> bool:
         # More than once: while the old processes end Slurm sets the time anew.
-        subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], capture_output=True)
+        tried("scontrol", "update", f"JobId={job}", "StartTime=now")
         said = slurm("scontrol", "show", "job", job)
         return any(f"JobState={each}" in said for each in ("RUNNING", "COMPLETED"))
 

@@ -4,28 +4,36 @@ import re
 
 import pytest
 
-from attnbench.runs.folder import RunFolder
-from tests.commands import (
-    ENDLESS,
-    TINY_SWEEP,
-    attnbench,
-    modification_times,
-    rows_of,
-    run_folders,
-    started,
-    without_times,
-)
-from tests.slurm.jobs import ON_SLURM, release, slurm, states, sweep, until
+from tests.commands import TINY_SWEEP, attnbench, modification_times, rows_of, started, without_times
+from tests.slurm import jobs
+from tests.slurm.jobs import ON_SLURM, end_of, put_in_order, slurm, states, sweep, until, wait_for_words
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
-SAVING_RARELY = (*ENDLESS, "training.evaluate_every=500")
-ONE_RUN = ("--lengths", "3", "--models", "fixed")
+IN_ONE_JOB = ("executor.runs_per_job=4",)
 
 
 @pytest.fixture
 def node(cluster):
     return slurm("sinfo", "--noheader", "--Node", "--format=%N").split()[0]
+
+
+def test_what_a_test_leaves_behind_is_told_where_it_fails_and_put_in_order_for_the_next(
+    results, node, monkeypatch
+):
+    slurm("sbatch", "--output=/dev/null", "--wrap=sleep 600")
+    until(lambda: slurm("squeue", "--noheader", "--states=RUNNING"))
+    slurm("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=left-behind")
+    slurm("scontrol", "update", "PartitionName=main", "State=DOWN")
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "PATIENCE_SECONDS", 0.0)
+        with pytest.raises(AssertionError) as failure:
+            until(lambda: False)
+    assert all(
+        each in str(failure.value) for each in ("RUNNING", "left-behind", "slurmctld.log", "slurmd.log")
+    )
+    put_in_order()
+    slurm("sbatch", "--wait", "--output=/dev/null", "--wrap=true")
 
 
 def test_the_cluster_gives_the_very_rows_that_this_process_gives(results):
@@ -45,11 +53,9 @@ def test_who_does_not_wait_finds_the_jobs_again_and_no_run_is_made_twice(results
     said = attnbench("status", folder).out
     (remedy,) = re.findall(r"Slurm holds 4 of them: JobHeldUser \(`(.*)` frees them\)", said)
     with started(*TINY_SWEEP, *ON_SLURM, "--results", results) as again:
-        assert again.stderr is not None
-        assert any("4 runs were in its queue already" in line for line in again.stderr)
+        wait_for_words(again, "4 runs were in its queue already")
         slurm(*remedy.split())
-        again.communicate(timeout=120)
-    assert again.returncode == 0
+        end_of(again)
     assert states(folder) == {"done": 4}
     assert len(list((folder / "jobs").glob("*.json"))) == 1
     times = modification_times(folder)
@@ -72,46 +78,18 @@ def test_runs_of_a_job_that_was_killed_are_lost_and_done_again(results):
     assert sweep(results, "--no-wait", "executor.sbatch={hold: true}").status == 0
     slurm("scancel", "--user=root")
     until(lambda: states(folder) == {"lost": 4})
-    assert sweep(results).status == 0
+    assert sweep(results, *IN_ONE_JOB).status == 0
     assert states(folder) == {"done": 4}
-
-
-def test_a_job_that_is_warned_saves_is_requeued_and_goes_on_from_there(results):
-    folder = results / "quick-reverse"
-    assert sweep(results, "--no-wait", *ONE_RUN, *SAVING_RARELY).status == 0
-    (run,) = (RunFolder(path) for path in run_folders(folder))
-    until(run.checkpoint_file.exists)
-    (job,) = slurm("squeue", "--noheader", "--format=%i").split()
-    slurm("scancel", "--signal=USR2", job)
-    until(lambda: states(folder) == {"pending": 1})
-    saved = run.checkpoint_file.stat().st_mtime_ns
-    release(job)
-    until(lambda: states(folder) == {"running": 1})
-    until(lambda: run.checkpoint_file.stat().st_mtime_ns > saved)
-    steps = [int(row["step"]) for row in rows_of(run.train_file)]
-    assert steps == sorted(set(steps))
-    assert max(steps) > 500
-
-
-def test_runs_side_by_side_in_a_preempted_job_save_and_wait_for_their_turn(results):
-    folder = results / "quick-reverse"
-    assert sweep(results, "--no-wait", "--lengths", "3", *SAVING_RARELY, "executor.cpus=4").status == 0
-    runs = [RunFolder(path) for path in run_folders(folder)]
-    assert len(runs) == 2
-    # Neither run ends: where both have saved, both are under way at once.
-    until(lambda: all(run.checkpoint_file.exists() for run in runs))
-    slurm("sbatch", "--partition=urgent", "--cpus-per-task=4", "--output=/dev/null", "--wrap=sleep 600")
-    until(lambda: states(folder) == {"pending": 2})
-    assert [run.state for run in runs] == ["interrupted"] * 2
 
 
 def test_runs_are_handed_over_to_nodes_that_are_drained_and_wait_for_better_times(results, node):
     folder = results / "quick-reverse"
     slurm("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
     try:
-        finished = sweep(results, "--no-wait")
+        finished = sweep(results, "--no-wait", *IN_ONE_JOB)
         assert finished.status == 0, finished.err
         assert states(folder) == {"pending": 4}
+        until(lambda: "Slurm holds 4 of them: Nodes required for job are" in attnbench("status", folder).out)
         refused = sweep(results, "--name", "too-large", "executor.memory_gb=100000")
         assert refused.status == 2
         assert "Memory specification can not be satisfied" in refused.err

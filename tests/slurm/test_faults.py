@@ -1,5 +1,6 @@
 """What may happen to the jobs of a sweep on a real Slurm, and that its rows are those of an undisturbed one."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import pytest
 from tests.commands import TINY_SWEEP, attnbench, rows_of, started, without_times
 from tests.slurm.jobs import (
     ON_SLURM,
+    REVOKED_SECONDS,
+    end_of,
     freeze,
     freeze_all,
     job_of,
@@ -19,7 +22,9 @@ from tests.slurm.jobs import (
     runs_of,
     slurm,
     states,
+    tried,
     until,
+    wait_for_words,
 )
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -53,12 +58,6 @@ def waiting_sweep(results, *words):
     return started(*TINY_SWEEP, *LONG, *ON_SLURM, "--results", results, *words)
 
 
-def end_of(process):
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    return err
-
-
 def resumed_from(run):
     outcome = run.read_outcome()
     assert outcome is not None
@@ -70,30 +69,41 @@ def submissions(folder):
 
 
 def test_a_job_saves_before_its_time_limit_and_goes_on_from_there(results, folder, undisturbed):
-    with waiting_sweep(results, *ONE_RUN, "executor.time_minutes=1", "executor.save_seconds=20") as process:
-        (run,) = runs_of(folder)
-        release(job_of(freeze(run)))
-        end_of(process)
-    assert resumed_from(run) > 0
-    assert submissions(folder) == 1
-    rows = without_times(rows_of(folder / "metrics.csv"))
-    assert rows == [row for row in undisturbed if row["length"] == "3"]
-
-
-def test_a_preempted_job_goes_on_when_the_urgent_one_is_over(results, folder, undisturbed):
-    with waiting_sweep(results, *ONE_RUN, "executor.cpus=4") as process:
+    with waiting_sweep(results, *ONE_RUN, "executor.time_minutes=10", "executor.save_seconds=400") as process:
         (run,) = runs_of(folder)
         job = job_of(freeze(run))
-        words = "--partition=urgent", "--cpus-per-task=4", "--output=/dev/null", "--wrap=sleep 600"
-        urgent = slurm("sbatch", "--parsable", *words).strip()
+        before = run.checkpoint_file.stat().st_mtime_ns
+        # As if it had run for some minutes; Slurm looks for limits every half minute.
+        slurm("scontrol", "update", f"JobId={job}", "TimeLimit=7")
         until(lambda: states(folder) == {"pending": 1})
-        slurm("scancel", urgent)
+        assert run.checkpoint_file.stat().st_mtime_ns > before
+        slurm("scontrol", "update", f"JobId={job}", "TimeLimit=10")
         release(job)
         end_of(process)
     assert resumed_from(run) > 0
+    steps = [int(row["step"]) for row in rows_of(run.train_file)]
+    assert steps == sorted(set(steps))
     assert submissions(folder) == 1
     rows = without_times(rows_of(folder / "metrics.csv"))
     assert rows == [row for row in undisturbed if row["length"] == "3"]
+
+
+def test_runs_side_by_side_in_a_preempted_job_go_on_when_the_urgent_one_is_over(results, folder, undisturbed):
+    with waiting_sweep(results, "executor.cpus=4") as process:
+        runs = runs_of(folder, 2)
+        # Both have saved, and neither has ended: both are under way at once.
+        jobs = {job_of(held) for held in freeze_all(runs)}
+        (job,) = jobs
+        words = "--partition=urgent", "--cpus-per-task=4", "--output=/dev/null", "--wrap=sleep 600"
+        urgent = slurm("sbatch", "--parsable", *words).strip()
+        until(lambda: states(folder) == {"pending": 2})
+        assert [run.state for run in runs] == ["interrupted"] * 2
+        slurm("scancel", urgent)
+        release(job)
+        end_of(process)
+    assert all(resumed_from(run) > 0 for run in runs)
+    assert submissions(folder) == 1
+    assert without_times(rows_of(folder / "metrics.csv")) == undisturbed
 
 
 def test_jobs_that_are_cancelled_from_outside_or_killed_are_done_again_from_their_checkpoints(
@@ -129,7 +139,7 @@ def test_a_job_whose_node_dies_is_requeued_by_slurm_and_goes_on(results, folder,
 
 def comes_back():
     """Ask for the node that died; Slurm refuses while it is not down yet, or back already."""
-    subprocess.run(["scontrol", "update", f"NodeName={NODE}", "State=RESUME"], capture_output=True)
+    tried("scontrol", "update", f"NodeName={NODE}", "State=RESUME")
     return slurm("sinfo", "--noheader", "--format=%T").split()[0] == "idle"
 
 
@@ -172,6 +182,7 @@ def test_daemons_that_are_killed_and_come_back_cost_nothing(cluster, results, fo
 def test_jobs_that_slurm_forgot_to_have_started_go_on_from_where_they_were(
     cluster, results, folder, undisturbed
 ):
+    killed_before = steps(cluster)
     slurm("scontrol", "update", "PartitionName=main", "State=DOWN")
     with waiting_sweep(results, *ALONE) as process:
         until(lambda: slurm("squeue", "--noheader"))
@@ -180,7 +191,12 @@ def test_jobs_that_slurm_forgot_to_have_started_go_on_from_where_they_were(
         slurm("scontrol", "update", "PartitionName=main", "State=UP")
         runs = runs_of(folder, 2)
         freeze_all(runs)
-        kill_and_bring_back_daemons(cluster, process, job_state=before_start)
+        with partition_down(cluster):
+            kill_and_bring_back_daemons(cluster, process, job_state=before_start)
+        # Given the jobs sooner, slurmd says that it has them still, or had them this second: Slurm drains the node.
+        until(lambda: steps(cluster) <= killed_before)
+        time.sleep(REVOKED_SECONDS)
+        slurm("scontrol", "update", "PartitionName=main", "State=UP")
         end_of(process)
     assert submissions(folder) == 1
     assert [starts(folder, run) for run in runs] == [2, 2]
@@ -189,20 +205,46 @@ def test_jobs_that_slurm_forgot_to_have_started_go_on_from_where_they_were(
 
 
 def let_write_down(cluster, job):
-    """Wait until slurmctld has saved what it knows of a job; it takes up to five seconds for that."""
+    """Wait until slurmctld has saved what it knows of a job: five seconds after a change, or at the tenth at once."""
     now = time.time()
-    slurm("scontrol", "update", f"JobId={job}", "Comment=held")
-    until(lambda: (cluster / "state" / "job_state").stat().st_mtime > now)
+
+    def is_written():
+        slurm("scontrol", "update", f"JobId={job}", "Comment=held")
+        return (cluster / "state" / "job_state").stat().st_mtime > now
+
+    until(is_written)
+
+
+def steps(cluster):
+    """Return the sockets by which slurmd knows what it has of jobs; that of a step whose daemon was killed stays."""
+    return set((cluster / "spool").glob(f"{NODE}_*"))
+
+
+@contextlib.contextmanager
+def partition_down(cluster):
+    """Let a slurmctld that is started within start no job."""
+    file = cluster / "slurm.conf"
+    before = file.read_text()
+    file.write_text(
+        before.replace("Default=YES MaxTime=INFINITE State=UP", "Default=YES MaxTime=INFINITE State=DOWN")
+    )
+    assert file.read_text() != before
+    try:
+        yield
+    finally:
+        file.write_text(before)
 
 
 def kill_and_bring_back_daemons(cluster, process, job_state=None):
     kill(cluster, "slurmd")
     kill(cluster, "slurmctld")
-    if job_state is not None:
-        (cluster / "state" / "job_state").write_bytes(job_state)
-    assert any("Still waiting." in line for line in process.stderr)
-    start(cluster, "slurmctld")
-    start(cluster, "slurmd")
+    try:
+        if job_state is not None:
+            (cluster / "state" / "job_state").write_bytes(job_state)
+        wait_for_words(process, "Still waiting.")
+    finally:
+        start(cluster, "slurmctld")
+        start(cluster, "slurmd")
 
 
 def kill(cluster, name):

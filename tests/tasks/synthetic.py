@@ -9,8 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.runs.spec import build_named
-from attnbench.schema import load_class
+from attnbench.schema import build_named, load_class
 from attnbench.tasks.base import LengthRange, SyntheticTask, Task
 from tests.configuration import CONFIGURATION
 

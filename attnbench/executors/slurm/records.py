@@ -26,6 +26,9 @@ from attnbench.runs.io import ClaimedError, claimed, read_whole, take_checksum, 
 
 JobState = Literal["pending", "running", "lost"]
 
+ORDINARY = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Dependency"}
+"""Reasons of Slurm for a job to wait that pass by themselves."""
+
 TURN_SECONDS = 120.0
 LOOK_SECONDS = 0.2
 
@@ -65,6 +68,26 @@ class JobOfRun:
     state: JobState
     reason: str = "None"
     array_id: str | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for what may not pass by itself."""
+        return self.reason not in ORDINARY
+
+
+def why_held(jobs: Iterable[JobOfRun]) -> list[tuple[int, str]]:
+    """Return how many runs are held for each reason, and the reason with the command that frees them, if one does."""
+    arrays: dict[str, list[str]] = {}
+    for job in jobs:
+        if job.is_held:
+            arrays.setdefault(job.reason, []).append(job.array_id or "")
+    return [(len(array_ids), _with_remedy(reason, array_ids)) for reason, array_ids in arrays.items()]
+
+
+def _with_remedy(reason: str, array_ids: Sequence[str]) -> str:
+    if "held" not in reason.lower():
+        return reason
+    return f"{reason} (`scontrol release {' '.join(dict.fromkeys(array_ids))}` frees them)"
 
 
 Element = tuple[JobRecord, int]  # in the array

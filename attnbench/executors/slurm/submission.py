@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from attnbench.errors import UserError
 from attnbench.executors.base import Listener, Note, RunEnded, RunStarted, Submission
 from attnbench.executors.slurm.queue import SilentSlurmError, SlurmError
-from attnbench.executors.slurm.records import JobRecords, JobState
+from attnbench.executors.slurm.records import JobOfRun, JobRecords, JobState, why_held
 from attnbench.formatting import counted
 from attnbench.runs.folder import RunFolder, give_up
 
@@ -82,6 +82,7 @@ class SlurmSubmission(Submission):
         hand_over: submits those of the runs that no job is at, so many in each.
         runs_per_job: of the first submission; what was lost goes alone.
         known: what Slurm said last of the jobs.
+        reasons: why it had them wait then.
     """
 
     book: JobRecords
@@ -99,6 +100,7 @@ class SlurmSubmission(Submission):
     refusals: int = 0
     told: set[str] = field(default_factory=set)
     known: dict[str, JobState] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
     rhythm: Backoff = field(default_factory=lambda: Backoff(POLL_SECONDS, LONGEST_PAUSE_SECONDS))
     is_silent: bool = False
 
@@ -143,7 +145,7 @@ class SlurmSubmission(Submission):
     def _ask(self, listener: Listener) -> dict[str, JobState] | None:
         """Return what the jobs do; None where Slurm is silent, which may pass."""
         try:
-            states = self.book.states(list(self.left))
+            jobs = self.book.jobs_of(list(self.left))
         except SlurmError as error:
             self.rhythm.take(has_changed=False)
             if not self.is_silent:
@@ -153,11 +155,22 @@ class SlurmSubmission(Submission):
         if self.is_silent:
             listener(Note("Slurm answers again."))
         self.is_silent = False
+        self._tell_held(jobs, listener)
+        states = {run_id: job.state for run_id, job in jobs.items()}
         has_changed = any(states.get(run_id) != self.known.get(run_id) for run_id in self.left)
         # What is gone is looked at again soon: whether it is lost only a second look can tell.
         self.rhythm.take(has_changed=has_changed or bool(self.gone_since))
         self.known = states
         return states
+
+    def _tell_held(self, jobs: Mapping[str, JobOfRun], listener: Listener) -> None:
+        """Say once why runs wait for what may not pass by itself; some reasons do, so it takes a second look."""
+        stay = [job for run_id, job in jobs.items() if job.reason == self.reasons.get(run_id)]
+        self.reasons = {run_id: job.reason for run_id, job in jobs.items()}
+        for count, reason in why_held(stay):
+            if reason not in self.told:
+                self.told.add(reason)
+                listener(Note(f"Slurm holds {counted(count, 'run')}: {reason}."))
 
     def _tell_ended(self, listener: Listener) -> None:
         for run_id, folder in list(self.left.items()):
