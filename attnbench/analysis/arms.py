@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Metrics:
     frame: pd.DataFrame
     arms: list[Arm]
     numbers: np.ndarray
+    # Half of the tables ask for the scores of seeds; kept, since each takes pandas several milliseconds.
+    _seed_scores: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> "Metrics":
@@ -62,6 +64,11 @@ class Metrics:
 
         Several runs of one seed, such as an arm trained by two versions, count as one: the seeds are the sample.
         """
+        if score not in self._seed_scores:
+            self._seed_scores[score] = self._mean_of_seeds(score)
+        return self._seed_scores[score].copy()
+
+    def _mean_of_seeds(self, score: str) -> pd.DataFrame:
         rows = pd.DataFrame(
             {
                 "arm": self.numbers,
@@ -82,12 +89,13 @@ class Metrics:
 
 def arms_of(table: pd.DataFrame) -> list[Arm]:
     """Return the arm of each row of a table that has the columns `ARM_COLUMNS`."""
-    identity = table[list(ARM_COLUMNS)].assign(
-        variant=table["variant"].fillna("").map(Variant.parse).astype(object)
-    )
-    ranges = ["train_min_length", "train_max_length"]
-    identity[ranges] = identity[ranges].mask(table["protocol"] == PER_LENGTH)
-    return list(map(Arm, *(_plain_values(identity[name]) for name in ARM_COLUMNS)))
+    # By hand: pandas takes milliseconds for each operation on a table of a few rows, and there are many tables.
+    cells = {name: _plain_values(table[name]) for name in ARM_COLUMNS}
+    cells["variant"] = [Variant.parse(text or "") for text in cells["variant"]]
+    for name in ("train_min_length", "train_max_length"):
+        pairs = zip(cells[name], cells["protocol"], strict=True)
+        cells[name] = [None if protocol == PER_LENGTH else length for length, protocol in pairs]
+    return list(map(Arm, *cells.values()))
 
 
 def number_arms(table: pd.DataFrame) -> tuple[list[Arm], np.ndarray]:

@@ -1,5 +1,6 @@
 """Where an arm breaks down: L50 and L90 over seeds (breakdown.csv)."""
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -192,8 +193,16 @@ def l50_rows(breakdowns: pd.DataFrame, score: str = "token_accuracy") -> pd.Data
 def l50_by_arm(breakdowns: pd.DataFrame, score: str = "token_accuracy") -> dict[Arm, Breakdown]:
     """Return L50 of a score, by default the free-running accuracy, for each arm of breakdown.csv that has it."""
     rows = l50_rows(breakdowns, score)
-    found = rows[[field.name for field in fields(Breakdown)]].itertuples(index=False)
-    return {arm: Breakdown(*row) for arm, row in zip(arms_of(rows), found, strict=True)}
+    return dict(zip(arms_of(rows), _breakdowns_in(rows), strict=True))
+
+
+def l50(of_arm: pd.DataFrame, score: str) -> Breakdown | None:
+    """Return L50 of a score from an arm's own rows of breakdown.csv; None where it has none."""
+    return next(_breakdowns_in(l50_rows(of_arm, score)), None)
+
+
+def _breakdowns_in(rows: pd.DataFrame) -> Iterator[Breakdown]:
+    return itertools.starmap(Breakdown, zip(*(rows[field.name] for field in fields(Breakdown)), strict=True))
 
 
 def seed_crossings(metrics: Metrics, tuning: TuningRows = ()) -> dict[Arm, dict[int, Crossing]]:
@@ -220,6 +229,8 @@ def lengths_around(tested: Sequence[int] | np.ndarray, length: float) -> list[in
 
 def _half_lengths(metrics: Metrics, score: str) -> Iterator[tuple[int, Breakdown]]:
     """Yield for each arm of real text where less than half of its best bucket's score is left."""
+    if metrics.frame[score].isna().all():
+        return
     rows = retained(metrics, score)
     best = rows[rows["is_best"]].groupby("arm")["length"].max()
     # What lies ahead of the best bucket is another matter: the shortest sentences are often names and titles.

@@ -24,6 +24,7 @@ from attnbench.config.overrides import (
 )
 from attnbench.errors import UserError, obstacle, unknown
 from attnbench.executors.base import Executor
+from attnbench.runs.io import from_yaml
 from attnbench.schema import TARGET_KEY, build, build_named, load_class, trust_folder
 
 GROUPS = ("task", "model", "training", "sweep", "executor")
@@ -181,7 +182,7 @@ def conf_folder() -> Path:
 def _keys_of(path: Path) -> dict[str, Any]:
     """Return what a yaml holds, without what it inherits; nothing where it cannot be read, which composing it tells."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = from_yaml(path.read_bytes())
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
     return values if isinstance(values, dict) else {}

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arm_rows, arms_of
-from attnbench.analysis.breakdown import HALF, Breakdown, l50_by_arm, lengths_around
+from attnbench.analysis.breakdown import HALF, Breakdown, l50, lengths_around
 from attnbench.analysis.larger_budget import without_budget
 from attnbench.arm import Arm, shared_changes
 from attnbench.plots.style import ArmLook, arm_looks, order_arms, train_range
@@ -47,7 +47,7 @@ class ArmRows:
 
     def breakdown(self, score: str) -> Breakdown | None:
         """Return L50 of the arm, of BLEU and chrF where half is left; None where it has neither."""
-        return l50_by_arm(self.breakdowns, score).get(self.arm)
+        return l50(self.breakdowns, score)
 
 
 @dataclass(frozen=True)

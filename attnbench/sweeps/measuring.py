@@ -107,8 +107,6 @@ def estimate(
     Returns:
         None where so many arms cannot be measured in this time, or an arm fails at its first steps.
     """
-    # The first optimizer of a process imports for a second, or for many on a busy machine; workers do so once.
-    torch.optim.Adam([torch.zeros(1)])
     started, computed = time.perf_counter(), time.process_time()
     cells: dict[RunSpec, list[PlannedRun]] = {}
     for run in runs:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from inspect import unwrap
 from typing import Any
 
 import torch
@@ -44,6 +45,19 @@ class TrainRow:
     batch_parts: int = 1
 
 
+class Adam(torch.optim.Adam):
+    """Adam as torch has it, without what its methods are wrapped in for `torch.compile`, which is not used here.
+
+    The first call of a wrapped method imports the compiler: more than a second in every process that trains.
+    """
+
+    add_param_group = unwrap(torch.optim.Adam.add_param_group)
+    zero_grad = unwrap(torch.optim.Adam.zero_grad)
+    step = torch.no_grad()(unwrap(torch.optim.Adam.step))
+    state_dict = unwrap(torch.optim.Adam.state_dict)
+    load_state_dict = unwrap(torch.optim.Adam.load_state_dict)
+
+
 @dataclass
 class Window:
     """What adds up between two evaluations."""
@@ -72,9 +86,7 @@ class Trainer:
     ) -> None:
         self.task, self.config, self.lengths, self.seed, self.device = task, config, lengths, seed, device
         self.model = model.to(device)
-        self.optimizer = torch.optim.Adam(
-            model.parameters(), lr=config.learning_rate, fused=device.type != "mps"
-        )
+        self.optimizer = Adam(model.parameters(), lr=config.learning_rate, fused=device.type != "mps")
         self.schedule = RateSchedule(config)
         self.step = 0
         self.window = Window()

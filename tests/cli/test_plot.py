@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from attnbench.report import sweep_report
 from attnbench.runs.metrics_csv import write_rows
 from tests.commands import TINY, attnbench, contents, rows_of, run_folders
 from tests.metrics_rows import curve_rows
@@ -24,6 +25,12 @@ def written(folder):
     return {path.name for path in folder.iterdir()}
 
 
+@pytest.fixture
+def without_figures(monkeypatch):
+    """Nothing is drawn, for tests of tables and words: figures take most of the time."""
+    monkeypatch.setattr(sweep_report, "_draw", lambda tables, out: [])
+
+
 def test_a_folder_is_drawn_into_itself_without_touching_its_runs(swept):
     runs = contents(swept / "runs")
     finished = attnbench("plot", swept)
@@ -34,6 +41,7 @@ def test_a_folder_is_drawn_into_itself_without_touching_its_runs(swept):
     assert set(finished.err.splitlines()) == {str(swept / name) for name in DRAWN}
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_name_under_the_results_is_enough(swept):
     for name in ("curve.csv", "breakdown.csv"):
         (swept / name).unlink()
@@ -78,6 +86,7 @@ def test_the_merged_table_is_derived_and_may_be_gone(swept):
     assert attnbench("plot", swept).status == 0
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_checkpoints_may_be_gone(swept):
     for run in run_folders(swept):
         (run / "checkpoint.pt").unlink()
@@ -120,6 +129,7 @@ def test_a_table_that_is_not_text_is_named(swept):
     assert "is not UTF-8" in refused(swept / "metrics.csv")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_damaged_merged_table_can_be_made_anew(swept):
     (swept / "metrics.csv").write_text("")
     assert "delete it, and it is made anew" in refused(swept)
@@ -184,6 +194,7 @@ def test_a_place_that_cannot_be_written_is_found_before_drawing(swept, tmp_path)
     assert "is a file" in refused(swept, "--out", tmp_path / "file" / "below")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_verdict_is_printed_after_the_table_and_saved(swept):
     finished = attnbench("plot", swept)
     verdict = (swept / "verdict.md").read_text()
@@ -193,6 +204,7 @@ def test_the_verdict_is_printed_after_the_table_and_saved(swept):
     assert " ".join(finished.out.split()).endswith(" ".join(verdict.split()))
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_another_baseline_turns_the_comparison_round(swept):
     def gap():
         rows = rows_of(swept / "comparison.csv")
@@ -217,6 +229,7 @@ def test_an_unknown_baseline_is_wrong_use_and_draws_nothing(swept):
     assert contents(swept) == before
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_without_the_default_baseline_nothing_is_compared_and_the_verdict_says_so(swept, tmp_path):
     rows = [row for row in rows_of(swept / "metrics.csv") if row["model"] != "fixed"]
     write_rows(tmp_path / "metrics.csv", rows)
@@ -274,6 +287,7 @@ def table_of(folder, rows):
     return folder / "metrics.csv"
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_table_that_a_spreadsheet_saved_is_drawn_as_ours_and_that_is_said(swept, tmp_path):
     text = (swept / "metrics.csv").read_text().replace(",", ";")
     (tmp_path / "theirs").mkdir()
@@ -287,6 +301,7 @@ def test_a_table_that_a_spreadsheet_saved_is_drawn_as_ours_and_that_is_said(swep
     assert (theirs.parent / "curve.csv").read_bytes() == (swept / "curve.csv").read_bytes()
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_table_joined_by_hand_is_drawn_and_what_was_skipped_is_counted(swept):
     table = swept / "joined.csv"
     header, *lines = (swept / "metrics.csv").read_text().splitlines()

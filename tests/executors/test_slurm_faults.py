@@ -12,6 +12,7 @@ from attnbench.executors.base import Note, RunEnded, WorkOrder
 from attnbench.executors.slurm import executor, job, records, submission
 from attnbench.executors.slurm.job import RunBundle, StopSignal
 from tests.executors.fake_slurm import Cluster
+from tests.faults.waiting import wait_for
 from tests.runs.tiny_runs import finish, prepared, tiny_spec
 
 ORDER = WorkOrder("cpu")
@@ -294,8 +295,8 @@ def test_a_job_comes_back_to_a_run_that_another_process_is_at(tmp_path, monkeypa
     with claimed.claim():
         worker = threading.Thread(target=pack._execute, args=(StopSignal(),))
         worker.start()
-        while free.state != "done":
-            assert worker.is_alive()
+        wait_for(lambda: free.state == "done" or not worker.is_alive())
+        assert free.state == "done"
         assert claimed.state == "running"
     worker.join(60)
     assert claimed.state == "done"

@@ -74,7 +74,7 @@ def test_what_a_killed_plot_left_is_cleared_by_the_next(results, tmp_path):
     assert halves_in(tmp_path / "out") == []
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=15)
 def test_killed_at_any_write_of_all(results, expected, tmp_path):
     written = []
     with pytest.MonkeyPatch.context() as patch:
@@ -151,7 +151,7 @@ def has_saved_since(folder, before):
     return checkpoints(folder) != before
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 def test_a_sweep_disturbed_again_and_again_ends_in_the_rows_of_an_undisturbed_one(results, tmp_path):
     folder = results / FOLDER
     words = (*LONG_RUNS, "--no-plot", "--executor", "processes", "--workers", "2", "--results", results)

@@ -52,7 +52,8 @@ def assert_reading_is_differentiated(context: Context, wants_weights: bool) -> N
 
     shapes = ((2, 4, HIDDEN), (2, HIDDEN), (2, 3, HIDDEN))
     inputs = [random(*shape, seed=seed).requires_grad_() for seed, shape in enumerate(shapes)]
-    assert gradcheck(read, (*inputs, *parameters.values()))
+    # Every entry of the Jacobian is looked at together with the weights, and random sums of them without.
+    assert gradcheck(read, (*inputs, *parameters.values()), fast_mode=not wants_weights)
 
 
 @pytest.mark.parametrize("wants_weights", [True, False], ids=["weighed", "read"])

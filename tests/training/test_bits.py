@@ -16,7 +16,7 @@ from tests.models.arms import arm
 from tests.tasks.synthetic import synthetic_task
 from tests.training.fitting import make_trainer
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=10)
 
 TASK = synthetic_task("reverse", vocabulary_size=4, eos=False)
 LENGTH = LengthRange(8, 8)

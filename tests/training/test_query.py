@@ -7,7 +7,7 @@ from tests.models.arms import arm
 from tests.tasks.synthetic import synthetic_task
 from tests.training.fitting import make_trainer
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(seconds=15)
 
 
 def accuracy_on_recall(query: str) -> float:

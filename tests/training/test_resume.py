@@ -2,6 +2,8 @@
 
 import itertools
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -122,6 +124,28 @@ def test_a_finished_training_taken_up_again_is_finished(tmp_path: Path) -> None:
     again = through_a_file(uninterrupted(), tmp_path / "state")
     assert list(again.fit()) == []
     assert_ended_alike(again, uninterrupted())
+
+
+def test_training_saving_and_resuming_do_not_wait_for_the_compiler_of_torch() -> None:
+    program = (
+        "import sys\n"
+        "from tests.training.fitting import make_trainer\n"
+        "trainer = make_trainer()\n"
+        "next(trainer.fit())\n"
+        "make_trainer().load_state_dict(trainer.state_dict())\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_the_optimizer_is_saved_as_torch_saves_its_own() -> None:
+    ours = uninterrupted().optimizer
+    theirs = torch.optim.Adam(trainer_of().model.parameters())
+    theirs.load_state_dict(ours.state_dict())
+    again = trainer_of().optimizer
+    again.load_state_dict(theirs.state_dict())
+    for saved in (theirs.state_dict(), again.state_dict()):
+        torch.testing.assert_close(saved, ours.state_dict(), rtol=0, atol=0)
 
 
 def test_seconds_go_on_from_where_they_stood(tmp_path: Path) -> None:
