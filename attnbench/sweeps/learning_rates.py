@@ -248,7 +248,7 @@ def _training_of(spec: RunSpec) -> Training:
     return tuple(map(str, (*arm, spec.seed)))
 
 
-STEPS_KEY = "training.steps"
+STEPS_KEY, PATIENCE_KEY = "training.steps", "training.patience"
 
 
 @dataclass(frozen=True)
@@ -298,7 +298,12 @@ def lengths_around(tested: Sequence[int], found: FoundBreakdown) -> list[int]:
 
 
 def with_budget(spec: RunSpec, factor: int) -> RunSpec:
-    """Return the run with so many times its budget; its variant says so."""
-    steps = spec.training.steps * factor
-    variant = spec.variant.replaced({STEPS_KEY: steps})
-    return replace(spec, training=replace(spec.training, steps=steps), variant=variant)
+    """Return the run with so many times its budget and its patience; its variant says so.
+
+    With the patience of a short run a long one would end at a plateau that its larger budget is to see beyond. The
+    final decay is a share of the budget and grows with it; the warm-up is a number of steps that does not.
+    """
+    training = spec.training
+    changes = {STEPS_KEY: training.steps * factor, PATIENCE_KEY: training.patience * factor}
+    longer = replace(training, steps=changes[STEPS_KEY], patience=changes[PATIENCE_KEY])
+    return replace(spec, training=longer, variant=spec.variant.replaced(changes))

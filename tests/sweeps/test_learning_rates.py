@@ -110,14 +110,18 @@ def test_the_lengths_around_a_breakdown(length: float, censored: str, lengths: l
     assert lengths_around(TESTED, found(length, censored)) == lengths
 
 
-def test_the_budget_stands_in_the_variant() -> None:
+def test_budget_and_patience_grow_alike_and_stand_in_the_variant() -> None:
     spec = tiny_spec()
     longer = with_budget(spec, 4)
-    assert longer.training.steps == 4 * spec.training.steps
+    steps, patience = spec.training.steps, spec.training.patience
+    assert longer.training == replace(spec.training, steps=4 * steps, patience=4 * patience)
     parts = longer.variant.parts
-    assert f"training.steps={4 * spec.training.steps}" in parts
+    assert set(parts) - set(spec.variant.parts) == {
+        f"training.steps={4 * steps}",
+        f"training.patience={4 * patience}",
+    }
+    assert set(spec.variant.parts) - set(parts) == {f"training.steps={steps}"}
     assert parts == sorted(parts)
-    assert set(spec.variant.parts) - set(parts) == {f"training.steps={spec.training.steps}"}
     assert longer.run_id != spec.run_id
 
 
