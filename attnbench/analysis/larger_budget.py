@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 import pandas as pd
@@ -26,6 +25,8 @@ HasLevelled = Callable[[str], bool]
 """Says of a run, by its run_id, whether it had stopped to improve before its budget decayed the rate."""
 
 BUDGET_KEY = "training.steps"
+# `sweep --longer` multiplies it by as much as the budget, and names both in the variant.
+PATIENCE_KEY = "training.patience"
 # Only a budget so many times larger says whether the size of the context is the limit.
 SEVERAL = 3
 # A breakdown stays where more training moves its length by less than this share.
@@ -66,9 +67,10 @@ def larger_budget_table(
 ) -> pd.DataFrame:
     """Return for each arm that broke down, and was trained with a larger budget too, what became of L50.
 
-    Arms that differ in the budget alone are paired, each with the next larger; the arm named is that of the
-    smaller budget. An arm whose variant names no budget has the most steps that a run of it took. `change` is the
-    factor by which the seeds' own free-running L50 grew, with its interval over the `pairs` of seeds. `outcome` is
+    Arms that differ in the budget alone, or in patience by as much, are paired, each with the next larger; the arm
+    named is that of the smaller budget. An arm whose variant names no budget has the most steps that a run of it
+    took. `change` is the factor by which the seeds' own free-running L50 grew, with its interval over the `pairs` of
+    seeds. `outcome` is
 
     - "memory", where `decide` finds every condition met;
     - "moved", where the interval of the change lies on one side of 1, or where the longer runs never fell and ended
@@ -224,10 +226,38 @@ def _budgets(metrics: Metrics) -> dict[Arm, int]:
 
 
 def _neighbours(budgets: Mapping[Arm, int]) -> Iterator[tuple[Arm, Arm]]:
-    """Yield arms that differ in the budget alone, each with that of the next larger budget."""
+    """Yield arms that differ in the budget, and at most in patience besides, each with that of the next larger one."""
     families: dict[Arm, list[Arm]] = {}
     for arm in budgets:
-        families.setdefault(without_budget(arm), []).append(arm)
+        variant = without_budget(arm).variant.without([PATIENCE_KEY])
+        families.setdefault(arm._replace(variant=variant), []).append(arm)
     for family in families.values():
-        ordered = sorted(family, key=lambda arm: budgets[arm])
-        yield from (pair for pair in pairwise(ordered) if budgets[pair[0]] < budgets[pair[1]])
+        for after in sorted(family, key=lambda arm: (budgets[arm], _patience(arm))):
+            if before := _shorter(after, family, budgets):
+                yield before, after
+
+
+def _shorter(after: Arm, family: Sequence[Arm], budgets: Mapping[Arm, int]) -> Arm | None:
+    """Return the arm of the next smaller budget that a longer one goes with; None where there is none.
+
+    Its patience is smaller by as much as its budget, or else the same. An arm that names none has the default, which
+    tables do not tell: it is taken for what a named patience was multiplied from where no other arm fits.
+    """
+    smaller = [arm for arm in family if budgets[arm] < budgets[after]]
+    patience = _patience(after)
+    scaled, same, unnamed = (
+        [
+            arm
+            for arm in smaller
+            if _patience(arm) and _patience(arm) * budgets[after] == patience * budgets[arm]
+        ],
+        [arm for arm in smaller if _patience(arm) == patience],
+        [arm for arm in smaller if not _patience(arm)],
+    )
+    fitting = scaled or same or unnamed
+    return max(fitting, key=lambda arm: budgets[arm], default=None)
+
+
+def _patience(arm: Arm) -> float:
+    """Return the patience that an arm's variant names, 0 where it names none."""
+    return float(arm.variant.get(PATIENCE_KEY) or 0)

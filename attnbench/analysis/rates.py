@@ -1,4 +1,7 @@
-"""Runs that stayed at chance at their learning rate, where another rate of their arm left it: no breakdown."""
+"""Learning rates: runs that stayed at chance where another rate left it, and chosen rates that none lies beyond.
+
+The first are no breakdown but "not learnt at this rate"; of the second a better one may lie beyond all that were tried.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -67,24 +70,25 @@ def _but_for_rate(arm: Arm) -> Arm:
     return arm._replace(variant=arm.variant.without([RATE_KEY]))
 
 
+def lengths_at_edge(tuning: TuningRows) -> dict[Arm, list[int]]:
+    """Return at which lengths the rate chosen for an arm is the lowest or the highest of those tried for it.
+
+    The lengths are those trained on, sorted; of a model of many lengths it is the longest. Arms without any are left
+    out.
+    """
+    table = _tuning_table(tuning)
+    found: dict[Arm, set[int]] = {}
+    for arm, row in arm_rows(table[table["at_edge"] == "true"]):
+        found.setdefault(arm, set()).add(int(row.train_max_length))
+    return {arm: sorted(lengths) for arm, lengths in found.items()}
+
+
 def _tried(tuning: TuningRows, rows: pd.DataFrame) -> pd.DataFrame:
     """Return family, place and rate of the tuning runs that left chance."""
     found = []
     chances = rows.groupby(["family", "place"])["chance"].mean()
     families = dict(zip(rows["name"], rows["family"], strict=True))
-    table = pd.DataFrame(list(tuning)).reindex(
-        columns=[*ARM_COLUMNS, "learning_rate", "validation_token_accuracy"]
-    )
-    numbers = [
-        "hidden_size",
-        "train_min_length",
-        "train_max_length",
-        "learning_rate",
-        "validation_token_accuracy",
-    ]
-    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
-    table = table.dropna(subset=numbers).astype(dict.fromkeys(numbers[:3], int))
-    for arm, row in arm_rows(table):
+    for arm, row in arm_rows(_tuning_table(tuning)):
         place = int(row.train_max_length) if arm.protocol == PER_LENGTH else 0
         family = families.get(_but_for_rate(arm))
         chance = chances.get((family, place)) if family is not None else None
@@ -92,3 +96,12 @@ def _tried(tuning: TuningRows, rows: pd.DataFrame) -> pd.DataFrame:
             found.append((family, place, float(row.learning_rate)))
     columns = {"family": int, "place": int, "rate": float}
     return pd.DataFrame(found, columns=list(columns)).astype(columns)
+
+
+def _tuning_table(tuning: TuningRows) -> pd.DataFrame:
+    """Return the rows of tuning.csv whose numbers are whole, with a column for each that is asked for here."""
+    counts = ["hidden_size", "train_min_length", "train_max_length"]
+    numbers = [*counts, "learning_rate", "validation_token_accuracy"]
+    table = pd.DataFrame(list(tuning)).reindex(columns=[*ARM_COLUMNS, *numbers[3:], "at_edge"])
+    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
+    return table.dropna(subset=numbers).astype(dict.fromkeys(counts, int))

@@ -21,7 +21,7 @@ from attnbench.runs.checks import find_damage
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
 from attnbench.sweeps import measuring
-from attnbench.sweeps.learning_rates import tuning_runs
+from attnbench.sweeps.learning_rates import MOST_EXTENSIONS, tuning_runs
 from attnbench.sweeps.plan import SweepPlan
 from attnbench.tasks.base import LengthRange, Task
 
@@ -252,12 +252,13 @@ def _weak_comparison(plan: SweepPlan) -> Iterator[str]:
 def _later_stages(plan: SweepPlan, tuned: int) -> Iterator[str]:
     """Say what will follow on the listed runs, and depends on what they come to."""
     if plan.rates:
-        others = [run for run in plan.runs if run.spec.seed != plan.seeds[0]]
-        steps = sum(run.spec.training.steps for run in others)
+        trainings = tuned // len(plan.rates)
         yield (
-            f"Then the chosen rates with the other seeds: {counted(len(others), 'run')}, at most {steps:,} steps. "
-            f"({tuned // len(plan.rates)} of the runs above, those of the chosen rates, are tested as well.)"
+            f"Where the best rate lies at an edge of the grid more rates follow, at most {MOST_EXTENSIONS} each way: "
+            f"at most {counted(MOST_EXTENSIONS * trainings, 'run')}."
         )
+        steps = sum(run.spec.training.steps for run in plan.runs)
+        yield f"Then the chosen rates with all seeds: {counted(len(plan.runs), 'run')}, at most {steps:,} steps."
     if plan.longer:
         yield f"Then the lengths around each breakdown once more with {plan.longer} times the budget."
 

@@ -124,9 +124,12 @@ def _sweep(plan: "SweepPlan", options: "SweepOptions", results: Path, as_json: b
     from attnbench.runs import checks
     from attnbench.sweeps.learning_rates import check_one_rate
     from attnbench.sweeps.run import Sweep, result_of
+    from attnbench.sweeps.tuning_table import check_tuning_seed
 
     store = named_store(results, plan.name)
     store.check_ours()
+    if plan.rates:
+        check_tuning_seed(store)
     check_one_rate(store, plan.runs, plan.rates)
     device = _checked_device(plan)
     if options.no_wait and not plan.executor.is_remote:

@@ -13,6 +13,7 @@ from attnbench.analysis.capacity import capacity_table
 from attnbench.analysis.comparison import DEFAULT_BASELINE, comparison_table, setting_of
 from attnbench.analysis.curves import curve_table
 from attnbench.analysis.larger_budget import larger_budget_table
+from attnbench.analysis.rates import lengths_at_edge
 from attnbench.analysis.retention import TEXT_SCORES, retention_table
 from attnbench.analysis.training_cost import training_cost_table
 from attnbench.arm import Arm
@@ -29,6 +30,7 @@ class SweepTables:
     """All that is said and drawn of a sweep is taken from these tables, each worked out once.
 
     Attributes:
+        rates_at_edge: of arms whose chosen learning rate is an outermost of those tried, the lengths of their training.
         baseline: the model that all others were compared with, None where there is none.
     """
 
@@ -40,6 +42,7 @@ class SweepTables:
     retention: pd.DataFrame
     larger_budget: pd.DataFrame
     training_cost: pd.DataFrame
+    rates_at_edge: Mapping[Arm, Sequence[int]]
     baseline: str | None
 
     @classmethod
@@ -69,6 +72,7 @@ class SweepTables:
             retention=retention_table(metrics),
             larger_budget=larger_budget_table(metrics, breakdowns, records.has_levelled, tuning),
             training_cost=training_cost_table(metrics),
+            rates_at_edge=lengths_at_edge(tuning),
             baseline=wanted if any(arm.model == wanted for arm in metrics.arms) else None,
         )
 
@@ -84,7 +88,7 @@ class Setting:
 
     Rows of tables stand beside their arm, with columns as attributes: `points` of curve.csv for the free-running
     accuracy, `gaps` of comparison.csv for the same, `larger_budgets` of longer.csv, `retention` of retention.csv.
-    `breakdowns` are L50 by score.
+    `breakdowns` are L50 by score, `rates_at_edge` those of `SweepTables`.
     """
 
     panel: Panel
@@ -97,6 +101,7 @@ class Setting:
     breakdowns: Mapping[str, Mapping[Arm, Breakdown]]
     capacities: Sequence[Capacity]
     retention: Sequence[tuple[Arm, Any]]
+    rates_at_edge: Mapping[Arm, Sequence[int]]
 
     @property
     def unit(self) -> str:
@@ -146,6 +151,7 @@ def split_settings(tables: SweepTables) -> list[Setting]:
                 breakdowns=breakdowns,
                 capacities=[held[arm] for arm in labels if arm in held],
                 retention=[entry for entry in retained if entry[0] in labels],
+                rates_at_edge=tables.rates_at_edge,
             )
         )
     return settings

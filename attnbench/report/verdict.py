@@ -51,11 +51,12 @@ def verdict_text(tables: SweepTables) -> str:
 def _block(setting: Setting) -> str:
     if setting.is_text:
         head = [f"{setting.panel.heading}: real text.", *text_head(setting), _not_shown(setting)]
-        details = [_what_was_done(setting), *text_details(setting), _coverage(setting)]
+        details = [_what_was_done(setting), _rates(setting), *text_details(setting), _coverage(setting)]
     else:
         head = [_broke_down(setting), *_did_not(setting), *_leaks(setting), _not_shown(setting)]
         details = [
             _what_was_done(setting),
+            _rates(setting),
             _breakdowns(setting),
             _teacher_forced(setting),
             *comparison_sentences(setting),
@@ -187,6 +188,23 @@ def _what_was_done(setting: Setting) -> str:
     facts += budget_facts(metrics["steps"])
     lengths = f"{metrics['length'].min()} to {metrics['length'].max()} {setting.unit}"
     return f"{lengths}; {', '.join(facts)}."
+
+
+def _rates(setting: Setting) -> str:
+    """Name the arms whose chosen learning rate has no worse one beyond it."""
+    arms = []
+    for rows in setting.arms:
+        if lengths := setting.rates_at_edge.get(rows.arm):
+            at = (
+                f" at {joined(map(str, lengths))} {setting.unit}" if rows.arm.train_max_length is None else ""
+            )
+            arms.append(f"{setting.labels[rows.arm]}{at}")
+    if not arms:
+        return ""
+    return (
+        "Learning rates: the best of all that were tried is the lowest or the highest of them for "
+        f"{joined(arms, comma='; ')}; a better one may lie beyond (tuning.csv)."
+    )
 
 
 def _breakdowns(setting: Setting) -> str:

@@ -1,9 +1,7 @@
-"""Learning rates chosen by validation, one for each arm and seed; and larger budgets around a breakdown."""
+"""Learning rates chosen by validation, one for each arm and train range; and larger budgets around a breakdown."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from attnbench.arm import Arm, Variant
 from attnbench.errors import DamagedFileError, UserError
@@ -13,19 +11,10 @@ from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
 
 RATE_KEY = "training.learning_rate"
-TUNING_COLUMNS = (
-    *ARM_COLUMNS,
-    *(
-        "seed",
-        "learning_rate",
-        "validation_nats",
-        "validation_token_accuracy",
-        "steps",
-        "chosen",
-        "at_edge",
-        "run_id",
-    ),
-)
+TUNING_SEED = 2_000_000_000
+"""Of the runs that choose a rate: nobody types it by chance, and results of it are never reported."""
+MOST_EXTENSIONS = 3
+"""Rates that are tried beyond each edge of the grid at most."""
 
 
 def parse_rates(text: str) -> list[float]:
@@ -45,14 +34,33 @@ def parse_rates(text: str) -> list[float]:
     return rates
 
 
+def reachable_rates(grid: Sequence[float]) -> list[float]:
+    """Return a sorted grid with the rates that may be tried beyond its edges, sorted.
+
+    Each lies as far from the one before it, as a ratio, as the two outermost rates of the grid at that edge.
+
+        >>> reachable_rates([0.001, 0.002, 0.01])
+        [0.000125, 0.00025, 0.0005, 0.001, 0.002, 0.01, 0.05, 0.25, 1.25]
+    """
+    below, above = _beyond(grid[0], grid[0] / grid[1]), _beyond(grid[-1], grid[-1] / grid[-2])
+    return [*reversed(below), *grid, *above]
+
+
+def _beyond(edge: float, ratio: float) -> list[float]:
+    rates = [edge]
+    for _ in range(MOST_EXTENSIONS):
+        # As it is shown: the number that stands in every table is the one that was used.
+        rate = float(f"{rates[-1] * ratio:g}")
+        if not (rates[-1] < rate < float("inf") if ratio > 1 else 0 < rate < rates[-1]):
+            break
+        rates.append(rate)
+    return rates[1:]
+
+
 def tuning_runs(runs: Sequence[PlannedRun], rates: Sequence[float]) -> list[PlannedRun]:
-    """Return a run of each arm and length at each rate, with the first of its seeds and no test at all."""
-    first: dict[RunSpec, RunSpec] = {}
-    for run in runs:
-        arm = _without_seed(run.spec)
-        if arm not in first or run.spec.seed < first[arm].seed:
-            first[arm] = run.spec
-    return [PlannedRun(at_rate(spec, rate), ()) for spec in first.values() for rate in rates]
+    """Return a run of each arm and train range at each rate, with a seed of their own and no test at all."""
+    specs = dict.fromkeys(replace(run.spec, seed=TUNING_SEED) for run in runs)
+    return [PlannedRun(at_rate(spec, rate), ()) for spec in specs for rate in rates]
 
 
 def at_rate(spec: RunSpec, rate: float) -> RunSpec:
@@ -66,13 +74,32 @@ class TunedRate:
 
     Attributes:
         nats: cross-entropy per scored token; None where the run failed.
-        accuracy: free-running, 0–1.
+        accuracy: free-running, 0–1; None where the run failed.
+        steps: that were trained; None where the run failed.
     """
 
     spec: RunSpec
     nats: float | None
     accuracy: float | None
     steps: int | None
+
+    @property
+    def rate(self) -> float:
+        """The learning rate that was tried."""
+        return self.spec.training.learning_rate
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether training ended because the work was solved."""
+        return self.accuracy is not None and self.accuracy >= self.spec.training.solved_accuracy
+
+    @property
+    def rank(self) -> tuple[float, ...]:
+        """What is least for the best: solved with the fewest steps, or else the lowest cross-entropy."""
+        if self.nats is None or self.steps is None:
+            return (2.0,)
+        score = (0.0, self.steps) if self.is_solved else (1.0,)
+        return (*score, self.nats, self.rate)
 
 
 def read_tuning(store: RunStore, runs: Sequence[PlannedRun]) -> list[TunedRate]:
@@ -96,24 +123,51 @@ class NoRateError(UserError):
 
 
 def choose_rates(tuned: Sequence[TunedRate]) -> dict[RunSpec, float]:
-    """Return for each arm and length the rate with the lowest validation cross-entropy, the lower rate of equals.
+    """Return the rate for each arm and train range.
+
+    Among rates that solved the work it is the one with the fewest steps; where none did, the one with the lowest
+    validation cross-entropy. The lower cross-entropy, then the lower rate, decides between equals.
 
     Raises:
         NoRateError: where every rate of an arm failed.
     """
-    chosen: dict[RunSpec, TunedRate] = {}
-    for each in sorted(tuned, key=lambda each: each.spec.training.learning_rate):
-        arm = _arm(each.spec)
-        best = chosen.get(arm)
-        if each.nats is not None and (best is None or best.nats is None or each.nats < best.nats):
-            chosen[arm] = each
-    for each in tuned:
-        if _arm(each.spec) not in chosen:
+    best = {arm: min(tried, key=lambda each: each.rank) for arm, tried in by_arm(tuned).items()}
+    for each in best.values():
+        if each.nats is None:
             raise NoRateError(
                 f"--tune-rates: no rate of the grid could be trained for {each.spec.run_id}. "
                 "Use lower rates, or see the reasons."
             )
-    return {arm: each.spec.training.learning_rate for arm, each in chosen.items()}
+    return {arm: each.rate for arm, each in best.items()}
+
+
+def extending_runs(tuned: Sequence[TunedRate], grid: Sequence[float]) -> list[PlannedRun]:
+    """Return a run of the next rate beyond the edge for each arm and train range whose best rate lies there.
+
+    It follows from what was tried alone, so the same command finds the same runs again.
+
+    Args:
+        tuned: all rates tried so far.
+        grid: the rates that were asked for, sorted.
+
+    Returns:
+        Nothing, once every best rate has a worse one on both sides or no further one may be tried.
+
+    Raises:
+        NoRateError: where every rate of an arm failed.
+    """
+    reachable, chosen = reachable_rates(grid), choose_rates(tuned)
+    runs = []
+    for arm, tried in by_arm(tuned).items():
+        best, rates = chosen[arm], [each.rate for each in tried]
+        place = reachable.index(best)
+        beyond: Sequence[float] = ()
+        if best == max(rates):
+            beyond = reachable[place + 1 : place + 2]
+        elif best == min(rates):
+            beyond = reachable[max(place - 1, 0) : place]
+        runs += [PlannedRun(at_rate(tried[0].spec, rate), ()) for rate in beyond]
+    return runs
 
 
 def with_rates(runs: Sequence[PlannedRun], chosen: Mapping[RunSpec, float]) -> list[PlannedRun]:
@@ -121,65 +175,17 @@ def with_rates(runs: Sequence[PlannedRun], chosen: Mapping[RunSpec, float]) -> l
     return [replace(run, spec=at_rate(run.spec, chosen[_arm(run.spec)])) for run in runs]
 
 
-def tuning_rows(tuned: Sequence[TunedRate], chosen: Mapping[RunSpec, float]) -> list[dict[str, Any]]:
-    """Return the whole grid as rows of tuning.csv; `at_edge` says that a chosen rate is the first or last."""
-    rates = [each.spec.training.learning_rate for each in tuned]
-    edges = (min(rates), max(rates))
-    return [_row(each, chosen[_arm(each.spec)], edges) for each in tuned]
-
-
-def chosen_in_words(rows: Sequence[Mapping[str, Any]], table: Path) -> Iterator[str]:
-    """Say which rates were chosen for each arm, and how many lie at the edge of the grid.
-
-    Args:
-        rows: as `tuning_rows` returns them.
-        table: where they can be read.
-    """
-    counts: dict[str, dict[float, int]] = {}
-    for row in rows:
-        if row["chosen"] == "true":
-            of_arm = counts.setdefault(row["model"], {})
-            of_arm[row["learning_rate"]] = of_arm.get(row["learning_rate"], 0) + 1
-    for model, rates in counts.items():
-        said = ", ".join(f"{rate:g} at {count}" for rate, count in sorted(rates.items()))
-        yield f"  {model}: {said} of its trainings"
-    at_edge = sum(row["at_edge"] == "true" for row in rows)
-    if at_edge:
-        yield (
-            f"  {at_edge} of the chosen rates lie at the edge of the grid: a better one may lie beyond. "
-            f"Which: {table}"
-        )
-
-
-def _row(tuned: TunedRate, best: float, edges: tuple[float, float]) -> dict[str, Any]:
-    spec = tuned.spec
-    rate = spec.training.learning_rate
-    return {
-        "task": spec.task.name,
-        "model": spec.model.name,
-        "variant": str(spec.variant),
-        "protocol": spec.protocol,
-        "hidden_size": spec.model.hidden_size,
-        "train_min_length": spec.lengths.minimum,
-        "train_max_length": spec.lengths.maximum,
-        "seed": spec.seed,
-        "learning_rate": rate,
-        "validation_nats": tuned.nats,
-        "validation_token_accuracy": tuned.accuracy,
-        "steps": tuned.steps,
-        "chosen": str(rate == best).lower(),
-        "at_edge": str(rate == best and rate in edges).lower(),
-        "run_id": spec.run_id,
-    }
-
-
 def _arm(spec: RunSpec) -> RunSpec:
     """Return what a rate is chosen for: everything but the seed and the rate."""
-    return at_rate(_without_seed(spec), 1.0)
+    return at_rate(replace(spec, seed=0), 1.0)
 
 
-def _without_seed(spec: RunSpec) -> RunSpec:
-    return replace(spec, seed=0)
+def by_arm(tuned: Sequence[TunedRate]) -> dict[RunSpec, list[TunedRate]]:
+    """Return the rates that were tried for each arm and train range."""
+    tried: dict[RunSpec, list[TunedRate]] = {}
+    for each in tuned:
+        tried.setdefault(_arm(each.spec), []).append(each)
+    return tried
 
 
 Training = tuple[str, ...]
@@ -194,16 +200,18 @@ def check_one_rate(store: RunStore, runs: Sequence[PlannedRun], grid: Sequence[f
     Args:
         store: the folder of the sweep.
         runs: what is to be trained.
-        grid: the rates that are about to be tried; empty where each run has its own.
+        grid: the rates that are about to be tried, and beyond the edges of which others may follow; empty where
+            each run has its own.
 
     Raises:
         UserError: naming the run that is there and both rates.
     """
     there = _trained(store)
+    reachable = reachable_rates(grid) if grid else ()
     for run in runs:
         wanted = grid or (run.spec.training.learning_rate,)
         for run_id, rate in there.get(_training_of(run.spec), {}).items():
-            if rate not in wanted and store.folder(run_id).path.is_dir():
+            if rate not in (reachable or wanted) and store.folder(run_id).path.is_dir():
                 at = " or ".join(f"{each:g}" for each in wanted)
                 raise UserError(
                     f"{store.path} holds {run_id}, trained at the learning rate {rate:g}, and this sweep trains the "
@@ -248,7 +256,7 @@ def _training_of(spec: RunSpec) -> Training:
     return tuple(map(str, (*arm, spec.seed)))
 
 
-STEPS_KEY = "training.steps"
+STEPS_KEY, PATIENCE_KEY = "training.steps", "training.patience"
 
 
 @dataclass(frozen=True)
@@ -298,7 +306,12 @@ def lengths_around(tested: Sequence[int], found: FoundBreakdown) -> list[int]:
 
 
 def with_budget(spec: RunSpec, factor: int) -> RunSpec:
-    """Return the run with so many times its budget; its variant says so."""
-    steps = spec.training.steps * factor
-    variant = spec.variant.replaced({STEPS_KEY: steps})
-    return replace(spec, training=replace(spec.training, steps=steps), variant=variant)
+    """Return the run with so many times its budget and its patience; its variant says so.
+
+    With the patience of a short run a long one would end at a plateau that its larger budget is to see beyond. The
+    final decay is a share of the budget and grows with it; the warm-up is a number of steps that does not.
+    """
+    training = spec.training
+    changes = {STEPS_KEY: training.steps * factor, PATIENCE_KEY: training.patience * factor}
+    longer = replace(training, steps=changes[STEPS_KEY], patience=changes[PATIENCE_KEY])
+    return replace(spec, training=longer, variant=spec.variant.replaced(changes))

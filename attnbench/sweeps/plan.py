@@ -15,7 +15,7 @@ from attnbench.models.sizing import VocabularySizes, match_parameters
 from attnbench.ranges import LARGEST_SEED
 from attnbench.runs.spec import PlannedRun
 from attnbench.sweeps.grid import Share, parse_lengths, parse_seeds, parse_share, parse_train_range
-from attnbench.sweeps.learning_rates import RATE_KEY, parse_rates
+from attnbench.sweeps.learning_rates import RATE_KEY, TUNING_SEED, parse_rates
 from attnbench.tasks.base import LengthRange, Task
 
 BASELINE = "fixed"
@@ -219,7 +219,8 @@ class SweepPlan:
     Attributes:
         name: of the folder under the results.
         runs: in the order in which they are started: the longest first, so that none drags at the end.
-        rates: the grid from which each arm and length gets its learning rate first; empty where none is tuned.
+        rates: the grid in which, or just beyond, each arm and train range gets its learning rate first; empty where
+            none is tuned.
         longer: how many times the budget the lengths around each breakdown get once more; None where they do not.
         baseline: the model that the others are compared with, and matched to; None where nobody named one.
         share: which part of the runs this invocation makes; None: all of them.
@@ -306,6 +307,11 @@ def _rates(preset: Preset, parts: Sequence[Axes]) -> tuple[float, ...]:
         return ()
     if any(each.key == RATE_KEY for part in parts for each in part.keys):
         raise UserError(f"--tune-rates and {RATE_KEY}= say the same thing twice: leave one of them out.")
+    if TUNING_SEED in axes.seeds:
+        raise UserError(
+            f"--tune-rates tries its rates with the seed {TUNING_SEED}, of which no result is reported, and the seeds "
+            "of this sweep contain it. Use another seed."
+        )
     return tuple(parse_rates(preset.tune_rates))
 
 

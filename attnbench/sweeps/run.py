@@ -17,25 +17,24 @@ from attnbench.formatting import counted
 from attnbench.runs.checks import find_damage
 from attnbench.runs.folder import RunFolder, forget_failures
 from attnbench.runs.io import ClaimedError, is_claimed
-from attnbench.runs.metrics_csv import write_rows
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
 from attnbench.sweeps.learning_rates import (
-    TUNING_COLUMNS,
     FoundBreakdown,
     NoRateError,
+    TunedRate,
     check_not_named,
     check_one_rate,
     choose_rates,
-    chosen_in_words,
+    extending_runs,
     larger_budget_runs,
     read_tuning,
-    tuning_rows,
     tuning_runs,
     with_rates,
 )
 from attnbench.sweeps.measuring import work_of
 from attnbench.sweeps.plan import SweepPlan
+from attnbench.sweeps.tuning_table import chosen_in_words, tuning_rows, write_tuning
 
 POLL_SECONDS = 0.5
 
@@ -229,21 +228,10 @@ class Sweep:
         """Go through the stages, and return the folders of their runs; of the first that did not end, those alone."""
         runs: Sequence[PlannedRun] = self.plan.own_runs
         if self.plan.rates:
-            candidates = tuning_runs(self.plan.runs, self.plan.rates)
-            self.listener.note(
-                f"Choosing learning rates: {counted(len(candidates), 'run')}, judged on validation data alone."
-            )
-            folders, have_ended = self.execute(candidates)
-            if not have_ended:
-                self.listener.note(
-                    "No rate is chosen before all of these runs have ended; the same command comes to it."
-                )
+            folders, tuned = self.try_rates()
+            if tuned is None:
                 return folders
-            try:
-                runs = self.tune(candidates)
-            except NoRateError as error:
-                self.listener.note(f"{error}")
-                return folders
+            runs = self.tune(tuned)
             if self.refusal.error is not None:
                 return folders
         folders, have_ended = self.execute(runs)
@@ -297,20 +285,51 @@ class Sweep:
             if submission.rejection is not None:
                 self.refusal.note(submission.rejection)
 
-    def tune(self, candidates: Sequence[PlannedRun]) -> list[PlannedRun]:
-        """Choose a learning rate for each arm and length, and return the runs with it.
+    def try_rates(self) -> tuple[list[RunFolder], list[TunedRate] | None]:
+        """Train each arm and train range at every rate of the grid, and beyond it while the best rate is an outermost.
+
+        Returns:
+            The folders of these runs; and what each rate came to, None where no rate can be chosen yet or at all.
+        """
+        candidates = tuning_runs(self.plan.runs, self.plan.rates)
+        words = (
+            f"Choosing learning rates: {counted(len(candidates), 'run')}, judged on validation data alone."
+        )
+        folders: list[RunFolder] = []
+        tuned: list[TunedRate] = []
+        while candidates:
+            self.listener.note(words)
+            own, have_ended = self.execute(candidates)
+            folders += own
+            if not have_ended:
+                self.listener.note(
+                    "No rate is chosen before all of these runs have ended; the same command comes to it."
+                )
+                return folders, None
+            tuned += read_tuning(self.store, candidates)
+            try:
+                candidates = extending_runs(tuned, self.plan.rates)
+            except NoRateError as error:
+                self.listener.note(f"{error}")
+                return folders, None
+            words = f"Where the best rate lies at an edge, the next one beyond it: {counted(len(candidates), 'run')}."
+        return folders, tuned
+
+    def tune(self, tuned: Sequence[TunedRate]) -> list[PlannedRun]:
+        """Choose a learning rate for each arm and train range, and return the runs with it.
 
         Where the disk refuses the table of them this is noted.
 
+        Args:
+            tuned: what each rate came to, of which one at least could be trained.
+
         Raises:
-            NoRateError: where every rate of an arm failed.
             UserError: where the folder holds the same runs, or the same training at another rate, as other arms.
         """
-        tuned = read_tuning(self.store, candidates)
         chosen = choose_rates(tuned)
         rows = tuning_rows(tuned, chosen)
         with self.refusal.noted():
-            write_rows(self.store.tuning_file, rows, TUNING_COLUMNS)
+            write_tuning(self.store, rows)
         for line in chosen_in_words(rows, self.store.tuning_file):
             self.listener.note(line)
         runs = with_rates(self.plan.runs, chosen)

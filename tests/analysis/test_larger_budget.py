@@ -183,6 +183,43 @@ def test_three_budgets_are_paired_each_with_the_next():
     assert table["variant"].tolist() == ["", LONG]
 
 
+MORE_PATIENT = "training.patience=20;training.steps="
+
+
+@pytest.mark.parametrize(
+    ("arms", "pairs"),
+    [
+        # `--longer 4` with the default of patience, of which nothing is named in the first variant.
+        (["", MORE_PATIENT + "6000"], [("", 6000)]),
+        # The same with patience as an axis: each arm has its own longer one.
+        (
+            ["", "training.patience=10", MORE_PATIENT + "6000", "training.patience=40;training.steps=6000"],
+            [("", 6000), ("training.patience=10", 6000)],
+        ),
+        # Both as axes, by hand: the same patience under both budgets.
+        (
+            ["", "training.patience=20", "training.steps=6000", MORE_PATIENT + "6000"],
+            [("", 6000), ("training.patience=20", 6000)],
+        ),
+        # Neither less patience than before, nor one more of which nothing is known.
+        (["training.patience=30", MORE_PATIENT + "6000"], []),
+        # Twice, then twice again.
+        (
+            ["", "training.patience=10;training.steps=3000", MORE_PATIENT + "6000"],
+            [("", 3000), ("training.patience=10;training.steps=3000", 6000)],
+        ),
+    ],
+)
+def test_a_patience_that_grew_with_the_budget_is_no_other_arm(arms, pairs):
+    rows = []
+    for variant in arms:
+        steps = int(variant.partition("training.steps=")[2] or 1500)
+        rows += curve_rows(falling(WAYS), chance_accuracy=0.0, variant=variant, steps=steps)
+    metrics = metrics_of(rows)
+    table = larger_budget_table(metrics, breakdown_table(metrics))
+    assert sorted(zip(table["variant"], table["budget_after"], strict=True)) == sorted(pairs)
+
+
 @pytest.mark.parametrize(
     ("changes", "may_show", "outcome"),
     [

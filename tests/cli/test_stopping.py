@@ -166,8 +166,28 @@ def test_rates_are_chosen_once_the_interrupted_runs_of_the_grid_have_ended(resul
     assert "No rate is chosen before all of these runs have ended" in first.err
     assert not (folder / "tuning.csv").exists()
     assert attnbench(*words).status == 0
-    assert len(rows_of(folder / "tuning.csv")) == 4
+    tried = {(row["train_max_length"], row["learning_rate"]) for row in rows_of(folder / "tuning.csv")}
+    assert {(length, rate) for length in "23" for rate in ("0.001", "0.01")} <= tried
     assert len(rows_of(folder / "metrics.csv")) == 2
+
+
+def test_a_sweep_that_is_interrupted_beyond_the_edge_of_its_grid_finds_the_same_runs_again(
+    results, tmp_path, interrupt_at
+):
+    words = (*TINY_SWEEP, "--models", "fixed", "--tune-rates", "1e-3,1e-2")
+    whole, folder = tmp_path / "whole" / "quick-reverse", results / "quick-reverse"
+    assert attnbench(*words, "--results", whole.parent).status == 0
+    # Each run saves twice, so this is in the middle of the second of those beyond the edge.
+    interrupt_at(signal.SIGTERM, save=2 * (4 + 1) + 1)
+    first = attnbench(*words, "--results", results, "--json")
+    assert (len(first.json["done"]), len(first.json["unfinished"])) == (4 + 1, 1)
+    done = [each.name for each in run_folders(folder) if (each / "status.json").exists()]
+    before = {name: (folder / "runs" / name / "status.json").stat().st_mtime_ns for name in done}
+    assert attnbench(*words, "--results", results).status == 0
+    after = modification_times(folder)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() == modification_times(whole).keys()
+    assert rows_of(folder / "tuning.csv") == rows_of(whole / "tuning.csv")
 
 
 @pytest.mark.slow

@@ -10,10 +10,14 @@ from attnbench.arm import Variant
 from attnbench.errors import UserError
 from attnbench.runs import checks
 from attnbench.runs.folder import RunFolder
+from attnbench.runs.metrics_csv import write_rows
 from attnbench.sweeps import run as sweep_run
+from attnbench.sweeps.learning_rates import TUNING_SEED, reachable_rates
 from tests.commands import TINY_SWEEP, attnbench, contents, rows_of, run_folders
+from tests.runs.tiny_runs import tiny_spec
 
 TUNED = (*TINY_SWEEP, "--models", "fixed", "--seeds", "2", "--tune-rates", "1e-3,1e-2")
+PLAIN = TUNED[:-2]
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +28,39 @@ def tuned(tmp_path_factory):
     return results / "quick-reverse", finished
 
 
+def tried_at(folder, length):
+    """Rows of tuning.csv of a length, by rate."""
+    return [row for row in rows_of(folder / "tuning.csv") if row["train_max_length"] == length]
+
+
 def test_the_grid_is_kept_with_what_was_chosen(tuned):
+    folder, _ = tuned
+    for length in "23":
+        rows = tried_at(folder, length)
+        rates = [float(row["learning_rate"]) for row in rows]
+        assert {0.001, 0.01} < set(rates) <= set(reachable_rates([0.001, 0.01]))
+        assert rates == sorted(rates)
+        assert [row["chosen"] for row in rows].count("true") == 1
+        assert {row["seed"] for row in rows} == {str(TUNING_SEED)}
+        assert all(float(row["validation_nats"]) > 0 for row in rows)
+    reported = {row["seed"] for row in rows_of(folder / "metrics.csv")}
+    assert reported == {"0", "1"}
+
+
+def test_the_best_of_the_rates_lies_between_others_or_three_were_tried_beyond_the_edge(tuned):
     folder, finished = tuned
-    grid = rows_of(folder / "tuning.csv")
-    assert len(grid) == 2 * 2
-    assert [row["chosen"] for row in grid].count("true") == 2
-    assert all(float(row["validation_nats"]) > 0 for row in grid)
-    assert "2 of the chosen rates lie at the edge of the grid" in finished.err
+    assert "Where the best rate lies at an edge, the next one beyond it: 2 runs." in finished.err
+    at_edge = []
+    for length in "23":
+        rows = tried_at(folder, length)
+        (place,) = [i for i, row in enumerate(rows) if row["chosen"] == "true"]
+        is_outermost = place in (0, len(rows) - 1)
+        assert (rows[place]["at_edge"] == "true") == bool(rows[place]["note"]) == is_outermost
+        assert len(rows) == 5 or not is_outermost
+        at_edge += [length] if is_outermost else []
+    said = "is the lowest or the highest of them for fixed at " + " and ".join(at_edge)
+    assert (said in (folder / "verdict.md").read_text()) == bool(at_edge)
+    assert ("lie at the edge of all that were tried" in finished.err) == bool(at_edge)
 
 
 def test_no_test_of_an_unchosen_rate_is_in_any_table(tuned):
@@ -61,6 +91,9 @@ def test_the_lengths_around_the_breakdown_have_rows_of_the_larger_budget(tuned):
         if part.startswith("training.steps=")
     }
     assert steps == {(length, f"training.steps={budget}") for length in "23" for budget in (4, 8)}
+    patience = f"training.patience={2 * tiny_spec().training.patience}"
+    for row in rows_of(folder / "metrics.csv"):
+        assert (patience in row["variant"].split(";")) == ("training.steps=8" in row["variant"].split(";"))
     assert "With 2 times the budget around each breakdown: 4 runs." in finished.err
 
 
@@ -92,7 +125,8 @@ def test_a_dry_run_counts_the_grid_and_says_what_follows(tmp_path):
     assert (finished.status, list(tmp_path.iterdir())) == (0, [])
     assert "to choose a rate by validation" in finished.out
     assert "4 runs, 4 to do: at most 16 steps" in finished.out
-    assert "Then the chosen rates with the other seeds: 2 runs, at most 8 steps." in finished.out
+    assert "more rates follow, at most 3 each way: at most 6 runs." in finished.out
+    assert "Then the chosen rates with all seeds: 4 runs, at most 16 steps." in finished.out
     assert "with 3 times the budget" in finished.out
 
 
@@ -123,15 +157,12 @@ def test_where_no_rate_can_be_trained_the_runs_have_failed_and_are_named(tmp_pat
 
 
 def test_rates_named_by_hand_and_tuned_ones_do_not_share_a_folder(tmp_path):
-    by_hand = [word for word in TUNED if word not in ("--tune-rates", "1e-3,1e-2")]
-    rates = "training.learning_rate=1e-3,1e-2"
-    assert attnbench(*by_hand, rates, "--results", tmp_path).status == 0
-    finished = attnbench(*TUNED, "--results", tmp_path)
+    rates = "training.learning_rate=" + ",".join(map(str, reachable_rates([1e-3, 1e-2])))
+    one = ("--lengths", "2", "--seeds", "1", "--results", tmp_path)
+    assert attnbench(*PLAIN, rates, *one).status == 0
+    finished = attnbench(*TUNED, *one)
     assert finished.status == 2
     assert "Use another --name for the tuned sweep." in finished.err
-
-
-PLAIN = [word for word in TUNED if word not in ("--tune-rates", "1e-3,1e-2")]
 
 
 def test_a_rate_that_nobody_named_and_a_tuned_one_are_not_averaged(tmp_path):
@@ -155,8 +186,32 @@ def test_a_plain_sweep_does_not_go_into_the_folder_of_a_tuned_one(tuned):
 def test_other_seeds_lengths_and_models_join_a_tuned_folder(tuned, tmp_path):
     folder, _ = tuned
     shutil.copytree(folder, tmp_path / folder.name)
-    words = [word.replace("2,3", "2,3,4") for word in TUNED]
-    assert attnbench(*words, "--results", tmp_path).status == 0
+    before = [row for length in "23" for row in tried_at(folder, length)]
+    assert attnbench(*TUNED, "--lengths", "4", "--seeds", "3", "--results", tmp_path).status == 0
+    grown = tmp_path / folder.name
+    assert [row for length in "23" for row in tried_at(grown, length)] == before
+    assert {row["seed"] for row in tried_at(grown, "4")} == {str(TUNING_SEED)}
+    assert attnbench(*TUNED, "--lengths", "2,3,4", "--results", tmp_path).status == 0
+
+
+def as_before_the_own_seed(folder):
+    """Make tuning.csv what the first versions wrote."""
+    rows = [row | {"seed": "0"} for row in rows_of(folder / "tuning.csv")]
+    columns = [name for name in rows[0] if name not in ("solved", "note")]
+    write_rows(folder / "tuning.csv", [{name: row[name] for name in columns} for row in rows], columns)
+
+
+def test_a_folder_tuned_by_an_earlier_version_is_drawn_and_not_tuned_on(tuned, tmp_path):
+    folder, _ = tuned
+    old = tmp_path / folder.name
+    shutil.copytree(folder, old)
+    as_before_the_own_seed(old)
+    before = contents(old)
+    finished = attnbench(*TUNED, "--results", tmp_path)
+    assert (finished.status, finished.out, contents(old)) == (2, "", before)
+    assert "an earlier version chose" in finished.err
+    assert attnbench("plot", old, "--out", tmp_path / "drawn").status == 0
+    assert (tmp_path / "drawn" / "verdict.md").read_text() == (folder / "verdict.md").read_text()
 
 
 def test_runs_that_are_gone_are_in_nobodys_way(tmp_path):
@@ -182,6 +237,7 @@ def test_sweeps_of_other_rates_are_not_drawn_as_one_arm(tuned, tmp_path):
     [
         (("--tune-rates", "1e-3"), "at least two different learning rates"),
         (("--tune-rates", "1e-3,1e-2", "training.learning_rate=1e-3"), "say the same thing twice"),
+        (("--tune-rates", "1e-3,1e-2", "--seeds", "7,2000000000"), "of which no result is reported"),
         (("--longer", "1"), "2 or more"),
     ],
 )

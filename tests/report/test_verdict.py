@@ -2,7 +2,9 @@ import pytest
 
 from attnbench.report.settings import SweepTables
 from attnbench.report.verdict import verdict_text
-from tests.metrics_rows import curve_rows, metrics_table
+from attnbench.runs.metrics_csv import write_rows
+from attnbench.runs.training_records import TrainingRecords
+from tests.metrics_rows import curve_rows, metrics_row, metrics_table
 from tests.plots.sweeps import FALLING, STAYING, text_rows, two_arms
 
 LONG = {"variant": "training.steps=6000", "steps": 6000}
@@ -365,3 +367,31 @@ def test_what_is_missing_is_not_told_as_if_it_were_there():
     text = verdict_of(two_arms(stop_reason=None))
     assert "how its runs ended is not known; this holds at this budget" in text
     assert "ended by their budget" not in text
+
+
+def tuning_row(**values):
+    """A row of tuning.csv of a rate that was chosen."""
+    names = ("task", "model", "variant", "protocol", "hidden_size", "train_min_length", "train_max_length")
+    row = {name: value for name, value in metrics_row(**values).items() if name in names}
+    edge = values.get("at_edge", "true")
+    return row | {"learning_rate": 0.01, "validation_token_accuracy": 0.9, "chosen": "true", "at_edge": edge}
+
+
+def test_rates_that_none_lies_beyond_are_told_with_their_lengths(tmp_path):
+    tuning = [tuning_row(length=32), tuning_row(length=4), tuning_row(length=16, at_edge="false")]
+    tuning += [tuning_row(length=4, model="luong_general", at_edge="false"), tuning_row(model="slots")]
+    write_rows(tmp_path / "tuning.csv", tuning, list(tuning[0]))
+    rows = two_arms()
+    text = verdict_text(SweepTables.of(metrics_table(rows), None, TrainingRecords([tmp_path])))
+    said = "- Learning rates: the best of all that were tried is the lowest or the highest of them for "
+    assert f"{said}fixed at 4 and 32 symbols; a better one may lie beyond (tuning.csv)." in text.splitlines()
+    assert said not in verdict_of(rows)
+
+
+def test_a_rate_of_a_model_of_many_lengths_is_told_without_one(tmp_path):
+    ranges = {"protocol": "mixed", "train_min_length": 4, "train_max_length": 32}
+    tuning = [tuning_row(**ranges)]
+    write_rows(tmp_path / "tuning.csv", tuning, list(tuning[0]))
+    rows = curve_rows(FALLING, **ranges)
+    text = verdict_text(SweepTables.of(metrics_table(rows), None, TrainingRecords([tmp_path])))
+    assert "is the lowest or the highest of them for fixed; a better one may lie beyond" in text

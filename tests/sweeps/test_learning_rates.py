@@ -7,14 +7,16 @@ import pytest
 from attnbench.errors import UserError
 from attnbench.runs.spec import PlannedRun
 from attnbench.sweeps.learning_rates import (
+    TUNING_SEED,
     FoundBreakdown,
     TunedRate,
     at_rate,
     choose_rates,
+    extending_runs,
     larger_budget_runs,
     lengths_around,
     parse_rates,
-    tuning_rows,
+    reachable_rates,
     tuning_runs,
     with_budget,
     with_rates,
@@ -26,8 +28,8 @@ SPECS = [tiny_spec(f"model={model}", f"seed={seed}") for model in ("fixed", "uni
 RUNS = [PlannedRun(spec, (3,)) for spec in SPECS]
 
 
-def tuned(spec, rate, nats):
-    return TunedRate(at_rate(spec, rate), nats, 0.5, 4)
+def tuned(spec, rate, nats, accuracy=0.5, steps=4):
+    return TunedRate(at_rate(spec, rate), nats, accuracy, steps)
 
 
 def test_rates_are_read_sorted_and_once() -> None:
@@ -40,11 +42,35 @@ def test_what_is_no_grid_is_refused(text: str) -> None:
         parse_rates(text)
 
 
-def test_every_arm_is_tried_at_every_rate_with_its_first_seed_and_never_tested() -> None:
+def test_every_arm_is_tried_at_every_rate_with_a_seed_of_no_result_and_never_tested() -> None:
     runs = tuning_runs(RUNS, [0.001, 0.01])
     found = [(run.spec.model.name, run.spec.seed, run.spec.training.learning_rate) for run in runs]
-    assert found == [(name, 3, rate) for name in ("fixed", "uniform") for rate in (0.001, 0.01)]
+    assert found == [(name, 2_000_000_000, rate) for name in ("fixed", "uniform") for rate in (0.001, 0.01)]
     assert {run.lengths for run in runs} == {()}
+
+
+def test_the_runs_that_choose_do_not_hang_on_the_seeds_of_the_sweep() -> None:
+    assert tuning_runs(RUNS, [0.001, 0.01]) == tuning_runs(RUNS[1::2], [0.001, 0.01])
+
+
+def test_beyond_an_edge_each_rate_is_as_far_on_as_the_two_outermost_lie_apart() -> None:
+    assert reachable_rates([0.001, 0.002, 0.01]) == [
+        *(0.000125, 0.00025, 0.0005),
+        *(0.001, 0.002, 0.01),
+        *(0.05, 0.25, 1.25),
+    ]
+    # As people read it: 1/30, 1/9 and 10/27 with six digits.
+    assert reachable_rates([0.003, 0.01])[-3:] == [0.0333333, 0.111111, 0.37037]
+
+
+@pytest.mark.parametrize(
+    "grid", [[1e-300, 1e-200], [1e200, 1e300], [0.010000001, 0.010000002], [1.0, 1 + 2**-52]]
+)
+def test_no_rate_beyond_an_edge_is_none_or_one_that_was_tried(grid: list[float]) -> None:
+    rates = reachable_rates(grid)
+    assert rates == sorted(set(rates))
+    assert set(grid) <= set(rates)
+    assert all(0 < rate < float("inf") for rate in rates)
 
 
 def test_the_lowest_validation_cross_entropy_is_chosen_for_all_seeds_of_an_arm() -> None:
@@ -61,16 +87,58 @@ def test_the_lowest_validation_cross_entropy_is_chosen_for_all_seeds_of_an_arm()
     assert {run.spec.variant for run in runs} == {spec.variant for spec in SPECS}
 
 
-def test_a_chosen_rate_at_the_edge_of_the_grid_is_pointed_out() -> None:
+def test_of_the_rates_that_solved_the_work_the_one_with_the_fewest_steps_is_chosen() -> None:
     spec = SPECS[0]
-    grid = [tuned(spec, 0.001, 1.0), tuned(spec, 0.003, 2.0), tuned(spec, 0.01, 3.0)]
-    rows = tuning_rows(grid, choose_rates(grid))
-    assert [(row["learning_rate"], row["chosen"], row["at_edge"]) for row in rows] == [
-        (0.001, "true", "true"),
-        (0.003, "false", "false"),
-        (0.01, "false", "false"),
+    threshold = spec.training.solved_accuracy
+    slow, fast = tuned(spec, 0.001, 0.01, 1.0, 900), tuned(spec, 0.01, 0.03, threshold, 300)
+    unsolved = tuned(spec, 0.003, 0.0001, threshold - 1e-6, 200)
+    assert list(choose_rates([slow, unsolved, fast]).values()) == [0.01]
+    # Of as many steps the lower cross-entropy is better, then the lower rate.
+    assert list(choose_rates([fast, tuned(spec, 0.02, 0.02, 1.0, 300)]).values()) == [0.02]
+    assert list(choose_rates([fast, tuned(spec, 0.003, 0.03, 1.0, 300)]).values()) == [0.003]
+
+
+def extended(*grid):
+    """The rates that are tried next, where 0.003 and 0.01 were asked for."""
+    return [run.spec.training.learning_rate for run in extending_runs(grid, [0.003, 0.01])]
+
+
+def test_a_best_rate_inside_of_what_was_tried_asks_for_no_other() -> None:
+    spec = SPECS[0]
+    assert extended(tuned(spec, 0.003, 2.0), tuned(spec, 0.01, 1.0), tuned(spec, 0.0333333, 3.0)) == []
+    # A rate that fails is a worse one.
+    assert extended(tuned(spec, 0.003, 2.0), tuned(spec, 0.01, 1.0), tuned(spec, 0.0333333, None)) == []
+
+
+def test_a_best_rate_at_an_edge_asks_for_the_next_beyond_it_three_times() -> None:
+    spec = SPECS[0]
+    grid = [tuned(spec, 0.003, 9.0), tuned(spec, 0.01, 8.0)]
+    for nats, rate in zip((7.0, 6.0, 5.0), (0.0333333, 0.111111, 0.37037), strict=True):
+        assert extended(*grid) == [rate]
+        grid.append(tuned(spec, rate, nats))
+    assert extended(*grid) == []
+    below = [tuned(spec, 0.003, 8.0), tuned(spec, 0.01, 9.0)]
+    for nats, rate in zip((7.0, 6.0, 5.0), (0.0009, 0.00027, 0.000081), strict=True):
+        assert extended(*below) == [rate]
+        below.append(tuned(spec, rate, nats))
+    assert extended(*below) == []
+
+
+def test_the_grids_of_arms_and_lengths_are_extended_apart_with_the_seed_of_the_tuning() -> None:
+    longer = replace(SPECS[0], lengths=replace(SPECS[0].lengths, minimum=9, maximum=9))
+    candidates = tuning_runs([*RUNS, PlannedRun(longer, (9,))], [0.003, 0.01])
+    short, other, long = (candidates[place].spec for place in (0, 2, 4))
+    tried = [
+        tuned(short, 0.003, 1.0),
+        tuned(short, 0.01, 2.0),
+        tuned(long, 0.003, 2.0),
+        tuned(long, 0.01, 1.0),
     ]
-    assert [row["validation_nats"] for row in rows] == [1.0, 2.0, 3.0]
+    tried += [tuned(other, rate, abs(rate - 0.01)) for rate in (0.003, 0.01, 0.0333333)]
+    runs = extending_runs(tried, [0.003, 0.01])
+    found = [(run.spec.model.name, run.spec.lengths.maximum, run.spec.training.learning_rate) for run in runs]
+    assert found == [("fixed", 3, 0.0009), ("fixed", 9, 0.0333333)]
+    assert {(run.spec.seed, run.lengths) for run in runs} == {(TUNING_SEED, ())}
 
 
 def test_lengths_are_tuned_apart() -> None:
@@ -110,14 +178,18 @@ def test_the_lengths_around_a_breakdown(length: float, censored: str, lengths: l
     assert lengths_around(TESTED, found(length, censored)) == lengths
 
 
-def test_the_budget_stands_in_the_variant() -> None:
+def test_budget_and_patience_grow_alike_and_stand_in_the_variant() -> None:
     spec = tiny_spec()
     longer = with_budget(spec, 4)
-    assert longer.training.steps == 4 * spec.training.steps
+    steps, patience = spec.training.steps, spec.training.patience
+    assert longer.training == replace(spec.training, steps=4 * steps, patience=4 * patience)
     parts = longer.variant.parts
-    assert f"training.steps={4 * spec.training.steps}" in parts
+    assert set(parts) - set(spec.variant.parts) == {
+        f"training.steps={4 * steps}",
+        f"training.patience={4 * patience}",
+    }
+    assert set(spec.variant.parts) - set(parts) == {f"training.steps={steps}"}
     assert parts == sorted(parts)
-    assert set(spec.variant.parts) - set(parts) == {f"training.steps={spec.training.steps}"}
     assert longer.run_id != spec.run_id
 
 

@@ -1,5 +1,6 @@
 """Run folders prepared, made and waited for; failed runs that are repeated."""
 
+import math
 import threading
 import time
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from attnbench.runs.folder import RunFolder, forget_failures, give_up
 from attnbench.runs.spec import PlannedRun
 from attnbench.runs.status import RunStatus
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.learning_rates import FoundBreakdown
+from attnbench.sweeps.learning_rates import TUNING_SEED, FoundBreakdown, TunedRate
 from attnbench.sweeps.plan import SweepOptions, plan_sweep
 from attnbench.sweeps.run import Sweep, missing, prepare, result_of, run_to_the_end
 from tests.commands import TINY
@@ -267,7 +268,27 @@ def tuned_plan():
     return plan_sweep(Configuration(), replace(options, executor="inline"))
 
 
-def test_a_sweep_tells_its_listener_of_every_stage_and_prints_nothing(store, capsys):
+@pytest.fixture
+def best_rate(monkeypatch):
+    """Make rates known: the nearer to this one, the lower is the cross-entropy."""
+
+    def arrange(best):
+        def read(store, runs):
+            rates = [run.spec.training.learning_rate for run in runs]
+            nats = [abs(math.log(rate / best)) for rate in rates]
+            return [TunedRate(run.spec, loss, 0.5, 4) for run, loss in zip(runs, nats, strict=True)]
+
+        monkeypatch.setattr("attnbench.sweeps.run.read_tuning", read)
+
+    return arrange
+
+
+def rate_of(folder):
+    return folder.read_spec()["training"]["learning_rate"]
+
+
+def test_a_sweep_tells_its_listener_of_every_stage_and_prints_nothing(store, capsys, best_rate):
+    best_rate(0.01)
     heard, asked = Heard(), []
 
     def find_breakdowns(runs):
@@ -276,11 +297,14 @@ def test_a_sweep_tells_its_listener_of_every_stage_and_prints_nothing(store, cap
 
     folders = Sweep(tuned_plan(), store, ORDER, heard, never, find_breakdowns).execute_all()
     assert {folder.state for folder in folders} == {"done"}
-    # Two lengths at two rates, then each at its own, then each with twice the budget.
-    assert heard.stages == [(4, 4), (2, 2), (2, 2)]
+    # Two lengths at two rates and the next beyond, then each at its own, then each with twice the budget.
+    assert heard.stages == [(4, 4), (2, 2), (2, 2), (2, 2)]
     assert asked == [[0, 0]]
-    assert sum(isinstance(event, RunEnded) for event in heard.events) == 4 + 2 + 2
-    assert heard.notes[0] == "Choosing learning rates: 4 runs, judged on validation data alone."
+    assert sum(isinstance(event, RunEnded) for event in heard.events) == 4 + 2 + 2 + 2
+    assert heard.notes[:2] == [
+        "Choosing learning rates: 4 runs, judged on validation data alone.",
+        "Where the best rate lies at an edge, the next one beyond it: 2 runs.",
+    ]
     assert heard.notes[-1] == "With 2 times the budget around each breakdown: 2 runs."
     assert capsys.readouterr() == ("", "")
 
@@ -300,3 +324,56 @@ def test_no_stage_follows_one_that_was_stopped(store):
     assert {folder.state for folder in folders} == {"waiting"}
     assert heard.stages == [(4, 4)]
     assert heard.notes[-1].startswith("No rate is chosen before all of these runs have ended")
+
+
+@pytest.mark.parametrize(
+    ("best", "beyond", "chosen"),
+    [(0.09, [0.1, 1.0], 0.1), (50.0, [0.1, 1.0, 10.0], 10.0), (2e-4, [1e-4, 1e-5], 1e-4)],
+)
+def test_rates_beyond_an_edge_are_tried_until_the_best_has_a_worse_one_beyond_it(
+    store, best_rate, best, beyond, chosen
+):
+    best_rate(best)
+    plan = replace(tuned_plan(), longer=None)
+    folders = Sweep(plan, store, ORDER, Heard(), never, lambda _: []).execute_all()
+    assert {rate_of(folder) for folder in folders} == {chosen}
+    tried = [folder for folder in store.folders() if folder.read_spec()["seed"] == TUNING_SEED]
+    assert sorted(map(rate_of, tried)) == sorted(2 * [1e-3, 1e-2, *beyond])
+    assert {folder.run_id for folder in folders}.isdisjoint(folder.run_id for folder in tried)
+
+
+def test_a_sweep_that_does_not_wait_finds_the_same_runs_again_stage_by_stage(store, best_rate):
+    best_rate(0.1)
+    executor = Recorder()
+    sweep = Sweep(
+        replace(tuned_plan(), executor=executor, longer=None),
+        store,
+        ORDER,
+        Heard(),
+        never,
+        lambda _: [],
+        waits=False,
+    )
+    stages = []
+    for _ in range(4):
+        sweep.execute_all()
+        sweep.execute_all()  # before the runs have ended
+        *_, first, again = executor.given
+        assert first == again
+        stages.append(sorted(rate_of(store.folder(run_id)) for run_id in again))
+        for run_id in again:
+            finish(store.folder(run_id))
+    sweep.execute_all()
+    assert len(executor.given) == 2 * 4
+    assert stages == [2 * [1e-3] + 2 * [1e-2], 2 * [0.1], 2 * [1.0], 2 * [0.1]]
+
+
+def test_what_is_handed_over_for_the_extension_of_a_grid_counts_as_left(store, best_rate):
+    best_rate(0.1)
+    plan = replace(tuned_plan(), executor=Recorder())
+    for state in ("waiting", "done"):
+        folders = Sweep(plan, store, ORDER, Heard(), never, lambda _: [], waits=False).execute_all()
+        assert [folder.state for folder in folders[:4]] == 4 * [state]
+        for folder in folders[:4]:
+            finish(folder)
+    assert [folder.state for folder in folders] == 4 * ["done"] + 2 * ["waiting"]
