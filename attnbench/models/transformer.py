@@ -19,7 +19,6 @@ from attnbench.models.transformer_layers import (
     LayerMemory,
     LayerSizes,
     Positions,
-    sinusoids,
 )
 from attnbench.ranges import Count, DropProbability
 from attnbench.vocabulary import PAD
@@ -57,7 +56,7 @@ class TransformerEncoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(sizes) for _ in range(layers))
         self.norm = nn.LayerNorm(sizes.hidden_size)
         self.dropout = nn.Dropout(sizes.dropout)
-        self.has_sinusoids = not sizes.is_rotary
+        self.positions = sizes.build_positions()
         self.reverse_source = reverse_source
 
     def forward(
@@ -67,8 +66,8 @@ class TransformerEncoder(nn.Module):
         mask = torch.arange(source.shape[1], device=source.device) < source_lengths.unsqueeze(1)  # B S
         turned = reversed_positions(source, source_lengths)
         states = self.embedding(source.gather(1, turned) if self.reverse_source else source)  # B S H
-        if self.has_sinusoids:
-            states = states + sinusoids(0, states.shape[1], states.shape[2], states)
+        if self.positions is not None:
+            states = self.positions(states, 0)
         states = self.dropout(states)
         all_weights = []
         for layer in self.layers:
@@ -88,7 +87,7 @@ class TransformerDecoder(nn.Module):
         self.norm = nn.LayerNorm(sizes.hidden_size)
         self.output = nn.Linear(sizes.hidden_size, vocabulary_size)
         self.dropout = nn.Dropout(sizes.dropout)
-        self.has_sinusoids = not sizes.is_rotary
+        self.positions = sizes.build_positions()
 
     def start(self, source: Tensor, mask: Tensor) -> TransformerState:
         """Project what the decoder reads of the source, (batch, read_len, hidden), once for each layer."""
@@ -105,8 +104,8 @@ class TransformerDecoder(nn.Module):
         """Return logits, the new state, and each layer's weights over target and source if wanted."""
         states = self.embedding(inputs)  # B T H
         first, length = state.position, inputs.shape[1]
-        if self.has_sinusoids:
-            states = states + sinusoids(first, length, states.shape[2], states)
+        if self.positions is not None:
+            states = self.positions(states, first)
         states = self.dropout(states)
         everything = torch.ones(length, first + length, dtype=torch.bool, device=inputs.device)
         causal_mask = everything.tril(diagonal=first)  # T S, S the target so far
@@ -184,7 +183,9 @@ class TransformerConfig(ModelConfig):
         layers: of the encoder and of the decoder.
         heads: of every attention; they share the hidden size.
         feedforward_size: numbers between the two matrices of the feed-forward networks.
-        positions: "sinusoidal" or "rotary".
+        positions: "sinusoidal", "rotary" or "learnt".
+        learnt_positions: how many positions of source and target have a trained vector with "learnt"; those behind
+            have none, and those that training never met keep their first weights.
         dropout: share dropped at embeddings and after every sublayer.
         reverse_source: whether the encoder reads the source backwards.
     """
@@ -197,12 +198,13 @@ class TransformerConfig(ModelConfig):
     positions: Positions
     dropout: DropProbability
     reverse_source: bool
+    learnt_positions: Count = 256
 
     def check(self) -> None:
         super().check()
         check_heads(self.heads, self.hidden_size)
         part = self.hidden_size // self.heads if self.positions == "rotary" else self.hidden_size
-        if part % 2:
+        if part % 2 and self.positions != "learnt":
             raise UserError(
                 f"model.positions={self.positions} pairs up numbers, and model.hidden_size={self.hidden_size} with "
                 f"model.heads={self.heads} leaves an odd number of them. Use an even size per head."
@@ -210,7 +212,12 @@ class TransformerConfig(ModelConfig):
 
     def assemble(self, source_vocabulary_size: int, target_vocabulary_size: int) -> Transformer:
         sizes = LayerSizes(
-            self.hidden_size, self.feedforward_size, self.heads, self.dropout, self.positions == "rotary"
+            hidden_size=self.hidden_size,
+            feedforward_size=self.feedforward_size,
+            heads=self.heads,
+            dropout=self.dropout,
+            positions=self.positions,
+            learnt_positions=self.learnt_positions,
         )
         return Transformer(
             TransformerEncoder(source_vocabulary_size, self.layers, sizes, self.reverse_source),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attnbench.models.contexts.multihead import join_heads, split_heads
 
-Positions = Literal["sinusoidal", "rotary"]
+Positions = Literal["sinusoidal", "rotary", "learnt"]
 # The wave lengths go from 2π to 10000 · 2π in both sources.
 LONGEST_WAVE = 10_000.0
 
@@ -20,6 +20,31 @@ def sinusoids(first_position: int, length: int, size: int, like: Tensor) -> Tens
     """
     angles = _angles(first_position, length, size, like)  # T H/2
     return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class SinusoidalPositions(nn.Module):
+    """Adds sinusoids to embeddings."""
+
+    def forward(self, embedded: Tensor, first_position: int) -> Tensor:
+        """Add to (batch, length, hidden), which begins at a position."""
+        return embedded + sinusoids(first_position, embedded.shape[1], embedded.shape[2], embedded)
+
+
+class LearntPositions(nn.Module):
+    """Adds one trained vector for each position to embeddings; positions behind the last row get none.
+
+    Source: Vaswani et al. 2017, section 3.5 and table 3, row (E); Gehring et al. 2017, section 3.1.
+    """
+
+    def __init__(self, positions: int, hidden_size: int) -> None:
+        super().__init__()
+        self.rows = nn.Embedding(positions, hidden_size)
+
+    def forward(self, embedded: Tensor, first_position: int) -> Tensor:
+        """Add to (batch, length, hidden), which begins at a position."""
+        length = embedded.shape[1]
+        rows = self.rows.weight[first_position : first_position + length]
+        return embedded + nn.functional.pad(rows, (0, 0, 0, length - len(rows)))  # B T H + T H
 
 
 def rotate(states: Tensor, first_position: int) -> Tensor:
@@ -120,7 +145,21 @@ class LayerSizes:
     feedforward_size: int
     heads: int
     dropout: float
-    is_rotary: bool
+    positions: Positions
+    learnt_positions: int
+
+    @property
+    def is_rotary(self) -> bool:
+        """Whether queries and keys are turned by their position; nothing is added to embeddings then."""
+        return self.positions == "rotary"
+
+    def build_positions(self) -> nn.Module | None:
+        """Return what adds positions to embeddings; None where nothing does."""
+        if self.is_rotary:
+            return None
+        if self.positions == "learnt":
+            return LearntPositions(self.learnt_positions, self.hidden_size)
+        return SinusoidalPositions()
 
 
 class FeedForward(nn.Sequential):

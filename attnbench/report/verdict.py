@@ -27,8 +27,9 @@ from attnbench.report.comparison_words import LEAST_PAIRS, comparison_sentences,
 from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting, SweepTables, split_settings
 from attnbench.report.text_words import text_details, text_head
 
-# Weights of these belong to one position each.
+# Weights of these belong to one position each, and so do those of learnt position embeddings.
 BY_POSITION = ("luong_location",)
+_LEARNT_POSITIONS = ("model.positions", "learnt")
 # A score on its ceiling is not above it, whatever the last bit of a mean says.
 _ROUNDING = 1e-9
 _AT_THIS_RATE = (
@@ -167,7 +168,7 @@ def _not_shown(setting: Setting) -> str:
 def _untrained(setting: Setting) -> list[str]:
     """Name arms that tell positions apart by weights of their own, of which those beyond the train range were not."""
     own = [rows.arm for rows in setting.arms]
-    arms = [arm for arm in own if arm.model in BY_POSITION]
+    arms = [arm for arm in own if arm.model in BY_POSITION or _LEARNT_POSITIONS in arm.variant.changes]
     beyond = [arm for arm in arms if arm.train_max_length is None or arm.train_max_length < setting.longest]
     if not beyond:
         return []

@@ -18,7 +18,7 @@ from tests.configuration import CONFIGURATION
 
 SOURCE_SIZE, TARGET_SIZE = 11, 9
 # The window leaves some of five source tokens out, however the rest is chosen.
-SMALL = {"hidden_size": 8, "embedding_size": 5, "feedforward_size": 12, "window": 1}
+SMALL = {"hidden_size": 8, "embedding_size": 5, "feedforward_size": 12, "window": 1, "learnt_positions": 7}
 OTHER_COUNTS: dict[str, tuple[int, ...]] = {
     "window": (2, 10),
     "positions": (3,),

@@ -41,13 +41,18 @@ BAD = [
     (["model=bahdanau", "model.query=after"], "Did you mean after_input?"),
     (["model=luong_dot", "model.query=before"], "Unknown key 'model.query'"),
     (["model=transformer", "model.positions=rotry"], "Did you mean rotary?"),
+    (["model=transformer", "model.learnt_positions=0"], AT_LEAST_1.format("learnt_positions", 0)),
+    (["model=transformer", "model.positions=learn"], "Did you mean learnt?"),
     (["model=transformer", "model.cell=gru"], "Unknown key 'model.cell'"),
     (["model=transformer", "model.layers=0"], AT_LEAST_1.format("layers", 0)),
     (
         ["model=transformer", "model.hidden_size=12"],
         "model.positions=rotary pairs up numbers, and model.hidden_size=12 with model.heads=4 leaves an odd number",
     ),
-    (["model=transformer", "model.hidden_size=9", "model.heads=3"], "leaves an odd number of them"),
+    (
+        ["model=transformer", "model.positions=sinusoidal", "model.hidden_size=9", "model.heads=3"],
+        "leaves an odd number of them",
+    ),
     *[([f"model={name}", "model.input_feeding=true"], UNFED) for name in ("fixed", "fixed_init", "blind")],
     *[
         ([f"model={name}", "model.input_feeding=true"], UNFED)
@@ -72,6 +77,7 @@ def test_an_option_that_cannot_work_is_refused(words: list[str], message: str) -
         ["model=slots", "model.slots=1"],
         ["model=transformer", "model.positions=sinusoidal", "model.hidden_size=12"],
         ["model=transformer", "model.hidden_size=8"],
+        ["model=transformer", "model.positions=learnt", "model.hidden_size=9", "model.heads=3"],
     ],
     ids=" ".join,
 )

@@ -1,5 +1,7 @@
 """Both Transformers against slow loops over their published equations."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -11,19 +13,25 @@ from tests.models.arms import WIRINGS, arm, arms_wired, build, in_words, row_alo
 from tests.models.transformer_reference import TRANSFORMERS, Map, Maps, TransformerReference
 
 TURNED = {"layers": 3, "heads": 2, "positions": "rotary", "reverse_source": True}
+# Some of the five source and six target tokens stand behind the last row.
+FEW_ROWS = {"positions": "learnt", "learnt_positions": 3, "reverse_source": True}
 WIRED = [
     each for wiring in WIRINGS for each in arms_wired(wiring) if isinstance(each.values[0], TransformerConfig)
 ]
 ARMS = [
     *WIRED,
-    *(pytest.param(arm(name, **TURNED), id=f"{name}-{in_words(TURNED)}") for name in TRANSFORMERS),
+    *(
+        pytest.param(arm(name, **options), id=f"{name}-{in_words(options)}")
+        for name in TRANSFORMERS
+        for options in (TURNED, FEW_ROWS)
+    ),
 ]
 every = pytest.mark.parametrize("arm", ARMS)
 
 
-def test_both_transformers_are_there_with_both_kinds_of_positions() -> None:
+def test_both_transformers_are_there_with_every_kind_of_positions() -> None:
     found = {(each.values[0].name, each.values[0].positions) for each in ARMS}
-    assert found == {(name, positions) for name in TRANSFORMERS for positions in ("sinusoidal", "rotary")}
+    assert found == set(product(TRANSFORMERS, ("sinusoidal", "rotary", "learnt")))
 
 
 def transformer(arm: TransformerConfig) -> Transformer:

@@ -48,6 +48,7 @@ class TransformerReference:
     def __init__(self, arm: TransformerConfig, model: Seq2SeqModel) -> None:
         self.arm = arm
         self.is_rotary = arm.positions == "rotary"
+        self.is_learnt = arm.positions == "learnt"
         self.weights: dict[str, Array] = {
             name: parameter.detach().numpy() for name, parameter in model.named_parameters()
         }
@@ -64,6 +65,9 @@ class TransformerReference:
         vectors = [self.weights[f"{side}.embedding.weight"][token] for token in tokens]
         if self.is_rotary:
             return vectors
+        if self.is_learnt:
+            rows = self.weights[f"{side}.positions.rows.weight"]
+            return [vector + rows[i] if i < len(rows) else vector for i, vector in enumerate(vectors)]
         return [vector + sinusoid(i, len(vector)) for i, vector in enumerate(vectors)]
 
     def attend(

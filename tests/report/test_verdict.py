@@ -231,6 +231,7 @@ def test_under_extrapolation_a_larger_budget_is_no_word_about_memory_or_training
     ("model", "variant", "is_named"),
     [
         ("luong_location", "", True),
+        ("transformer", "model.positions=learnt", True),
         ("transformer", "model.positions=rotary", False),
         ("luong_general", "", False),
     ],
