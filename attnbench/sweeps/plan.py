@@ -307,7 +307,7 @@ def _rates(preset: Preset, parts: Sequence[Axes]) -> tuple[float, ...]:
         return ()
     if any(each.key == RATE_KEY for part in parts for each in part.keys):
         raise UserError(f"--tune-rates and {RATE_KEY}= say the same thing twice: leave one of them out.")
-    if TUNING_SEED in axes.seeds:
+    if TUNING_SEED in itertools.chain(*(part.seeds for part in parts)):
         raise UserError(
             f"--tune-rates tries its rates with the seed {TUNING_SEED}, of which no result is reported, and the seeds "
             "of this sweep contain it. Use another seed."
