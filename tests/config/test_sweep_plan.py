@@ -285,7 +285,6 @@ def test_one_bad_file_among_good_ones_is_found(source):
         )
 
 
-@pytest.mark.xfail(strict=True, reason="conf/ has a window of 10 still, which covers most sources whole")
 @pytest.mark.parametrize("preset", CONFIGURATION.choices("sweep"))
 @pytest.mark.parametrize("model", ["luong_local_m", "luong_local_p"])
 def test_a_local_window_leaves_out_a_part_of_most_sources_of_a_preset(model, preset):
