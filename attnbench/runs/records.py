@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import attnbench
+from attnbench.runs.sentences import CHARACTER_MATCHES, WORD_MATCHES
 from attnbench.runs.spec import RunSpec
 from attnbench.tasks.base import LengthRange
-from attnbench.training.evaluation import Scores, bleu_and_chrf
+from attnbench.training.evaluation import Scores, bleu_and_chrf, sentence_counts
 from attnbench.training.trainer import Trainer
 
 
@@ -71,6 +72,34 @@ def _about_the_length(spec: RunSpec, lengths: LengthRange, scores: Scores) -> di
         "channel_bits": channel,
         "accuracy_ceiling": None if answers is None or channel is None else answers.accuracy_ceiling(channel),
     }
+
+
+def sentence_rows(lengths: LengthRange, scores: Scores) -> list[dict[str, object]]:
+    """Return a row of sentences.csv.gz for each sentence of a bucket."""
+    return [
+        {
+            "length_min": lengths.minimum,
+            "length": lengths.maximum,
+            "sentence": number,
+            "tokens": tokens,
+            "nats": round(nats, 4),
+            "reference_words": counts.reference_words,
+            "hypothesis_words": counts.hypothesis_words,
+            **dict(zip(WORD_MATCHES, counts.word_matches, strict=True)),
+            "reference_characters": counts.reference_characters,
+            "hypothesis_characters": counts.hypothesis_characters,
+            **dict(zip(CHARACTER_MATCHES, counts.character_matches, strict=True)),
+        }
+        for number, (counts, nats, tokens) in enumerate(
+            zip(
+                sentence_counts(scores.hypotheses, scores.references),
+                scores.example_nats,
+                scores.example_tokens,
+                strict=True,
+            ),
+            start=1,
+        )
+    ]
 
 
 def steps_to_90(spec: RunSpec, trainer: Trainer) -> int | None:
