@@ -31,6 +31,7 @@ _STREAM = 20_261_129
 _MOST_CELLS = 4_000_000  # of a matrix of weights: 32 MB
 _BETA = 2  # chrF2 weighs recall so many times as much as precision
 _ROUNDING = 1e-6  # of a score that was added up in another order
+_FLAT = 1e-9  # draws that differ by less differ by rounding
 _NATS_ROUNDING = 1e-4  # of a sentence's nats in the file
 
 
@@ -115,15 +116,17 @@ def mean_draws(points: np.ndarray, draws: np.ndarray, seeds: Sequence[int]) -> n
 
 
 def interval_of(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return both ends of the interval of each column, NaN where too many draws are not defined.
+    """Return both ends of the interval of each column, NaN where too many draws are not defined, or all are equal.
 
-    Infinite draws stay in their order: an end among them is infinite.
+    Draws of one sentence are equal, and tell nothing of others. Infinite draws stay in their order: an end among
+    them is infinite.
     """
     outside = (1 - CONFIDENCE) / 2
     undefined = np.isnan(draws).mean(axis=0)
     filled = np.where(np.isnan(draws), np.nanmedian(np.where(undefined < 1, draws, 0.0), axis=0), draws)
     low, high = np.quantile(filled, [outside, 1 - outside], axis=0, method="inverted_cdf")
-    is_known = undefined <= outside
+    is_flat = np.isclose(filled.min(axis=0), filled.max(axis=0), rtol=_FLAT, atol=_FLAT)
+    is_known = (undefined <= outside) & ~is_flat
     return np.where(is_known, low, np.nan), np.where(is_known, high, np.nan)
 
 

@@ -186,6 +186,12 @@ def test_intervals_hold_as_often_as_they_say(seeds, least):
     assert least <= np.mean(held) <= 0.995
 
 
+def test_draws_that_are_all_equal_give_no_interval():
+    draws = 20.0 + 1e-13 * np.random.default_rng(0).standard_normal((1000, 1))
+    assert np.isnan(interval_of(draws)).all()
+    assert np.isnan(interval_of(np.full((1000, 1), math.inf))).all()
+
+
 def test_many_sentences_are_drawn_in_parts(monkeypatch):
     monkeypatch.setattr(bootstrap, "_MOST_CELLS", 250 * 60)
     parts = [*sentence_weights(1, 10, 60)]
