@@ -4,16 +4,17 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arms_of
+from attnbench.analysis.bootstrap import NO_DRAWS, SEEDS, TextDraws, interval_of
 from attnbench.analysis.curves import TOKEN_SCORES
 from attnbench.analysis.rates import LEARNT, TuningRows, runs_at_chance
-from attnbench.analysis.retention import TEXT_SCORES, real_text, retained, unlearnt
+from attnbench.analysis.retention import RETAINED_SCORES, RetainedArm, real_text, retained, unlearnt
 from attnbench.analysis.statistics import mean_interval
 from attnbench.arm import Arm
 from attnbench.runs.metrics_csv import ARM_COLUMNS
@@ -24,7 +25,7 @@ Censored = Literal["", "above", "below", "not_learnt"]
 _ROUNDING = 1e-12
 # How far from chance to perfect each threshold lies.
 THRESHOLDS = {"L50": 0.5, "L90": 0.9}
-# Of real text: under this share of BLEU or chrF in the arm's own best bucket.
+# Of real text: under this share of the score in the arm's own best bucket.
 HALF = "half"
 _LEVELS = THRESHOLDS | {HALF: 0.5}
 BREAKDOWN_COLUMNS = (
@@ -40,6 +41,7 @@ BREAKDOWN_COLUMNS = (
     "seeds_above",
     "seeds_below",
     "seeds_not_learnt",
+    "interval_over",
 )
 
 
@@ -75,7 +77,8 @@ class Breakdown:
     """Where the mean curve falls through a threshold, and what the seeds' own curves say about it.
 
     `low` and `high` are NaN where there is no interval. Its target is the mean of the seeds' own log2
-    breakdown lengths; the point comes from the mean curve and may lie outside.
+    breakdown lengths; the point comes from the mean curve and may lie outside. Over sentences and seeds the target is
+    the length of the mean curve, and a high end that lies beyond the longest tested is NaN.
     """
 
     length: float
@@ -88,6 +91,7 @@ class Breakdown:
     seeds_above: int
     seeds_below: int
     seeds_not_learnt: int
+    interval_over: str = ""
 
     @property
     def is_outside_interval(self) -> bool:
@@ -121,6 +125,27 @@ def find_crossing(curve: LengthCurve, level: float) -> Crossing:
     return Crossing(last, thresholds[-1], "above")
 
 
+def first_falls(lengths: Sequence[int], curves: np.ndarray, level: float) -> np.ndarray:
+    """Return the length of `find_crossing` for many curves at once, infinite where one never falls; (curves,).
+
+    Args:
+        lengths: increasing.
+        curves: on a scale from 0 to 1 without chance, at or above the level at the first length; (curves, lengths).
+        level: to fall below.
+    """
+    if len(lengths) == 1:
+        return np.full(len(curves), math.inf)
+    gaps = curves - level
+    is_below = gaps < -_ROUNDING
+    after = np.maximum(is_below.argmax(axis=1), 1)
+    each = np.arange(len(curves))
+    start, end = gaps[each, after - 1], gaps[each, after]
+    falls = is_below.any(axis=1)
+    way = start / np.where(falls, start - end, 1.0)
+    places = np.log2(np.asarray(lengths, dtype=float))
+    return np.where(falls, 2 ** _between(places[after - 1], places[after], way), math.inf)
+
+
 def find_breakdown(
     lengths: Sequence[int],
     seeds: Sequence[int],
@@ -145,14 +170,16 @@ def find_breakdown(
     return _breakdown(rows.assign(is_stuck=0).to_numpy(dtype=float), threshold)
 
 
-def breakdown_table(metrics: Metrics, tuning: TuningRows = ()) -> pd.DataFrame:
+def breakdown_table(metrics: Metrics, tuning: TuningRows = (), draws: TextDraws = NO_DRAWS) -> pd.DataFrame:
     """Return one row for each arm, score of single tokens and threshold, without arms that lack the score.
 
-    Arms of real text have no such rows. They have one for BLEU and one for chrF with the threshold "half": the
-    first length beyond their best bucket at which less than half of its score is left; `accuracy_threshold` is then
-    that share, and "not_learnt" an arm whose best bucket has less than 1 of 100. `length`, `low` and `high` are
-    missing where they are not defined. `seeds_above`, `seeds_below` and `seeds_not_learnt` count the seeds whose
-    own curve is censored.
+    Arms of real text have no such rows. They have one for BLEU and one for chrF with the threshold "half", and one for
+    the bits gained over `blind` where there is that arm: the first length beyond their best bucket at which less than
+    half of its score is left; `accuracy_threshold` is then that share, and "not_learnt" an arm whose best bucket has
+    next to nothing (`LEAST_SCORE`). `length`, `low` and `high` are missing where they are not defined. `seeds_above`,
+    `seeds_below` and `seeds_not_learnt` count the seeds whose own curve is censored. `interval_over` says what the
+    interval speaks of: "seeds", or for "half" where sentences are at hand "sentences and seeds", of one seed
+    "sentences". Where such an interval has no `high`, it ends beyond the longest tested.
 
     Runs that are "not learnt at this rate" (`runs_at_chance`) are left out of the mean, and where none is left at a
     length that decides, the arm or the seed is "not_learnt".
@@ -160,6 +187,7 @@ def breakdown_table(metrics: Metrics, tuning: TuningRows = ()) -> pd.DataFrame:
     Args:
         metrics: rows of a sweep.
         tuning: rows of tuning.csv, which tell what other rates came to.
+        draws: of the sentences of real text, where they are at hand.
     """
     text, stuck = real_text(metrics), runs_at_chance(metrics, tuning)
     found = [
@@ -171,8 +199,8 @@ def breakdown_table(metrics: Metrics, tuning: TuningRows = ()) -> pd.DataFrame:
     ]
     found += [
         {"arm": number, "score": score, **vars(half)}
-        for score in TEXT_SCORES
-        for number, half in _half_lengths(metrics, score)
+        for score in RETAINED_SCORES
+        for number, half in _half_lengths(metrics, score, draws)
     ]
     found.sort(key=lambda row: row["arm"])
     columns = ["arm", *(name for name in BREAKDOWN_COLUMNS if name not in ARM_COLUMNS)]
@@ -180,12 +208,12 @@ def breakdown_table(metrics: Metrics, tuning: TuningRows = ()) -> pd.DataFrame:
 
 
 def threshold_of(score: str) -> str:
-    """Return the threshold that a score's breakdown is told by: "half" for BLEU and chrF, else "L50"."""
-    return HALF if score in TEXT_SCORES else "L50"
+    """Return the threshold that a score's breakdown is told by: "half" for those of real text, else "L50"."""
+    return HALF if score in RETAINED_SCORES else "L50"
 
 
 def l50_rows(breakdowns: pd.DataFrame, score: str = "token_accuracy") -> pd.DataFrame:
-    """Return the rows of breakdown.csv that are L50 of a score, of BLEU and chrF those of half: one for each arm."""
+    """Return the rows of breakdown.csv that are L50 of a score, of real text those of half: one for each arm."""
     is_l50 = (breakdowns["score"] == score) & (breakdowns["threshold"] == threshold_of(score))
     return breakdowns[is_l50].reset_index(drop=True)
 
@@ -227,16 +255,12 @@ def lengths_around(tested: Sequence[int] | np.ndarray, length: float) -> list[in
     return lengths[same].tolist() if same.any() else lengths[after - 1 : after + 1].tolist()
 
 
-def _half_lengths(metrics: Metrics, score: str) -> Iterator[tuple[int, Breakdown]]:
+def _half_lengths(metrics: Metrics, score: str, draws: TextDraws) -> Iterator[tuple[int, Breakdown]]:
     """Yield for each arm of real text where less than half of its best bucket's score is left."""
-    if metrics.frame[score].isna().all():
-        return
-    rows = retained(metrics, score)
-    best = rows[rows["is_best"]].groupby("arm")["length"].max()
-    # What lies ahead of the best bucket is another matter: the shortest sentences are often names and titles.
-    behind = rows[rows["length"] >= rows["arm"].map(best)]
-    for number, own in _rows_by_arm(behind):
-        yield number, _breakdown(own, HALF)
+    for arm in retained(metrics, score, draws):
+        # What lies ahead of the best bucket is another matter: the shortest sentences are often names and titles.
+        ((_, rows),) = _rows_by_arm(arm.rows[arm.rows["length"] >= arm.best])
+        yield arm.arm, _with_drawn_interval(_breakdown(rows, HALF), arm)
     seeds = metrics.frame["seed"].groupby(metrics.numbers).nunique()
     for number in unlearnt(metrics, score):
         count = int(seeds[number])
@@ -244,6 +268,20 @@ def _half_lengths(metrics: Metrics, score: str) -> Iterator[tuple[int, Breakdown
             number,
             Breakdown(math.nan, math.nan, math.nan, HALF, _LEVELS[HALF], "not_learnt", count, 0, 0, count),
         )
+
+
+def _with_drawn_interval(half: Breakdown, arm: RetainedArm) -> Breakdown:
+    """Return the breakdown with the interval over sentences, too, where they are at hand."""
+    if arm.draws is None:
+        return half
+    place = arm.lengths.index(arm.best)
+    curves = arm.draws[:, place:]
+    is_known = ~np.isnan(curves).any(axis=1)
+    falls = np.full(len(curves), math.nan)
+    falls[is_known] = first_falls(arm.lengths[place:], curves[is_known], _LEVELS[HALF])
+    low, high = (float(end[0]) for end in interval_of(falls[:, None]))
+    low, high = (math.nan if math.isinf(end) else end for end in (low, high))
+    return replace(half, low=low, high=high, interval_over="" if math.isnan(low) else arm.interval_over)
 
 
 def _rows_by_arm(rows: pd.DataFrame, stuck: pd.DataFrame | None = None) -> Iterator[tuple[int, np.ndarray]]:
@@ -280,6 +318,7 @@ def _breakdown(rows: np.ndarray, threshold: str) -> Breakdown:
         seeds_above=censored["above"],
         seeds_below=censored["below"],
         seeds_not_learnt=censored["not_learnt"],
+        interval_over="" if math.isnan(low) else SEEDS,
     )
 
 
@@ -319,5 +358,5 @@ def _curve(rows: np.ndarray) -> LengthCurve:
     return LengthCurve(rows[:, 0].tolist(), rows[:, 2].tolist(), rows[:, 3].tolist())
 
 
-def _between(start: float, end: float, way: float) -> float:
+def _between(start: Any, end: Any, way: Any) -> Any:
     return start + way * (end - start)

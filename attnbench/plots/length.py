@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
+from attnbench.analysis.bootstrap import BOTH, SEEDS, SENTENCES
 from attnbench.analysis.breakdown import HALF, on_scale
 from attnbench.arm import Arm
 from attnbench.formatting import sentence, span
@@ -43,6 +44,11 @@ _BITS_A_NUMBER = 32
 # Of ceilings, which are black: arms have the line styles of their own.
 _CEILING_STYLES: tuple[Any, ...] = ("-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 _HALF = "half: the length beyond its best bucket at which less than half of an arm's best is left"
+_BARS = {
+    SEEDS: "95 % Student t interval",
+    BOTH: "95 % interval over sentences (bootstrap) and seeds (Student t)",
+    SENTENCES: "95 % bootstrap interval over sentences alone",
+}
 _L50 = "L50: where the mean first falls half way from perfect to chance, with a 95 % t interval of the seeds' own L50"
 
 
@@ -141,14 +147,12 @@ def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     arms = [rows for panel in panels for rows in panel.arms]
     points = pd.concat([rows.points(score) for rows in arms for score in scores])
     if points["seeds"].max() <= 1:
-        lines = ["lines: one seed, so there is no interval"]
+        lines = [
+            "lines: one seed" if points["low"].notna().any() else "lines: one seed, so there is no interval"
+        ]
     else:
-        without = points[points["low"].isna()]["seeds"]
-        reasons = ["there is one seed"] if (without == 1).any() else []
-        reasons += ["all seeds are equal"] if (without > 1).any() else []
-        some = f" (none where {' or '.join(reasons)})" if reasons else ""
         lines = [f"lines: mean of {span(points['seeds'])} seeds", "faint: each seed"]
-        lines.append(f"bars: 95 % Student t interval{some}")
+    lines += _bars(arms, points, scores)
     has_hollow = any(rows.budget_lengths(score) for rows in arms for score in scores)
     is_beyond = any(panel.train_ends for panel in panels)
     return sentence(
@@ -156,6 +160,23 @@ def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
         "hollow: a run there was ended by its budget" if has_hollow else "",
         "shaded: beyond the train range, where length generalisation adds to capacity" if is_beyond else "",
     )
+
+
+def _bars(arms: Sequence[ArmRows], points: pd.DataFrame, scores: Sequence[str]) -> list[str]:
+    """Say what bars are, and where there are none; nothing where one seed has none."""
+    without = points[points["low"].isna()]["seeds"]
+    if points["seeds"].max() <= 1 and len(without) == len(points):
+        return []
+    reasons = ["there is one seed"] if (without == 1).any() else []
+    reasons += ["all seeds are equal"] if (without > 1).any() else []
+    some = f" (none where {' or '.join(reasons)})" if reasons else ""
+    halves = [found for rows in arms for each in scores if (found := rows.breakdown(each))]
+    halves = [found for found in halves if found.threshold == HALF]
+    # Of real text it matters that other sentences would tell something else.
+    names = _BARS | {SEEDS: f"{_BARS[SEEDS]} over seeds alone, not over sentences"} if halves else _BARS
+    kinds = [names[each] for each in names if (points["interval_over"] == each).any()] or [names[SEEDS]]
+    what = "bars and brackets" if any(found.interval_over for found in halves) else "bars"
+    return [f"{what}: {' or '.join(kinds)}{some}"]
 
 
 def training_facts(panels: Sequence[Panel]) -> list[str]:

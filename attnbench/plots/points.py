@@ -182,6 +182,8 @@ def bits_text(number: float) -> str:
 def breakdown_cell(breakdown: Breakdown, tested: Iterable[int], unit: str = "") -> str:
     """Return `14.2 [12.9, 15.6], between tested 12 and 16`, `> 32`, `< 4` or `not learnt`.
 
+    An interval may end beyond the longest tested: `14.2 [12.9, > 32]`, `> 32 [28.4, > 32]`.
+
     Args:
         breakdown: what was found.
         tested: the lengths at which the arm was tested.
@@ -190,12 +192,19 @@ def breakdown_cell(breakdown: Breakdown, tested: Iterable[int], unit: str = "") 
     if breakdown.censored == "not_learnt":
         return "not learnt"
     length = f"{length_text(breakdown.length)} {unit}".rstrip()
+    tested = list(tested)
+    interval = interval_text(breakdown, tested)
     if breakdown.censored:
-        return f"{'>' if breakdown.censored == 'above' else '<'} {length}"
+        return f"{'>' if breakdown.censored == 'above' else '<'} {length}{interval}"
+    return f"{length}{interval}, {_bracket(breakdown, tested)}"
+
+
+def interval_text(breakdown: Breakdown, tested: Iterable[int]) -> str:
+    """Return ` [12.9, 15.6]` or ` [12.9, > 32]`, nothing where there is no interval."""
     if math.isnan(breakdown.low):
-        return f"{length}, {_bracket(breakdown, tested)}"
-    low, high = length_text(breakdown.low), length_text(breakdown.high)
-    return f"{length} [{low}, {high}], {_bracket(breakdown, tested)}"
+        return ""
+    high = f"> {max(tested)}" if math.isnan(breakdown.high) else length_text(breakdown.high)
+    return f" [{length_text(breakdown.low)}, {high}]"
 
 
 def breakdown_note(breakdown: Breakdown, tested: Sequence[int]) -> str:
@@ -209,7 +218,8 @@ def breakdown_note(breakdown: Breakdown, tested: Sequence[int]) -> str:
         fallen = breakdown.seeds - breakdown.seeds_above
         seeds = f", {fallen} of {breakdown.seeds} seeds fell" if fallen else ""
         if breakdown.threshold == HALF:
-            return f"above half of its best up to {length_text(breakdown.length)}{seeds}"
+            interval = interval_text(breakdown, tested)
+            return f"above half of its best up to {length_text(breakdown.length)}{interval}{seeds}"
         return f"no breakdown up to {length_text(breakdown.length)}{seeds}"
     # On a line of its own: one line of both would widen the legend by half.
     where = breakdown_cell(breakdown, tested).replace(", between", ",\nbetween")

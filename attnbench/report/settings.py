@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arm_rows
+from attnbench.analysis.bootstrap import TextDraws
 from attnbench.analysis.breakdown import Breakdown, breakdown_table, l50_by_arm
 from attnbench.analysis.capacity import capacity_table
 from attnbench.analysis.comparison import DEFAULT_BASELINE, comparison_table, setting_of
 from attnbench.analysis.curves import curve_table
 from attnbench.analysis.larger_budget import larger_budget_table
 from attnbench.analysis.rates import lengths_at_edge
-from attnbench.analysis.retention import TEXT_SCORES, retention_table
+from attnbench.analysis.retention import TEXT_SCORES, retention_table, text_runs
 from attnbench.analysis.training_cost import training_cost_table
 from attnbench.arm import Arm
 from attnbench.plots.points import ArmRows, Capacity, Panel, capacities, split_panels
@@ -32,9 +33,11 @@ class SweepTables:
     Attributes:
         rates_at_edge: of arms whose chosen learning rate is an outermost of those tried, the lengths of their training.
         baseline: the model that all others were compared with, None where there is none.
+        sentences: of real text, as far as they are at hand, as in sentences.csv.gz.
     """
 
     metrics: Metrics
+    sentences: pd.DataFrame
     curve: pd.DataFrame
     breakdown: pd.DataFrame
     comparison: pd.DataFrame
@@ -62,14 +65,17 @@ class SweepTables:
         metrics = Metrics.of(frame)
         wanted = baseline or DEFAULT_BASELINE
         tuning = records.tuning_rows()
-        breakdowns = breakdown_table(metrics, tuning)
+        sentences = records.sentences(text_runs(metrics))
+        draws = TextDraws.of(metrics, sentences)
+        breakdowns = breakdown_table(metrics, tuning, draws)
         return cls(
             metrics=metrics,
-            curve=curve_table(metrics),
+            sentences=sentences,
+            curve=curve_table(metrics, draws),
             breakdown=breakdowns,
             comparison=comparison_table(metrics, wanted),
             capacity=capacity_table(metrics),
-            retention=retention_table(metrics),
+            retention=retention_table(metrics, draws),
             larger_budget=larger_budget_table(metrics, breakdowns, records.has_levelled, tuning),
             training_cost=training_cost_table(metrics),
             rates_at_edge=lengths_at_edge(tuning),

@@ -22,6 +22,7 @@ from attnbench.report.verdict import verdict_text
 from attnbench.runs.io import remove_partial_files, write_atomically
 from attnbench.runs.metrics_csv import ARM_COLUMNS
 from attnbench.runs.metrics_table import join_metrics, write_table
+from attnbench.runs.sentences import SENTENCES_FILE, write_sentence_table
 from attnbench.runs.store import RunStore
 from attnbench.runs.training_records import TrainingRecords
 
@@ -52,6 +53,7 @@ def report_store(
         store.path,
         is_drawn,
         tell,
+        keeps_sentences=True,
         baseline=baseline,
         records=TrainingRecords([store.path]),
     )
@@ -64,14 +66,15 @@ def report_metrics(
     is_drawn: bool,
     tell: Tell,
     is_copied: bool = False,
+    keeps_sentences: bool = False,
     baseline: str | None = None,
     records: TrainingRecords = NO_RECORDS,
 ) -> list[Path]:
     """Write the tables, the verdict and, where `is_drawn`, the figures into a folder; return what was written.
 
-    Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself. Arms are
-    compared with the `baseline`, by default with `fixed` where it is there. The `records` of runs say what metrics.csv
-    does not.
+    Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself; and there, or
+    where it `keeps_sentences`, what is scored sentence by sentence of real text. Arms are compared with the
+    `baseline`, by default with `fixed` where it is there. The `records` of runs say what metrics.csv does not.
     """
     joined = join_sweeps(metrics)
     tables = SweepTables.of(joined, baseline, records)
@@ -82,6 +85,9 @@ def report_metrics(
     for name, table in (({"metrics.csv": joined} if is_copied else {}) | _files_of(tables)).items():
         files.append(out / name)
         write_table(files[-1], table)
+    if (is_copied or keeps_sentences) and len(tables.sentences):
+        files.append(out / SENTENCES_FILE)
+        write_sentence_table(files[-1], tables.sentences)
     files.append(out / "verdict.md")
     write_atomically(files[-1], verdict.encode())
     tell(tables, verdict)

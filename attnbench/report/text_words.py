@@ -5,28 +5,36 @@ from typing import Any
 
 import pandas as pd
 
+from attnbench.analysis.bootstrap import BITS, BOTH, SEEDS, SENTENCES
 from attnbench.analysis.breakdown import Breakdown
-from attnbench.analysis.retention import FEW_SENTENCES
+from attnbench.analysis.retention import BLIND, FEW_SENTENCES, GAIN
 from attnbench.formatting import joined, sentence
-from attnbench.plots.points import ArmRows, breakdown_cell, breakdown_remark
+from attnbench.plots.points import ArmRows, breakdown_cell, breakdown_remark, interval_text
 from attnbench.report.settings import Setting
 
-NAMES = {"bleu": "BLEU", "chrf": "chrF"}
+NAMES = {"bleu": "BLEU", "chrf": "chrF", GAIN: "bits per target token gained over blind"}
+_NOTHING = {
+    "bleu": "less than 1 BLEU",
+    "chrf": "less than 1 chrF",
+    GAIN: "less than 0.1 bits gained over blind",
+}
+_INTERVALS = {
+    BOTH: "are over sentences (drawn anew 1,000 times, the same for every arm and seed) and over seeds (Student's t)",
+    SENTENCES: "are over sentences, drawn anew 1,000 times; one seed says nothing of other seeds",
+    SEEDS: "are over seeds alone, on the same sentences: they say nothing of other sentences",
+}
 
 
 def text_head(setting: Setting) -> list[str]:
-    """Say under which length each arm falls to less than half of its best bucket, for BLEU and for chrF."""
+    """Say under which length each arm falls to less than half of its best bucket, for each score that has a half."""
     return [_fallen(setting, score) for score in NAMES if _known(setting, score)]
 
 
 def text_details(setting: Setting) -> list[str]:
     """Return what each arm retains by bucket, what the intervals speak of, and the buckets of few sentences."""
     details = [_retained(setting, score) for score in NAMES if _known(setting, score)]
-    details.append(
-        "Intervals of retention are over seeds, on the same sentences: they say nothing of other sentences."
-    )
-    small = _small_buckets(setting)
-    return details + ([small] if small else [])
+    details += [_differences(setting), _intervals(setting), _small_buckets(setting)]
+    return [each for each in details if each]
 
 
 def _known(setting: Setting, score: str) -> list[tuple[ArmRows, Breakdown]]:
@@ -37,12 +45,16 @@ def _known(setting: Setting, score: str) -> list[tuple[ArmRows, Breakdown]]:
 def _fallen(setting: Setting, score: str) -> str:
     known = _known(setting, score)
     fallen = [
-        f"{setting.labels[rows.arm]} at {breakdown_cell(each, rows.tested(score), setting.unit)}"
-        f"{breakdown_remark(each, rows.tested(score))}"
+        f"{setting.labels[rows.arm]} at {breakdown_cell(each, _tested(rows, score), setting.unit)}"
+        f"{breakdown_remark(each, _tested(rows, score))}"
         for rows, each in known
         if not each.censored
     ]
-    held = [setting.labels[rows.arm] for rows, each in known if each.censored == "above"]
+    held = [
+        f"{setting.labels[rows.arm]}{interval_text(each, _tested(rows, score))}"
+        for rows, each in known
+        if each.censored == "above"
+    ]
     nothing = [setting.labels[rows.arm] for rows, each in known if each.censored == "not_learnt"]
     name = NAMES[score]
     parts = (
@@ -55,28 +67,69 @@ def _fallen(setting: Setting, score: str) -> str:
         if held
         else []
     )
-    parts += [f"less than 1 {name} in every bucket: {joined(nothing)}"] if nothing else []
+    parts += [f"{_NOTHING[score]} in every bucket: {joined(nothing)}"] if nothing else []
     return sentence(*parts)
 
 
+def _tested(rows: ArmRows, score: str) -> list[int]:
+    """Return the buckets of an arm; those of the bits gained are the ones that have BLEU."""
+    return rows.tested("bleu" if score == GAIN else score)
+
+
 def _retained(setting: Setting, score: str) -> str:
-    labels = setting.panel.length_labels(score)
+    arms = _arms(setting, score, "retention")
+    name = NAMES[score].replace("bits", "Bits", 1)
+    return f"{name} relative to each arm's best bucket: {'; '.join(arms)}." if arms else ""
+
+
+def _differences(setting: Setting) -> str:
+    arms = _arms(setting, BITS, "difference")
+    if not arms:
+        return ""
+    has_blind = any(rows.arm.model == BLIND for rows in setting.arms)
+    return (
+        f"Teacher-forced cross-entropy above each arm's best bucket, in bits per target token: {'; '.join(arms)}. A "
+        "difference is no share, so it has no half"
+        + (", and what blind has of it lies in the text." if has_blind else ".")
+    )
+
+
+def _arms(setting: Setting, score: str, column: str) -> list[str]:
+    labels = setting.panel.length_labels(_drawn_score(setting))
     arms = []
-    for rows, _ in _known(setting, score):
-        cells = [_cell(row, labels) for row in _rows(setting, rows, score)]
+    for rows in setting.arms:
+        cells = [_cell(row, getattr(row, column), labels) for row in _rows(setting, rows, score)]
         arms += [f"{setting.labels[rows.arm]} {', '.join(cells)}"] if cells else []
-    return f"{NAMES[score]} relative to each arm's best bucket: {'; '.join(arms)}."
+    return arms
 
 
-def _cell(row: Any, labels: dict[int, str]) -> str:
+def _cell(row: Any, value: float, labels: dict[int, str]) -> str:
     if row.is_best:
         return f"best at {labels[row.length]}"
     interval = "" if pd.isna(row.low) else f" [{row.low:.2f}, {row.high:.2f}]"
-    return f"{row.retention:.2f}{interval} at {labels[row.length]}"
+    return f"{value:.2f}{interval} at {labels[row.length]}"
+
+
+def _intervals(setting: Setting) -> str:
+    """Say what the intervals of retention speak of, and of which arms where that differs."""
+    over: dict[str, list[str]] = {}
+    for rows in setting.arms:
+        kinds = {row.interval_over for score in (*NAMES, BITS) for row in _rows(setting, rows, score)}
+        for kind in kinds - {""}:
+            over.setdefault(kind, []).append(setting.labels[rows.arm])
+    if len(over) == 1:
+        return f"Intervals of retention {_INTERVALS[next(iter(over))]}."
+    return sentence(
+        *(f"those of {joined(over[kind])} {_INTERVALS[kind]}" for kind in _INTERVALS if kind in over)
+    )
+
+
+def _drawn_score(setting: Setting) -> str:
+    return "bleu" if _known(setting, "bleu") else "chrf"
 
 
 def _small_buckets(setting: Setting) -> str:
-    labels = setting.panel.length_labels("bleu" if _known(setting, "bleu") else "chrf")
+    labels = setting.panel.length_labels(_drawn_score(setting))
     small: dict[int, int] = {}
     best_of: dict[int, list[str]] = {}
     for rows in setting.arms:

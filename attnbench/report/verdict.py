@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from attnbench.analysis.bootstrap import BOTH, SENTENCES
 from attnbench.analysis.breakdown import Breakdown, lengths_around, on_scale
 from attnbench.analysis.comparison import TESTED_PAIRS
 from attnbench.analysis.larger_budget import SAME, SEVERAL, without_budget
@@ -358,11 +359,13 @@ def _held(setting: Setting, each: Capacity) -> str:
 def _coverage(setting: Setting) -> str:
     """Say where intervals may hold less often than their name says."""
     numbers = [rows.metrics["seed"].nunique() for rows in setting.arms]
+    drawn = {row.interval_over for _, row in setting.retention} & {BOTH, SENTENCES}
     if max(numbers) == 1:
-        return "One seed gives no interval."
+        return "" if drawn else "One seed gives no interval."
     if may_cover_less(min(numbers)):
+        kind = "" if drawn else "Student t "
         return (
-            f"Brackets are 95 % Student t intervals by name; fewer than {FEW_SEEDS} seeds cannot show whether they "
+            f"Brackets are 95 % {kind}intervals by name; fewer than {FEW_SEEDS} seeds cannot show whether they "
             "spread normally, and where they do not, intervals hold less often (docs/coverage.md)."
         )
     if any(may_cover_less(point.seeds, point.mean, point.low < point.high) for _, point in setting.points):
@@ -370,4 +373,4 @@ def _coverage(setting: Setting) -> str:
             "Brackets are 95 % Student t intervals by name; of accuracies within 0.02 of perfect they hold less "
             "often (docs/coverage.md)."
         )
-    return "Brackets are 95 % Student t intervals over seeds."
+    return "" if drawn else "Brackets are 95 % Student t intervals over seeds."

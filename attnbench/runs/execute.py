@@ -4,7 +4,7 @@ import hashlib
 import io
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from attnbench.runs.data import find_data, keep_data, read_kept_data
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.io import read_whole, write_atomically, write_json
 from attnbench.runs.metrics_csv import as_csv, read_rows, write_rows
-from attnbench.runs.records import describe_environment, metrics_row, typed_command
+from attnbench.runs.records import describe_environment, metrics_row, sentence_rows, typed_command
+from attnbench.runs.sentences import is_real_text, read_sentences, write_sentences
 from attnbench.runs.spec import RunSpec
 from attnbench.runs.status import RunStatus
 from attnbench.tasks.base import LengthRange
@@ -97,7 +98,7 @@ def _reason(error: Exception) -> str:
 
 
 def _train_and_evaluate(folder: RunFolder, execution: Execution) -> RunStatus:
-    known = _known_rows(folder)
+    known = _known_results(folder)
     folder.status_file.unlink(missing_ok=True)
     folder.error_file.unlink(missing_ok=True)
     # Sums depend on how they are split over threads: with one, a run gives the same numbers in every executor.
@@ -117,10 +118,14 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> RunStatus:
     lengths = folder.requested_lengths
     if resumed_from_step is None:
         known = {}  # of another training, whose checkpoint is gone
-    rows = _evaluate(spec, trainer, lengths, known, execution.should_stop)
-    write_rows(folder.metrics_file, [rows[each] for each in sorted(rows)])
+    found = _evaluate(spec, trainer, lengths, known, execution.should_stop)
+    write_rows(folder.metrics_file, [found[each].row for each in sorted(found)])
+    if sentences := [row for each in sorted(found) for row in found[each].sentences]:
+        write_sentences(folder.sentences_file, sentences)
     tested = [spec.task.evaluation_range(length, lengths) for length in lengths]
-    keep_data(folder, spec, {each: int(rows[each]["examples"]) if each in rows else 0 for each in tested})
+    keep_data(
+        folder, spec, {each: int(found[each].row["examples"]) if each in found else 0 for each in tested}
+    )
     return RunStatus(
         folder.run_id,
         "done",
@@ -191,16 +196,31 @@ def _holds_train_rows(folder: RunFolder, trainer: Trainer) -> bool:
     return folder.train_file.exists() and read_whole(folder.train_file) == as_csv(rows, TRAIN_COLUMNS)
 
 
-def _known_rows(folder: RunFolder) -> dict[LengthRange, dict[str, Any]]:
-    """Return the rows that status.json vouches for.
+@dataclass(frozen=True)
+class _Result:
+    """What evaluation at one length or bucket gave: its row of metrics.csv, and for real text its sentences."""
 
-    Those of an execution that was cut short may be damaged without a trace; making them again trains nothing.
+    row: dict[str, Any]
+    sentences: Sequence[Mapping[str, object]] = ()
+
+
+def _known_results(folder: RunFolder) -> dict[LengthRange, _Result]:
+    """Return the results that status.json vouches for.
+
+    Those of an execution that was cut short may be damaged without a trace; making them again trains nothing. So are
+    those of real text of which the sentences are gone, or were not kept by an earlier version.
     """
     if folder.read_outcome() is None or folder.find_damage() is not None:
         return {}
     try:
         rows = read_rows(folder.metrics_file)
-        return {LengthRange(int(row["length_min"]), int(row["length"])): dict(row) for row in rows}
+        sentences = {} if folder.find_damaged_record() else read_sentences(folder.sentences_file)
+        found = {}
+        for row in rows:
+            bucket = int(row["length_min"]), int(row["length"])
+            if bucket in sentences or not is_real_text(row):
+                found[LengthRange(*bucket)] = _Result(dict(row), sentences.get(bucket, ()))
+        return found
     except (OSError, UserError, KeyError, ValueError):
         return {}
 
@@ -209,20 +229,21 @@ def _evaluate(
     spec: RunSpec,
     trainer: Trainer,
     lengths: list[int],
-    known: Mapping[LengthRange, dict[str, Any]],
+    known: Mapping[LengthRange, _Result],
     should_stop: Callable[[], bool],
-) -> dict[LengthRange, dict[str, Any]]:
-    """Return a row for each requested length, taking those that are known already."""
+) -> dict[LengthRange, _Result]:
+    """Return the results at each requested length, taking those that are known already."""
     wanted = [spec.task.evaluation_range(length, lengths) for length in lengths]
-    rows = {each: known[each] for each in wanted if each in known}
+    found = {each: known[each] for each in wanted if each in known}
     for each in wanted:
-        if each not in rows:
+        if each not in found:
             if should_stop():
                 raise InterruptedRunError("stopped before every length was evaluated")
             scores = trainer.test(each)
             if scores.tokens:
-                rows[each] = metrics_row(spec, trainer, each, scores)
-    return rows
+                row = metrics_row(spec, trainer, each, scores)
+                found[each] = _Result(row, sentence_rows(each, scores) if is_real_text(row) else ())
+    return found
 
 
 _HEADER = b"attnbench checkpoint 1 sha256 "

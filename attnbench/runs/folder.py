@@ -25,6 +25,7 @@ from attnbench.runs.io import (
     write_atomically,
     write_json,
 )
+from attnbench.runs.sentences import SENTENCES_FILE
 from attnbench.runs.status import (
     RunStatus,
     end_of,
@@ -70,6 +71,7 @@ class RunFolder:
     status_file = _FileOf("status.json")
     error_file = _FileOf("error.txt")
     data_file = _FileOf("data.json")
+    sentences_file = _FileOf(SENTENCES_FILE)
     claim_file = _FileOf("claim")
 
     def __init__(self, path: Path, run_id: str | None = None) -> None:
@@ -226,7 +228,7 @@ class RunFolder:
     @property
     def _records(self) -> tuple[Path, ...]:
         """What the run wrote down on its way; its rows are right without it."""
-        return self.train_file, self.environment_file, self.data_file
+        return self.train_file, self.environment_file, self.data_file, self.sentences_file
 
     @property
     def has_ended(self) -> bool:
@@ -310,6 +312,7 @@ class RunFolder:
             self.checkpoint_file,
             self.train_file,
             self.data_file,
+            self.sentences_file,
             self.spec_file,
         ):
             with storage_faults_named(path, is_writing=True):

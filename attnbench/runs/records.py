@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attnbench
+from attnbench.runs.sentences import CHARACTER_MATCHES, WORD_MATCHES
 
 if TYPE_CHECKING:  # they load torch, which who wants to know the command or a version needs not
     from attnbench.runs.spec import RunSpec
@@ -77,6 +78,36 @@ def _about_the_length(spec: "RunSpec", lengths: "LengthRange", scores: "Scores")
         "channel_bits": channel,
         "accuracy_ceiling": None if answers is None or channel is None else answers.accuracy_ceiling(channel),
     }
+
+
+def sentence_rows(lengths: "LengthRange", scores: "Scores") -> list[dict[str, object]]:
+    """Return a row of sentences.csv.gz for each sentence of a bucket."""
+    from attnbench.training.evaluation import sentence_counts
+
+    return [
+        {
+            "length_min": lengths.minimum,
+            "length": lengths.maximum,
+            "sentence": number,
+            "tokens": tokens,
+            "nats": round(nats, 4),
+            "reference_words": counts.reference_words,
+            "hypothesis_words": counts.hypothesis_words,
+            **dict(zip(WORD_MATCHES, counts.word_matches, strict=True)),
+            "reference_characters": counts.reference_characters,
+            "hypothesis_characters": counts.hypothesis_characters,
+            **dict(zip(CHARACTER_MATCHES, counts.character_matches, strict=True)),
+        }
+        for number, (counts, nats, tokens) in enumerate(
+            zip(
+                sentence_counts(scores.hypotheses, scores.references),
+                scores.example_nats,
+                scores.example_tokens,
+                strict=True,
+            ),
+            start=1,
+        )
+    ]
 
 
 def steps_to_90(spec: "RunSpec", trainer: "Trainer") -> int | None:

@@ -20,6 +20,7 @@ from attnbench.runs.io import (
     write_atomically,
 )
 from attnbench.runs.metrics_csv import read_rows, write_rows
+from attnbench.runs.sentences import SENTENCES_FILE
 
 LEAST_ROOM = 64 * 1024
 """Bytes: what the first files of a small sweep take."""
@@ -36,6 +37,7 @@ class RunStore:
         self.sweep_file = path / "sweep.yaml"
         self.metrics_file = path / "metrics.csv"
         self.tuning_file = path / "tuning.csv"
+        self.sentences_file = path / SENTENCES_FILE
         self.jobs_path = path / "jobs"
         self.claim_file = path / "claim"
         self._folders: dict[str, RunFolder] = {}

@@ -1,12 +1,17 @@
-"""What run folders tell of training beyond metrics.csv: whether a run still improved, and what other rates came to."""
+"""What run folders tell beyond metrics.csv: whether a run still improved, what other rates came to, and sentences."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attnbench.errors import DamagedFileError
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.metrics_csv import read_rows
+from attnbench.runs.sentences import join_sentences, read_if_whole, read_sentences_of
 from attnbench.runs.store import RunStore
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # A run has levelled off whose validation cross-entropy falls by less over the last third ahead of the decay.
 LEVEL_GAIN = 0.01
@@ -37,6 +42,22 @@ class TrainingRecords:
             except DamagedFileError:
                 continue
         return rows
+
+    def sentences(self, run_ids: Collection[str]) -> "pd.DataFrame":
+        """Return the rows of sentences.csv.gz of these runs, as far as they are at hand and whole.
+
+        Those of a sweep's folder are read from its runs; a table by itself may have them in a file beside it.
+        """
+        tables = []
+        for store in self._stores:
+            if store.runs_path.is_dir():
+                tables += read_sentences_of(
+                    {each: store.folder(each).sentences_file for each in sorted(run_ids)}
+                )
+            elif (table := read_if_whole(store.sentences_file)) is not None:
+                tables.append(table)
+        joined = join_sentences(tables)
+        return joined[joined["run_id"].isin(run_ids)].reset_index(drop=True)
 
 
 def late_gain(folder: RunFolder) -> float | None:

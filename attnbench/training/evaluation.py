@@ -44,6 +44,8 @@ class Scores:
         alignable: scored tokens for which the task knows where the answer stands.
         source_tokens: real source tokens of all examples.
         hypotheses: what was written freely, as people read it; for tasks with references only.
+        example_nats: summed cross-entropy of each example, beside its reference.
+        example_tokens: its scored tokens.
     """
 
     examples: int = 0
@@ -57,6 +59,8 @@ class Scores:
     source_tokens: int = 0
     hypotheses: list[str] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
+    example_nats: list[float] = field(default_factory=list)
+    example_tokens: list[int] = field(default_factory=list)
 
     def __add__(self, other: "Scores") -> "Scores":
         """Return what was counted over the examples of both."""
@@ -123,6 +127,15 @@ def scored_nats(logits: Tensor, batch: Batch) -> Tensor:
     )
 
 
+def example_nats(logits: Tensor, batch: Batch) -> Tensor:
+    """Return the cross-entropy of each example, summed over its scored tokens, in nats; (batch,)."""
+    wanted = batch.target.masked_fill(~batch.scored, IGNORED)
+    # B V T, since classes stand second where there are more axes
+    return torch.nn.functional.cross_entropy(
+        logits.float().transpose(1, 2), wanted, ignore_index=IGNORED, reduction="none"
+    ).sum(dim=1)
+
+
 def most_tokens(batch: Batch, task: Task) -> Tensor:
     """Return how many tokens each example may write, whatever else stands in its batch; (batch,)."""
     return 2 * batch.source_lengths + 10 if task.ends_with_mark else batch.target_mask.sum(dim=1)
@@ -146,6 +159,9 @@ def _score_forced(output: Seq2SeqOutput, batch: Batch, scores: Scores) -> None:
     scores.nats += float(scored_nats(output.logits, batch))
     is_right = (output.logits.argmax(dim=2) == batch.target) & batch.scored  # B T
     scores.correct_forced += int(is_right.sum())
+    if batch.references is not None:
+        scores.example_nats += example_nats(output.logits, batch).tolist()
+        scores.example_tokens += batch.scored.sum(dim=1).tolist()
     if output.attention is not None and batch.gold is not None:
         is_known = batch.gold.any(dim=2) & batch.scored
         on_gold = (looks(output.attention) * batch.gold).sum(dim=2)  # B T
@@ -194,3 +210,43 @@ def bleu_and_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> tuple
     # `force` only silences the warning about text that is already tokenised: both sides are alike.
     bleu = BLEU(force=True).corpus_score(hypotheses, [references])
     return bleu.score, CHRF().corpus_score(hypotheses, [references]).score
+
+
+@dataclass(frozen=True)
+class SentenceCounts:
+    """What one sentence adds to the counts of corpus BLEU and chrF.
+
+    Words are those of the tokenisation "13a", characters those that are no blanks. n-grams in all follow from these
+    lengths; `word_matches` are those of 1 to 4 words in common, `character_matches` those of 1 to 6 characters.
+    """
+
+    reference_words: int
+    hypothesis_words: int
+    word_matches: Sequence[int]
+    reference_characters: int
+    hypothesis_characters: int
+    character_matches: Sequence[int]
+
+
+def sentence_counts(hypotheses: Sequence[str], references: Sequence[str]) -> list[SentenceCounts]:
+    """Return the counts of each sentence, as sacrebleu takes them."""
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.helpers import extract_all_char_ngrams
+
+    bleu = BLEU(effective_order=True)  # of no effect on counts; without it a score of one sentence warns
+    counts = []
+    for hypothesis, reference in zip(hypotheses, references, strict=True):
+        words = bleu.sentence_score(hypothesis, [reference])
+        written, wanted = (extract_all_char_ngrams(text, CHRF.CHAR_ORDER) for text in (hypothesis, reference))
+        counts.append(
+            SentenceCounts(
+                reference_words=words.ref_len,
+                hypothesis_words=words.sys_len,
+                word_matches=words.counts,
+                reference_characters=wanted[0].total(),
+                hypothesis_characters=written[0].total(),
+                character_matches=[(own & other).total() for own, other in zip(written, wanted, strict=True)],
+            )
+        )
+    return counts

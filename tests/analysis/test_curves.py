@@ -10,7 +10,7 @@ from tests.growth import growth
 from tests.metrics_rows import curve_rows, metrics_of, metrics_row, metrics_table
 
 CONTRACT = """task, model, variant, protocol, hidden_size, train_min_length, train_max_length, score, length,
-mean, low, high, seeds, chance, ceiling"""
+mean, low, high, seeds, chance, ceiling, interval_over"""
 
 
 def points(table, score="token_accuracy"):

@@ -1,11 +1,15 @@
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from attnbench.analysis.breakdown import breakdown_table, l50_by_arm
+from attnbench.analysis.bootstrap import TextDraws
+from attnbench.analysis.breakdown import LengthCurve, breakdown_table, find_crossing, first_falls, l50_by_arm
+from attnbench.analysis.curves import curve_table
 from attnbench.analysis.retention import RETENTION_COLUMNS, real_text, retention_table
 from tests.metrics_rows import curve_rows, metrics_of, metrics_row
+from tests.planted_sentences import joined_runs, planted_run
 
 
 def text_arm(bleu, chrf=None, examples=None, model="fixed", **values):
@@ -127,3 +131,141 @@ def test_symbols_have_columns_and_no_rows():
     assert list(table.columns) == list(RETENTION_COLUMNS)
     assert table.empty
     assert isinstance(table, pd.DataFrame)
+
+
+def with_blind(gains, blind_nats=4.0, **values):
+    """Rows of `blind` and of an arm that gains so many bits per token over it, by bucket, one for each seed."""
+    flat = {length: [20.0] * len(by_seed) for length, by_seed in gains.items()}
+    rows = text_arm(flat, model="blind", cross_entropy_nats=blind_nats, **values)
+    for row in text_arm(flat, **values):
+        rows.append(
+            row | {"cross_entropy_nats": blind_nats - gains[row["length"]][row["seed"]] * math.log(2)}
+        )
+    return rows
+
+
+def test_of_the_bits_gained_over_blind_a_share_is_retained():
+    table = table_of(with_blind({10: [1.0, 1.2], 20: [0.5, 0.6], 40: [0.1, 0.3]}), "bits_over_blind")
+    assert table["model"].unique().tolist() == ["fixed"]
+    assert table["mean"].tolist() == pytest.approx([1.1, 0.55, 0.2])
+    assert table["retention"].tolist() == pytest.approx([1.0, 0.5, 0.175])
+
+
+def test_half_of_the_bits_gained_has_a_length():
+    # From 1 at 10 to 0 at 40 by way of 1/2 at 20.
+    (row,) = halves_of(with_blind({10: [1.0, 2.0], 40: [0.0, 0.0]}), "bits_over_blind")
+    assert (row["model"], row["length"], row["threshold"]) == ("fixed", pytest.approx(20), "half")
+
+
+def test_an_arm_that_gains_next_to_nothing_over_blind_is_not_learnt():
+    (row,) = halves_of(with_blind({10: [0.09], 40: [0.0]}), "bits_over_blind")
+    assert row["censored"] == "not_learnt"
+
+
+def test_cross_entropy_has_a_difference_and_no_share_or_half():
+    rows = with_blind({10: [1.0, 1.0], 40: [0.4, 0.2]})
+    table = table_of(rows, "cross_entropy_bits")
+    own = table[table["model"] == "fixed"]
+    assert own["difference"].tolist() == pytest.approx([0.0, 0.7])
+    assert own["is_best"].tolist() == [True, False]
+    assert own["retention"].isna().all()
+    assert table.loc[table["model"] == "blind", "difference"].tolist() == pytest.approx([0.0, 0.0])
+    assert halves_of(rows, "cross_entropy_bits") == []
+
+
+def test_without_a_blind_arm_nothing_is_said_of_gains():
+    rows = text_arm({10: [20.0], 40: [10.0]})
+    assert table_of(rows, "bits_over_blind").empty
+    assert len(table_of(rows, "cross_entropy_bits")) == 2
+    assert halves_of(rows, "bits_over_blind") == []
+
+
+def planted(shares, sentences=200, models=("fixed",), spread=0.3, seeds=2):
+    """Rows and draws of arms whose n-grams match at these shares by bucket, in hard and in easy sentences."""
+    generator = np.random.default_rng(0)
+    runs = []
+    for length, share in shares.items():
+        ease = 1 + spread * generator.uniform(-1, 1, sentences)
+        runs += [
+            planted_run(share * ease, 50 / share / ease, length, model=model, seed=seed)
+            for model in models
+            for seed in range(seeds)
+        ]
+    rows, table = joined_runs(runs)
+    metrics = metrics_of(rows)
+    return metrics, TextDraws.of(metrics, table)
+
+
+def test_where_sentences_are_at_hand_intervals_are_over_them_too():
+    metrics, draws = planted({10: 0.6, 20: 0.3})
+    table = retention_table(metrics, draws).set_index(["score", "length"])
+    row = table.loc[("bleu", 20)]
+    assert row["interval_over"] == "sentences and seeds"
+    # Seeds that are all equal have no interval of their own; the sentences spread.
+    assert row["retention"] - 0.05 < row["low"] < row["retention"] < row["high"] < row["retention"] + 0.05
+    assert math.isnan(retention_table(metrics).set_index(["score", "length"]).loc[("bleu", 20), "low"])
+    assert table.loc[("bleu", 10), ["low", "high"]].isna().all()
+    assert table.loc[("cross_entropy_bits", 20), "interval_over"] == "sentences and seeds"
+
+
+def test_one_seed_has_an_interval_over_sentences_alone():
+    metrics, draws = planted({10: 0.6, 20: 0.2}, seeds=1)
+    table = retention_table(metrics, draws)
+    assert set(table.loc[~table["is_best"], "interval_over"]) == {"sentences"}
+    row = breakdown_table(metrics, draws=draws).set_index("score").loc["bleu"]
+    assert row["low"] < row["length"] < row["high"]
+    assert row["interval_over"] == "sentences"
+
+
+def test_the_length_at_half_has_an_interval_over_sentences_and_seeds():
+    metrics, draws = planted({10: 0.6, 20: 0.5, 40: 0.1})
+    row = breakdown_table(metrics, draws=draws).set_index("score").loc["bleu"]
+    assert 20 < row["low"] < row["length"] < row["high"] < 40
+    assert row["interval_over"] == "sentences and seeds"
+
+
+def test_an_interval_may_end_beyond_the_longest_tested():
+    # Near one half at the longest bucket of few sentences: some draws fall, others do not.
+    for share, censored in ((0.302, "above"), (0.285, "")):
+        metrics, draws = planted({10: 0.6, 40: share}, sentences=20)
+        row = breakdown_table(metrics, draws=draws).set_index("score").loc["bleu"]
+        assert row["censored"] == censored
+        assert 10 < row["low"] <= row["length"]
+        assert math.isnan(row["high"])
+
+
+def test_where_no_draw_falls_there_is_no_interval():
+    metrics, draws = planted({10: 0.6, 40: 0.6})
+    row = breakdown_table(metrics, draws=draws).set_index("score").loc["bleu"]
+    assert (row["censored"], row["interval_over"]) == ("above", "")
+    assert math.isnan(row["low"])
+
+
+def test_many_curves_fall_where_each_alone_does():
+    generator = np.random.default_rng(0)
+    lengths = [10, 20, 30, 60]
+    curves = np.column_stack([np.ones(200), generator.uniform(0.2, 1.2, (200, 3))])
+    alone = [find_crossing(LengthCurve(lengths, curve.tolist(), [0.0] * 4), 0.5) for curve in curves]
+    expected = [math.inf if each.censored else each.length for each in alone]
+    assert {math.isinf(each) for each in expected} == {True, False}
+    assert first_falls(lengths, curves, 0.5).tolist() == pytest.approx(expected)
+    assert first_falls([10], curves[:, :1], 0.5).tolist() == [math.inf] * 200
+
+
+def test_bars_of_bleu_are_over_sentences_where_they_are_at_hand():
+    metrics, draws = planted({10: 0.6, 20: 0.3})
+    curve = curve_table(metrics, draws).set_index(["score", "length"])
+    row = curve.loc[("bleu", 20)]
+    assert row["low"] < row["mean"] < row["high"]
+    assert row["interval_over"] == "sentences and seeds"
+    assert curve_table(metrics).set_index(["score", "length"]).loc[("bleu", 20), "interval_over"] == ""
+
+
+def test_a_bar_over_few_sentences_reaches_its_point_and_one_sentence_has_none():
+    # Of three sentences without a match of four words, draws are smoothed otherwise than their sum.
+    for sentences in (1, 3):
+        metrics, draws = planted({10: 0.6, 20: 0.06}, sentences=sentences, spread=0.9, seeds=1)
+        row = curve_table(metrics, draws).set_index(["score", "length"]).loc[("bleu", 20)]
+        assert math.isnan(row["low"]) == (sentences == 1)
+        assert (row["interval_over"] == "") == (sentences == 1)
+        assert sentences == 1 or row["low"] <= row["mean"] <= row["high"]

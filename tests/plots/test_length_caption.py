@@ -1,9 +1,15 @@
 """The sentences below the figures against length."""
 
+import numpy as np
 import pytest
 
+from attnbench.analysis.bootstrap import NO_DRAWS, TextDraws
+from attnbench.analysis.breakdown import breakdown_table
+from attnbench.analysis.curves import curve_table
 from attnbench.plots.length import length_caption
-from tests.metrics_rows import curve_rows, metrics_row
+from attnbench.plots.points import split_panels
+from tests.metrics_rows import curve_rows, metrics_of, metrics_row
+from tests.planted_sentences import joined_runs, planted_run
 from tests.plots.sweeps import ACCURACIES, panels_of, text_rows, two_arms
 
 
@@ -90,3 +96,27 @@ def test_what_only_the_arms_of_one_panel_share_is_named_for_it():
 def test_the_budget_is_told_once():
     caption = length_caption(panels_of(two_arms(variant="training.steps=1000", steps=1000)), ACCURACIES)
     assert caption.endswith("All arms: hidden size 64, at most 1,000 training steps.")
+
+
+def bleu_caption(*, seeds, with_sentences):
+    generator = np.random.default_rng(0)
+    ease = {length: generator.uniform(0.7, 1.3, 100) for length in (10, 20)}
+    rows, sentences = joined_runs(
+        planted_run((0.6 - 0.02 * length + 0.01 * seed) * ease[length], length=length, seed=seed)
+        for seed in range(seeds)
+        for length in ease
+    )
+    metrics = metrics_of(rows)
+    draws = TextDraws.of(metrics, sentences) if with_sentences else NO_DRAWS
+    panels = split_panels(metrics, curve_table(metrics, draws), breakdown_table(metrics, draws=draws))
+    return length_caption(panels, ["bleu"])
+
+
+def test_it_is_said_what_the_intervals_of_real_text_are_over():
+    both = bleu_caption(seeds=2, with_sentences=True)
+    assert "bars and brackets: 95 % interval over sentences (bootstrap) and seeds (Student t)" in both
+    alone = bleu_caption(seeds=2, with_sentences=False)
+    assert "95 % Student t interval over seeds alone, not over sentences" in alone
+    one = bleu_caption(seeds=1, with_sentences=True)
+    assert "Lines: one seed; bars and brackets: 95 % bootstrap interval over sentences alone" in one
+    assert "one seed, so there is no interval" in bleu_caption(seeds=1, with_sentences=False)

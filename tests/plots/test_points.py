@@ -158,3 +158,11 @@ def test_a_unit_stands_behind_the_length_alone():
 )
 def test_lengths_have_three_digits_or_are_whole(length, text):
     assert length_text(length) == text
+
+
+def test_an_interval_that_ends_beyond_the_longest_tested_says_so():
+    open_ended = breakdown(high=math.nan, threshold="half")
+    assert breakdown_cell(open_ended, [4, 8, 16, 32]) == f"14.2 [12.9, > 32], {BETWEEN}"
+    above = breakdown(length=32.0, high=math.nan, threshold="half", censored="above", seeds_above=3)
+    assert breakdown_cell(above, [4, 32]) == "> 32 [12.9, > 32]"
+    assert breakdown_note(above, [4, 32]) == "above half of its best up to 32 [12.9, > 32]"

@@ -1,12 +1,19 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.report.sweep_report import check_rates, report_figure, report_metrics
+from attnbench.report.sweep_report import check_rates, report_figure, report_metrics, report_store
+from attnbench.runs.sentences import read_sentence_table, write_sentence_table
+from attnbench.runs.store import RunStore
+from attnbench.runs.training_records import TrainingRecords
 from tests.metrics_rows import curve_rows, metrics_table
+from tests.planted_sentences import joined_runs, planted_run
 from tests.plots.sweeps import two_arms
+from tests.runs.tiny_runs import executed, text_spec
+from tests.tasks.text.text_examples import numbered_pairs, write_tsv
 
 
 def names_in(folder):
@@ -58,3 +65,42 @@ def test_one_arm_at_several_rates_is_refused():
     with pytest.raises(UserError, match=r"a at 0\.1 and b at 0\.2"):
         check_rates([metrics_table(rows)])
     check_rates([metrics_table(two_arms())])
+
+
+def planted_text(tmp_path):
+    """A folder with a table of real text and its sentences, as a stored result has them."""
+    runs = [
+        planted_run(np.linspace(0.2, 0.8, 60) * share, length=length, seed=seed)
+        for seed in (0, 1)
+        for length, share in ((10, 1.0), (20, 0.5))
+    ]
+    rows, sentences = joined_runs(runs)
+    folder = tmp_path / "stored"
+    folder.mkdir()
+    write_sentence_table(folder / "sentences.csv.gz", sentences)
+    return folder, rows
+
+
+def test_sentences_beside_a_table_go_along_with_it_and_make_the_same_intervals(tmp_path):
+    folder, rows = planted_text(tmp_path)
+    options = {"is_drawn": False, "is_copied": True}
+    report(tmp_path / "a", rows, records=TrainingRecords([folder]), **options)
+    report(tmp_path / "b", rows, records=TrainingRecords([tmp_path / "a"]), **options)
+    report(tmp_path / "without", rows, **options)
+    assert "sentences.csv.gz" not in names_in(tmp_path / "without")
+    for name in ("sentences.csv.gz", "retention.csv", "breakdown.csv", "curve.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert "sentences and seeds" in (tmp_path / "a" / "retention.csv").read_text()
+    assert "sentences and seeds" not in (tmp_path / "without" / "retention.csv").read_text()
+    assert "are over sentences (drawn anew" in (tmp_path / "a" / "verdict.md").read_text()
+    assert "over seeds alone" not in (tmp_path / "a" / "verdict.md").read_text()
+
+
+def test_a_sweep_merges_the_sentences_of_its_runs(tmp_path):
+    spec = text_spec(write_tsv(tmp_path / "pairs.tsv", numbered_pairs(90)))
+    store = RunStore(tmp_path / "sweep")
+    executed(store.runs_path, spec, 4, 9)
+    files = report_store(store, is_drawn=False, tell=lambda *_: None, on_damage=pytest.fail)
+    assert store.sentences_file in files
+    merged = read_sentence_table(store.sentences_file)
+    assert set(merged["run_id"]) == {spec.run_id}

@@ -396,3 +396,33 @@ def test_a_rate_of_a_model_of_many_lengths_is_told_without_one(tmp_path):
     rows = curve_rows(FALLING, **ranges)
     text = verdict_text(SweepTables.of(metrics_table(rows), None, TrainingRecords([tmp_path])))
     assert "is the lowest or the highest of them for fixed; a better one may lie beyond" in text
+
+
+def test_text_without_sentences_is_said_to_have_intervals_over_seeds_alone():
+    rows = [row | {"token_accuracy": 0.1, "examples": 400} for row in text_rows(seeds=3)]
+    assert "Intervals of retention are over seeds alone, on the same sentences" in verdict_of(rows)
+    assert "Brackets are 95 % Student t intervals by name" in verdict_of(rows)
+
+
+def test_bits_gained_over_blind_are_told_where_there_is_that_arm():
+    rows = [row | {"token_accuracy": 0.1, "examples": 400} for row in text_rows()]
+    # 1, 0.8 and 0.2 nats less than blind: half lies at 20 · 2^(0.3 / 0.6).
+    nats = {("fixed", 10): 3.0, ("fixed", 20): 3.2, ("fixed", 40): 3.8}
+    for row in rows:
+        row["model"] = {"bahdanau": "blind"}.get(row["model"], row["model"])
+        row["run_id"] = f"{row['model']}-{row['seed']}"
+        row["cross_entropy_nats"] = nats.get((row["model"], row["length"]), 4.0)
+    text = verdict_of(rows)
+    assert (
+        "By bits per target token gained over blind, less than half of an arm's own best bucket is left for fixed at "
+        "28.3 source words, between tested 20 and 40 (one seed)." in text
+    )
+    assert (
+        "- Bits per target token gained over blind relative to each arm's best bucket: fixed best at 1–10, 0.80 at "
+        "11–20, 0.20 at 21–40." in text
+    )
+    assert "fixed best at 1–10, 0.29 at 11–20, 1.15 at 21–40" in text
+    assert "what blind has of it lies in the text." in text
+    without = verdict_of([row for row in rows if row["model"] == "fixed"])
+    assert "gained over blind" not in without
+    assert "so it has no half." in without

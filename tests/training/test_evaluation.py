@@ -11,7 +11,7 @@ from attnbench.batch import NOT_GIVEN, Batch
 from attnbench.models.seq2seq import Generated, Seq2SeqOutput
 from attnbench.tasks.base import LengthRange, SyntheticTask
 from attnbench.tasks.symbols import Copy
-from attnbench.training.evaluation import Scores, bleu_and_chrf, evaluate, scored_nats
+from attnbench.training.evaluation import Scores, bleu_and_chrf, evaluate, example_nats, scored_nats
 from attnbench.vocabulary import BOS, EOS, PAD
 from tests.answerers import MajorityAnswerer, Oracle, Speaker, UniformGuesser
 from tests.tasks.synthetic import every_synthetic_task_at
@@ -311,3 +311,20 @@ def test_the_corpus_is_scored_as_one_and_not_sentence_by_sentence() -> None:
     together, _ = bleu_and_chrf(["a b c d e", "a b c d"], ["a b c d f", "a b c d e"])
     precisions = [(4 + 4) / 9, (3 + 3) / 7, (2 + 2) / 5, (1 + 1) / 3]
     assert together == pytest.approx(100 * math.prod(precisions) ** 0.25 * math.exp(1 - 10 / 9))
+
+
+def test_the_cross_entropies_of_examples_are_parts_of_that_of_their_batch():
+    batch = two_examples()
+    logits = torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(0))
+    own = example_nats(logits, batch)
+    expected = [scored_nats(logits[i : i + 1], part) for i, part in enumerate(batch.split(2))]
+    assert own.tolist() == pytest.approx([float(each) for each in expected])
+    assert float(own.sum()) == pytest.approx(float(scored_nats(logits, batch)))
+
+
+def test_examples_with_references_are_scored_one_by_one():
+    batch = replace(two_examples(), references=("a b c", "b"))
+    scores = evaluate(Script([[A, B, C], [B, A, A]]), LETTERS, [batch, batch], CPU)
+    assert scores.example_tokens == [2, 1, 2, 1]
+    assert scores.example_nats == pytest.approx([each * math.log(7) for each in (2, 1, 2, 1)])
+    assert evaluate(Script([[A, B, C], [B, A, A]]), LETTERS, [two_examples()], CPU).example_nats == []
