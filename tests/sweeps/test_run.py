@@ -2,7 +2,6 @@
 
 import math
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -170,7 +169,6 @@ def test_a_run_that_somebody_else_does_is_waited_for_and_not_done_twice(store, m
     done_elsewhere = executed(store.path / "elsewhere", SPECS[0])
 
     def finish_elsewhere():
-        time.sleep(0.3)
         for name in ("checkpoint.pt", "metrics.csv", "status.json"):
             (done_elsewhere.path / name).rename(others.path / name)
         claim.__exit__(None, None, None)
@@ -178,9 +176,13 @@ def test_a_run_that_somebody_else_does_is_waited_for_and_not_done_twice(store, m
     claim = others.claim()
     claim.__enter__()
     other = threading.Thread(target=finish_elsewhere)
-    other.start()
     executor, events = Recorder(), []
-    run_to_the_end(folders, executor, ORDER, events.append, never)
+
+    def hear(event):
+        events.append(event)
+        other.start()
+
+    run_to_the_end(folders, executor, ORDER, hear, never)
     other.join()
     assert events == [Note(f"Waiting for runs that another process is at: {SPECS[0].run_id}.")]
     assert executor.given == [[SPECS[1].run_id]]
@@ -192,11 +194,10 @@ def test_a_run_whose_holder_died_is_taken_over(store, monkeypatch):
     folders, _ = prepare_quietly(store)
     claim = folders[0].claim()
     claim.__enter__()
-    timer = threading.Timer(0.2, claim.__exit__, (None, None, None))
-    timer.start()
+    other = threading.Thread(target=claim.__exit__, args=(None, None, None))
     executor = Recorder()
-    run_to_the_end(folders, executor, ORDER, ignore, never)
-    timer.join()
+    run_to_the_end(folders, executor, ORDER, lambda _: other.start(), never)
+    other.join()
     assert executor.given == [[SPECS[1].run_id], [SPECS[0].run_id]]
 
 
