@@ -1,11 +1,14 @@
-"""How an arm looks: one model, one colour and one marker in every figure, safe for colour-blind readers."""
+"""How an arm looks: one model, one colour and one marker in every figure, safe for colour-blind readers.
+
+Many arms of one model are shades of its colour, the last in the order of legends the darkest.
+"""
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_lowercase
 
-from attnbench.arm import Arm
+from attnbench.arm import NO_CHANGES, Arm
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ _KNOWN = {
 _OTHER_COLOURS = ("#6699CC", "#994455", "#997700", "#004488", "#EE99AA", "#225522", "#BB5566")
 _OTHER_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 LineStyle = str | tuple[int, tuple[float, ...]]
-# Arms of one model share its colour and marker.
+# Arms of one model share its colour and marker; of more than these, dashes alone are hard to tell apart.
+_FEW_DASHES = 3
+_LIGHTEST = 0.5
 _LINE_STYLES: tuple[LineStyle, ...] = (
     "-",
     (0, (5, 1.5)),
@@ -58,6 +63,14 @@ _LINE_STYLES: tuple[LineStyle, ...] = (
     (0, (9, 2)),
     (0, (5, 1.5, 1.5, 1.5, 1.5, 1.5)),
 )
+
+
+def _as_number(text: str | None) -> tuple[bool, float, str]:
+    """Return what orders written values: numbers ahead of words, and by their size."""
+    try:
+        return False, float(text or ""), ""
+    except ValueError:
+        return True, 0.0, text or ""
 
 
 def model_style(model: str) -> ModelStyle:
@@ -76,7 +89,9 @@ def order_arms(arms: Iterable[Arm]) -> list[Arm]:
     places = {model: place for place, model in enumerate(_KNOWN)}
 
     def key(arm: Arm) -> tuple[object, ...]:
-        return (places.get(arm.model, len(places)), *((value is not None, value) for value in arm))
+        changes = [(key, _as_number(value)) for key, value in arm.variant.changes]
+        others = arm._replace(variant=NO_CHANGES)
+        return places.get(arm.model, len(places)), arm.task, changes, [(value is not None, value) for value in others]
 
     return sorted(set(arms), key=key)
 
@@ -105,10 +120,19 @@ def arm_looks(arms: Iterable[Arm]) -> dict[Arm, ArmLook]:
         alike = [other for other in ordered if other.model == arm.model]
         place = alike.index(arm)
         tag = ascii_lowercase[place % 26] if len(alike) > 1 else ""
-        looks[arm] = ArmLook(
-            model_style(arm.model), labels[arm], _LINE_STYLES[place % len(_LINE_STYLES)], tag
-        )
+        style = model_style(arm.model)
+        if len(alike) > _FEW_DASHES:
+            style = replace(
+                style, colour=_lightened(style.colour, _LIGHTEST * (1 - place / (len(alike) - 1)))
+            )
+        looks[arm] = ArmLook(style, labels[arm], _LINE_STYLES[place % len(_LINE_STYLES)], tag)
     return looks
+
+
+def _lightened(colour: str, share: float) -> str:
+    """Return a colour, written as #rrggbb, mixed with a share of white."""
+    channels = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return "#" + "".join(f"{round(each + (255 - each) * share):02X}" for each in channels)
 
 
 def arm_labels(arms: Sequence[Arm]) -> dict[Arm, str]:

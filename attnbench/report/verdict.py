@@ -55,11 +55,18 @@ def _block(setting: Setting) -> str:
         head = [f"{setting.panel.heading}: real text.", *text_head(setting), _not_shown(setting)]
         details = [_what_was_done(setting), _rates(setting), *text_details(setting), _coverage(setting)]
     else:
-        head = [_broke_down(setting), *_did_not(setting), *_leaks(setting), _not_shown(setting)]
+        head = [
+            _broke_down(setting),
+            *_did_not(setting),
+            *_bounded(setting),
+            *_leaks(setting),
+            _not_shown(setting),
+        ]
         details = [
             _what_was_done(setting),
             _rates(setting),
             _breakdowns(setting),
+            _ceilings(setting),
             _teacher_forced(setting),
             *comparison_sentences(setting),
             _bits(setting),
@@ -117,6 +124,38 @@ def _did_not(setting: Setting) -> list[str]:
     return [sentence(*parts)] if parts else []
 
 
+def _bounded(setting: Setting) -> list[str]:
+    """Name the arms that no training keeps above half, since the ceiling of their bits falls below it."""
+    ends = {setting.labels[rows.arm]: _end_of_any_code(rows) for rows in setting.arms}
+    found = [f"{label} from {end} {setting.unit} on" for label, end in ends.items() if end is not None]
+    if not found:
+        return []
+    return [f"Whatever the training, no code of so few bits stays above {_HALF}: {joined(found)}."]
+
+
+def _end_of_any_code(rows: ArmRows) -> int | None:
+    """Return the first tested length at which the ceiling lies below half of the way from perfect to chance."""
+    points = rows.points(FREE_RUNNING)
+    below = points.loc[points["ceiling"] < (1 + points["chance"]) / 2, "length"]
+    return None if below.empty else int(below.min())
+
+
+def _ceilings(setting: Setting) -> str:
+    """Say of every arm with a ceiling below perfect where it lies."""
+    arms = []
+    for rows in setting.arms:
+        points = rows.points(FREE_RUNNING)
+        low = points[points["ceiling"] < 1].sort_values("length")
+        cells = [
+            f"{ceiling:.2f} at {length}"
+            for ceiling, length in zip(low["ceiling"], low["length"], strict=True)
+        ]
+        arms += [f"{setting.labels[rows.arm]} {joined(cells)}"] if cells else []
+    if not arms:
+        return ""
+    return f"Ceilings, which no training exceeds: {joined(arms, comma='; ')} {setting.unit}."
+
+
 def _leaks(setting: Setting) -> list[str]:
     """Name arms that were measured above what the bits of their context allow: something else crosses."""
     found = [(setting.labels[rows.arm], _above_ceiling(rows)) for rows in setting.arms]
@@ -139,7 +178,9 @@ def _not_shown(setting: Setting) -> str:
     """Name what a reader might take as shown and is not."""
     limits = []
     untested = [
-        setting.labels[rows.arm] for rows, _ in _known(setting, "") if not _is_memory_shown(setting, rows)
+        setting.labels[rows.arm]
+        for rows, _ in _known(setting, "")
+        if not _is_memory_shown(setting, rows) and _end_of_any_code(rows) is None
     ]
     if untested and not setting.generalises:
         limits.append(

@@ -295,6 +295,29 @@ def test_an_arm_above_its_ceiling_is_named_as_a_leak(accuracy, is_leak):
     assert ("leak" in text) == is_leak
 
 
+def test_what_no_code_keeps_above_half_is_said_and_no_longer_budget_is_asked_for():
+    rows = [
+        row
+        for length, mean in {4: 0.99, 8: 0.4, 16: 0.1, 24: 0.08}.items()
+        for row in curve_rows({length: [mean] * 3})
+    ]
+    for row in rows:
+        row["channel_bits"] = 16
+        row["accuracy_ceiling"] = {4: 1.0, 8: 0.71, 16: 0.49, 24: 0.39}[row["length"]]
+    text = verdict_of(rows)
+    assert (
+        "Whatever the training, no code of so few bits stays above half of the way from perfect to chance: fixed from "
+        "16 symbols on." in text
+    )
+    assert (
+        "- Ceilings, which no training exceeds: fixed 0.71 at 8, 0.49 at 16 and 0.39 at 24 symbols." in text
+    )
+    assert "that memory, and not training, limits" not in text
+    higher = verdict_of([row | {"accuracy_ceiling": max(0.6, row["accuracy_ceiling"])} for row in rows])
+    assert "Whatever the training" not in higher
+    assert "that memory, and not training, limits fixed" in higher
+
+
 def test_bits_above_those_that_cross_are_a_leak_too():
     rows = channel([0.5, 0.51, 0.52], 0.71)
     assert "leak" not in verdict_of([row | {"bits_recovered": 31.0 + row["seed"] / 2} for row in rows])
