@@ -9,6 +9,7 @@ import pytest
 
 from attnbench import moved_names
 from attnbench.arm import Variant
+from attnbench.config.compose import leaf_keys
 from attnbench.config.run_request import request_run
 from attnbench.executors.slurm.job import RunBundle
 from attnbench.moved_names import MOVED, present_name, recorded_name
@@ -80,22 +81,42 @@ def test_every_moved_name_leads_to_what_is_there():
     assert moved_names.MOVED is MOVED
 
 
-def rows_of_reference() -> list[dict[str, str]]:
-    rows = [
-        row
+# What was the default when these were made, and is none now; `moved_names` is of classes alone.
+OF_BEFORE = ("memory", "standard")
+DEFAULTS_OF_BEFORE = {
+    "model.carry": "hidden",
+    "model.positions": "sinusoidal",
+    "task.keys": "64",
+    "training.warmup_steps": "100",
+}
+
+
+def rows_of_reference() -> list[tuple[str, dict[str, str]]]:
+    """Return a row of every run of results/reference but those of files, with the folder that holds it."""
+    rows = {
+        row["run_id"]: (path.parent.name, row)
         for path in sorted(REFERENCE.glob("*/metrics.csv"))
         for row in csv.DictReader(path.read_text().splitlines())
-    ]
-    return [row for row in {row["run_id"]: row for row in rows}.values() if "task.data" not in row["variant"]]
+    }
+    return [(folder, row) for folder, row in rows.values() if "task.data" not in row["variant"]]
 
 
-def test_every_run_of_the_reference_results_keeps_its_run_id():
+def test_every_run_of_the_reference_results_keeps_its_run_id() -> None:
     """A class that moved without a line in MOVED would make finished runs strangers to their own sweep."""
     rows = rows_of_reference()
     assert len(rows) > 100
-    for row in rows:
-        words = [f"task={row['task']}", f"model={row['model']}", *Variant.parse(row["variant"]).parts]
-        words += [f"{key}={row[column]}" for column, key in BY_COLUMN.items()]
+    assert {folder for folder, _ in rows} > set(OF_BEFORE)
+    for folder, row in rows:
+        said = {f"{key}={row[column]}" for column, key in BY_COLUMN.items()} | {
+            *Variant.parse(row["variant"]).parts
+        }
+        chosen = {"task": row["task"], "model": row["model"]}
+        known = leaf_keys(CONFIGURATION.compose(chosen))
+        before = DEFAULTS_OF_BEFORE if folder in OF_BEFORE else {}
+        words = [
+            f"{key}={value}" for key, value in {**chosen, **before}.items() if key in chosen or key in known
+        ]
+        words += sorted(said)
         words += [f"train_range=[{row['train_min_length']},{row['train_max_length']}]"]
         words += [f"test_lengths=[{row['length']}]"]
         assert request_run(CONFIGURATION, words).spec.run_id == row["run_id"]
