@@ -91,7 +91,12 @@ def order_arms(arms: Iterable[Arm]) -> list[Arm]:
     def key(arm: Arm) -> tuple[object, ...]:
         changes = [(key, _as_number(value)) for key, value in arm.variant.changes]
         others = arm._replace(variant=NO_CHANGES)
-        return places.get(arm.model, len(places)), arm.task, changes, [(value is not None, value) for value in others]
+        return (
+            places.get(arm.model, len(places)),
+            arm.task,
+            changes,
+            [(value is not None, value) for value in others],
+        )
 
     return sorted(set(arms), key=key)
 

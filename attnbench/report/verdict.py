@@ -16,14 +16,12 @@ from attnbench.arm import shared_changes
 from attnbench.formatting import counted, joined, sentence, span
 from attnbench.plots.points import (
     ArmRows,
-    Capacity,
-    bits_text,
     breakdown_cell,
     breakdown_remark,
     budget_facts,
     length_text,
-    level_words,
 )
+from attnbench.report.bits_words import HALF_WAY, bits_held, bounded, ceilings, end_of_any_code, leaks
 from attnbench.report.comparison_words import LEAST_PAIRS, comparison_sentences, contrasts
 from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting, SweepTables, split_settings
 from attnbench.report.text_words import text_details, text_head
@@ -31,13 +29,10 @@ from attnbench.report.text_words import text_details, text_head
 # Weights of these belong to one position each, and so do those of learnt position embeddings.
 BY_POSITION = ("luong_location",)
 _LEARNT_POSITIONS = ("model.positions", "learnt")
-# A score on its ceiling is not above it, whatever the last bit of a mean says.
-_ROUNDING = 1e-9
 _AT_THIS_RATE = (
     "stayed at chance at some lengths, where another learning rate left it: not learnt at this rate, which is no "
     "breakdown"
 )
-_HALF = "half of the way from perfect to chance"
 
 
 def verdict_text(tables: SweepTables) -> str:
@@ -58,18 +53,18 @@ def _block(setting: Setting) -> str:
         head = [
             _broke_down(setting),
             *_did_not(setting),
-            *_bounded(setting),
-            *_leaks(setting),
+            *bounded(setting),
+            *leaks(setting),
             _not_shown(setting),
         ]
         details = [
             _what_was_done(setting),
             _rates(setting),
             _breakdowns(setting),
-            _ceilings(setting),
+            ceilings(setting),
             _teacher_forced(setting),
             *comparison_sentences(setting),
-            _bits(setting),
+            bits_held(setting),
             _coverage(setting),
         ]
     return "\n".join([" ".join(head), *(f"- {detail}" for detail in details if detail)])
@@ -93,14 +88,13 @@ def _broke_down(setting: Setting) -> str:
             f"{label}, {_trained_to(end)}, falls at {cell}"
             for label, end, cell in zip(labels, ends, cells, strict=True)
         ]
-        return f"{setting.panel.heading}: length generalisation, by {_HALF}: {joined(fallen, comma='; ')}."
+        return f"{setting.panel.heading}: length generalisation, by {HALF_WAY}: {joined(fallen, comma='; ')}."
     fallen = [f"{label} at {cell}" for label, cell in zip(labels, cells, strict=True)]
     if fallen:
-        return f"{setting.panel.heading}: free-running accuracy fell through {_HALF} for {joined(fallen, comma='; ')}."
+        arms = joined(fallen, comma="; ")
+        return f"{setting.panel.heading}: free-running accuracy fell through {HALF_WAY} for {arms}."
     if _known(setting, "above", "below", "not_learnt"):
-        return (
-            f"{setting.panel.heading}: no free-running accuracy fell through {_HALF} between tested lengths."
-        )
+        return f"{setting.panel.heading}: no free-running accuracy fell through {HALF_WAY} between tested lengths."
     return f"{setting.panel.heading}: without free-running accuracies no breakdown is known."
 
 
@@ -124,63 +118,13 @@ def _did_not(setting: Setting) -> list[str]:
     return [sentence(*parts)] if parts else []
 
 
-def _bounded(setting: Setting) -> list[str]:
-    """Name the arms that no training keeps above half, since the ceiling of their bits falls below it."""
-    ends = {setting.labels[rows.arm]: _end_of_any_code(rows) for rows in setting.arms}
-    found = [f"{label} from {end} {setting.unit} on" for label, end in ends.items() if end is not None]
-    if not found:
-        return []
-    return [f"Whatever the training, no code of so few bits stays above {_HALF}: {joined(found)}."]
-
-
-def _end_of_any_code(rows: ArmRows) -> int | None:
-    """Return the first tested length at which the ceiling lies below half of the way from perfect to chance."""
-    points = rows.points(FREE_RUNNING)
-    below = points.loc[points["ceiling"] < (1 + points["chance"]) / 2, "length"]
-    return None if below.empty else int(below.min())
-
-
-def _ceilings(setting: Setting) -> str:
-    """Say of every arm with a ceiling below perfect where it lies."""
-    arms = []
-    for rows in setting.arms:
-        points = rows.points(FREE_RUNNING)
-        low = points[points["ceiling"] < 1].sort_values("length")
-        cells = [
-            f"{ceiling:.2f} at {length}"
-            for ceiling, length in zip(low["ceiling"], low["length"], strict=True)
-        ]
-        arms += [f"{setting.labels[rows.arm]} {joined(cells)}"] if cells else []
-    if not arms:
-        return ""
-    return f"Ceilings, which no training exceeds: {joined(arms, comma='; ')} {setting.unit}."
-
-
-def _leaks(setting: Setting) -> list[str]:
-    """Name arms that were measured above what the bits of their context allow: something else crosses."""
-    found = [(setting.labels[rows.arm], _above_ceiling(rows)) for rows in setting.arms]
-    leaks = [f"{label} at {joined(map(str, lengths))} {setting.unit}" for label, lengths in found if lengths]
-    if not leaks:
-        return []
-    words = "A leak: more crosses than the bits of the context, since scores lie above their ceiling"
-    return [f"{words}: {joined(leaks)}."]
-
-
-def _above_ceiling(rows: ArmRows) -> list[int]:
-    """Return the lengths at which the interval of some score lies above its ceiling as a whole; one seed has none."""
-    points = rows.curve[rows.curve["seeds"] > 1]
-    # Seeds that are all equal have no interval, and no spread either.
-    low = points["low"].fillna(points["mean"])
-    return sorted(set(points.loc[low > points["ceiling"] + _ROUNDING, "length"].tolist()))
-
-
 def _not_shown(setting: Setting) -> str:
     """Name what a reader might take as shown and is not."""
     limits = []
     untested = [
         setting.labels[rows.arm]
         for rows, _ in _known(setting, "")
-        if not _is_memory_shown(setting, rows) and _end_of_any_code(rows) is None
+        if not _is_memory_shown(setting, rows) and end_of_any_code(rows) is None
     ]
     if untested and not setting.generalises:
         limits.append(
@@ -254,8 +198,8 @@ def _breakdowns(setting: Setting) -> str:
     """Say of every arm where its free-running accuracy fell, or that it did not, with its context and its runs."""
     sentences = [_fallen(setting, rows, each) for rows, each in _known(setting, "")]
     for censored, words in (
-        ("above", f"did not fall through {_HALF} up to {setting.longest} {setting.unit}"),
-        ("below", f"lay below {_HALF} already at the shortest length, {setting.shortest}"),
+        ("above", f"did not fall through {HALF_WAY} up to {setting.longest} {setting.unit}"),
+        ("below", f"lay below {HALF_WAY} already at the shortest length, {setting.shortest}"),
         (
             "not_learnt",
             "came nowhere 0.05 of the way from chance to perfect: not learnt, which is no breakdown",
@@ -285,7 +229,7 @@ def _fallen(setting: Setting, rows: ArmRows, found: Breakdown) -> str:
     tested = rows.tested(FREE_RUNNING)
     where = breakdown_cell(found, tested, setting.unit) + breakdown_remark(found, tested)
     return (
-        f"{_with_context(setting, rows)} fell through {_HALF} at {where}; "
+        f"{_with_context(setting, rows)} fell through {HALF_WAY} at {where}; "
         f"{_ended(setting, rows, found, tested)}{_larger_budget(setting, rows)}."
     )
 
@@ -359,7 +303,7 @@ def _teacher_forced(setting: Setting) -> str:
     ]
     if cells:
         return f"Teacher-forced, where errors do not compound: {'; '.join(cells)}."
-    return f"Teacher-forced, where errors do not compound, none fell through {_HALF}." if found else ""
+    return f"Teacher-forced, where errors do not compound, none fell through {HALF_WAY}." if found else ""
 
 
 def _with_context(setting: Setting, rows: ArmRows) -> str:
@@ -371,30 +315,6 @@ def _with_context(setting: Setting, rows: ArmRows) -> str:
     least, most = int(sizes.min()), int(sizes.max())
     count = f"{least:,}" if least == most else f"{least:,} to {most:,}"
     return f"{label} (context of {count} {unit})"
-
-
-def _bits(setting: Setting) -> str:
-    """Say how many bits each arm was seen to hold, and whether they level off."""
-    own = setting.capacities
-    parts = [_held(setting, each) for each in own if each.is_plateau]
-    full = [setting.labels[each.arm] for each in own if each.status == "all_recovered"]
-    parts += [f"at least 95 % at the longest length, {setting.longest}: {joined(full)}"] if full else []
-    rest = [each for each in own if each.status not in ("found", "all_recovered")]
-    for words, arms in (
-        ("at least, without a plateau shown", [each for each in rest if each.bits > 0]),
-        ("none that shows", [each for each in rest if each.bits <= 0]),
-    ):
-        listed = [f"{setting.labels[each.arm]} {bits_text(each.bits)}" for each in arms]
-        parts += [f"{words}: {joined(listed)}"] if listed else []
-    return f"Of the bits there are to know, arms held {'; '.join(parts)}." if parts else ""
-
-
-def _held(setting: Setting, each: Capacity) -> str:
-    start = each.lengths[0] if each.lengths else 0
-    return (
-        f"{level_words(each)}, levelling off from {start} {setting.unit} on, the capacity learnt at this size and "
-        f"budget ({setting.labels[each.arm]})"
-    )
 
 
 def _coverage(setting: Setting) -> str:

@@ -29,11 +29,13 @@ def time_help(repeats: Annotated[int, typer.Option(min=1)] = 10) -> None:
 
 @app.command("quick")
 def time_quick() -> None:
-    """Time the `quick` sweep from command to figure; the aim is two minutes at most on two idle cores of 2020 or later."""
+    """Time the `quick` sweep from command to figure; the aim is two minutes on two idle cores of 2020 or later."""
     with tempfile.TemporaryDirectory() as folder:
         seconds = _seconds(lambda: _run([*ATTNBENCH, "sweep", "--results", folder]))
         figure = Path(folder) / "quick-reverse" / "accuracy_vs_length.png"
-        print(f"attnbench sweep (quick): {seconds:.0f} s to {figure.name} (aim: at most 120 on two idle cores)")
+        print(
+            f"attnbench sweep (quick): {seconds:.0f} s to {figure.name} (aim: at most 120 on two idle cores)"
+        )
 
 
 @app.command("overhead")
