@@ -158,6 +158,13 @@ def arm_labels(arms: Sequence[Arm]) -> dict[Arm, str]:
     return {arm: label(arm) for arm in arms}
 
 
+def in_words(label: str, *facts: str) -> str:
+    """Return a label as sentences have it, since lists have commas: `fixed (steps=4000; context of 64 numbers)`."""
+    name, _, differing = label.partition(", ")
+    inside = "; ".join(filter(None, (differing, *facts)))
+    return f"{name} ({inside})" if inside else name
+
+
 def train_range(arm: Arm) -> str:
     """Return the lengths an arm was trained on, such as "4–32"; empty where every length has its own."""
     if arm.train_min_length is None or arm.train_max_length is None:

@@ -11,7 +11,7 @@ _ROUNDING = 1e-9
 
 def bounded(setting: Setting) -> list[str]:
     """Name the arms that no training keeps above half, since the ceiling of their bits falls below it."""
-    ends = {setting.labels[rows.arm]: end_of_any_code(rows) for rows in setting.arms}
+    ends = {setting.named(rows.arm): end_of_any_code(rows) for rows in setting.arms}
     found = [f"{label} from {end} {setting.unit} on" for label, end in ends.items() if end is not None]
     if not found:
         return []
@@ -35,7 +35,7 @@ def ceilings(setting: Setting) -> str:
             f"{ceiling:.2f} at {length}"
             for ceiling, length in zip(low["ceiling"], low["length"], strict=True)
         ]
-        arms += [f"{setting.labels[rows.arm]} {joined(cells)}"] if cells else []
+        arms += [f"{setting.named(rows.arm)} {joined(cells)}"] if cells else []
     if not arms:
         return ""
     return f"Ceilings, which no training exceeds: {joined(arms, comma='; ')} {setting.unit}."
@@ -43,7 +43,7 @@ def ceilings(setting: Setting) -> str:
 
 def leaks(setting: Setting) -> list[str]:
     """Name arms that were measured above what the bits of their context allow: something else crosses."""
-    found = [(setting.labels[rows.arm], _above_ceiling(rows)) for rows in setting.arms]
+    found = [(setting.named(rows.arm), _above_ceiling(rows)) for rows in setting.arms]
     leaks = [f"{label} at {joined(map(str, lengths))} {setting.unit}" for label, lengths in found if lengths]
     if not leaks:
         return []
@@ -63,14 +63,14 @@ def bits_held(setting: Setting) -> str:
     """Say how many bits each arm was seen to hold, and whether they level off."""
     own = setting.capacities
     parts = [_held(setting, each) for each in own if each.is_plateau]
-    full = [setting.labels[each.arm] for each in own if each.status == "all_recovered"]
+    full = [setting.named(each.arm) for each in own if each.status == "all_recovered"]
     parts += [f"at least 95 % at the longest length, {setting.longest}: {joined(full)}"] if full else []
     rest = [each for each in own if each.status not in ("found", "all_recovered")]
     for words, arms in (
         ("at least, without a plateau shown", [each for each in rest if each.bits > 0]),
         ("none that shows", [each for each in rest if each.bits <= 0]),
     ):
-        listed = [f"{setting.labels[each.arm]} {bits_text(each.bits)}" for each in arms]
+        listed = [f"{setting.named(each.arm)} {bits_text(each.bits)}" for each in arms]
         parts += [f"{words}: {joined(listed)}"] if listed else []
     return f"Of the bits there are to know, arms held {'; '.join(parts)}." if parts else ""
 
@@ -79,5 +79,5 @@ def _held(setting: Setting, each: Capacity) -> str:
     start = each.lengths[0] if each.lengths else 0
     return (
         f"{level_words(each)}, levelling off from {start} {setting.unit} on, the capacity learnt at this size and "
-        f"budget ({setting.labels[each.arm]})"
+        f"budget ({setting.named(each.arm)})"
     )

@@ -46,7 +46,7 @@ def comparison_sentences(setting: Setting) -> list[str]:
     sentences = []
     if few:
         pairs = joined(str(number) for number in sorted({row.pairs for _, row in few}))
-        arms = joined(setting.labels[arm] for arm, _ in few)
+        arms = joined(setting.named(arm) for arm, _ in few)
         noun = "pair" if pairs == "1" else "pairs"
         sentences.append(
             f"No verdict on the comparison of {arms} with {name}: {pairs} {noun} of seeds, and "
@@ -82,7 +82,7 @@ def _gap(setting: Setting, arm: Arm, row: Any) -> str:
         " (no interval: all pairs equal)" if pd.isna(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]"
     )
     p = "" if pd.isna(row.p_one_sided) else f", p = {row.p_one_sided:.3g}"
-    return f"{abs(row.gap):.3f} {side} for {setting.labels[arm]}{interval}{p}"
+    return f"{abs(row.gap):.3f} {side} for {setting.named(arm)}{interval}{p}"
 
 
 def _test(rows: Sequence[Any]) -> str:
@@ -113,8 +113,6 @@ def _short_sentences(setting: Setting, baseline: str) -> list[str]:
     for arm, by_verdict in parts.items():
         text = ", ".join(words[name].format(joined(by_verdict[name])) for name in words if name in by_verdict)
         texts.setdefault(text, []).append(arm)
-    listed = "; ".join(
-        f"{joined(setting.labels[arm] for arm in arms)} {text}" for text, arms in texts.items()
-    )
+    listed = "; ".join(f"{joined(setting.named(arm) for arm in arms)} {text}" for text, arms in texts.items())
     where = f"Where {baseline} is within a tenth of perfect, intervals of the gap in {setting.unit}"
     return [f"{where}: {listed}."] if listed else []

@@ -19,7 +19,7 @@ from attnbench.analysis.retention import TEXT_SCORES, retention_table, text_runs
 from attnbench.analysis.training_cost import training_cost_table
 from attnbench.arm import Arm
 from attnbench.plots.points import ArmRows, Capacity, Panel, capacities, split_panels
-from attnbench.plots.style import arm_labels
+from attnbench.plots.style import arm_labels, in_words
 from attnbench.runs.training_records import TrainingRecords
 
 NO_RECORDS = TrainingRecords()
@@ -108,6 +108,10 @@ class Setting:
     capacities: Sequence[Capacity]
     retention: Sequence[tuple[Arm, Any]]
     rates_at_edge: Mapping[Arm, Sequence[int]]
+
+    def named(self, arm: Arm, *facts: str) -> str:
+        """Return an arm's name as sentences have it, with facts about it."""
+        return in_words(self.labels[arm], *facts)
 
     @property
     def unit(self) -> str:

@@ -5,22 +5,23 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench.analysis.bootstrap import BITS, BOTH, SEEDS, SENTENCES
+from attnbench.analysis.bootstrap import BITS, BOTH, DRAWS, SEEDS, SENTENCES
 from attnbench.analysis.breakdown import Breakdown
-from attnbench.analysis.retention import BLIND, FEW_SENTENCES, GAIN
+from attnbench.analysis.retention import BLIND, FEW_SENTENCES, GAIN, LEAST_SCORE
 from attnbench.formatting import joined, sentence
 from attnbench.plots.points import ArmRows, breakdown_cell, breakdown_remark, interval_text
 from attnbench.report.settings import Setting
 
 NAMES = {"bleu": "BLEU", "chrf": "chrF", GAIN: "bits per target token gained over blind"}
 _NOTHING = {
-    "bleu": "less than 1 BLEU",
-    "chrf": "less than 1 chrF",
-    GAIN: "less than 0.1 bits gained over blind",
+    "bleu": f"less than {LEAST_SCORE['bleu']:g} BLEU",
+    "chrf": f"less than {LEAST_SCORE['chrf']:g} chrF",
+    GAIN: f"less than {LEAST_SCORE[GAIN]:g} bits gained over blind",
 }
 _INTERVALS = {
-    BOTH: "are over sentences (drawn anew 1,000 times, the same for every arm and seed) and over seeds (Student's t)",
-    SENTENCES: "are over sentences, drawn anew 1,000 times; one seed says nothing of other seeds",
+    BOTH: f"are over sentences (drawn anew {DRAWS:,} times, the same for every arm and seed) and over seeds "
+    "(Student's t)",
+    SENTENCES: f"are over sentences, drawn anew {DRAWS:,} times; one seed says nothing of other seeds",
     SEEDS: "are over seeds alone, on the same sentences: they say nothing of other sentences",
 }
 
@@ -45,17 +46,17 @@ def _known(setting: Setting, score: str) -> list[tuple[ArmRows, Breakdown]]:
 def _fallen(setting: Setting, score: str) -> str:
     known = _known(setting, score)
     fallen = [
-        f"{setting.labels[rows.arm]} at {breakdown_cell(each, _tested(rows, score), setting.unit)}"
+        f"{setting.named(rows.arm)} at {breakdown_cell(each, _tested(rows, score), setting.unit)}"
         f"{breakdown_remark(each, _tested(rows, score))}"
         for rows, each in known
         if not each.censored
     ]
     held = [
-        f"{setting.labels[rows.arm]}{interval_text(each, _tested(rows, score))}"
+        f"{setting.named(rows.arm)}{interval_text(each, _tested(rows, score))}"
         for rows, each in known
         if each.censored == "above"
     ]
-    nothing = [setting.labels[rows.arm] for rows, each in known if each.censored == "not_learnt"]
+    nothing = [setting.named(rows.arm) for rows, each in known if each.censored == "not_learnt"]
     name = NAMES[score]
     parts = (
         [f"by {name}, less than half of an arm's own best bucket is left for {joined(fallen, comma='; ')}"]
@@ -99,7 +100,7 @@ def _arms(setting: Setting, score: str, column: str) -> list[str]:
     arms = []
     for rows in setting.arms:
         cells = [_cell(row, getattr(row, column), labels) for row in _rows(setting, rows, score)]
-        arms += [f"{setting.labels[rows.arm]} {', '.join(cells)}"] if cells else []
+        arms += [f"{setting.named(rows.arm)} {', '.join(cells)}"] if cells else []
     return arms
 
 
@@ -116,7 +117,7 @@ def _intervals(setting: Setting) -> str:
     for rows in setting.arms:
         kinds = {row.interval_over for score in (*NAMES, BITS) for row in _rows(setting, rows, score)}
         for kind in kinds - {""}:
-            over.setdefault(kind, []).append(setting.labels[rows.arm])
+            over.setdefault(kind, []).append(setting.named(rows.arm))
     if len(over) == 1:
         return f"Intervals of retention {_INTERVALS[next(iter(over))]}."
     return sentence(
@@ -137,8 +138,8 @@ def _small_buckets(setting: Setting) -> str:
             for row in _rows(setting, rows, score):
                 if pd.notna(row.examples) and row.few_sentences:
                     small[row.length] = int(row.examples)
-                    if row.is_best and setting.labels[rows.arm] not in best_of.setdefault(row.length, []):
-                        best_of[row.length].append(setting.labels[rows.arm])
+                    if row.is_best and setting.named(rows.arm) not in best_of.setdefault(row.length, []):
+                        best_of[row.length].append(setting.named(rows.arm))
     if not small:
         return ""
     parts = [

@@ -81,7 +81,7 @@ def _broke_down(setting: Setting) -> str:
     """Say which arms broke down, and where; under `extrapolation` how far each goes beyond its training."""
     known = _known(setting, "")
     cells = [breakdown_cell(each, rows.tested(FREE_RUNNING), setting.unit) for rows, each in known]
-    labels = [setting.labels[rows.arm] for rows, _ in known]
+    labels = [setting.named(rows.arm) for rows, _ in known]
     if setting.generalises and known:
         ends = [rows.arm.train_max_length for rows, _ in known]
         fallen = [
@@ -111,7 +111,7 @@ def _did_not(setting: Setting) -> list[str]:
     }
     parts = []
     for censored, text in words.items():
-        arms = [setting.labels[rows.arm] for rows, _ in _known(setting, censored)]
+        arms = [setting.named(rows.arm) for rows, _ in _known(setting, censored)]
         parts += [text.format(joined(arms))] if arms else []
     if _known(setting, "") and not parts:
         parts = [f"no arm held up to {setting.longest} {setting.unit}"]
@@ -122,7 +122,7 @@ def _not_shown(setting: Setting) -> str:
     """Name what a reader might take as shown and is not."""
     limits = []
     untested = [
-        setting.labels[rows.arm]
+        setting.named(rows.arm)
         for rows, _ in _known(setting, "")
         if not _is_memory_shown(setting, rows) and end_of_any_code(rows) is None
     ]
@@ -130,7 +130,7 @@ def _not_shown(setting: Setting) -> str:
         limits.append(
             f"that memory, and not training, limits {joined(untested)} (no runs with a larger budget show it)"
         )
-    beyond = [setting.labels[rows.arm] for rows, _ in _known(setting, "above")]
+    beyond = [setting.named(rows.arm) for rows, _ in _known(setting, "above")]
     if beyond:
         limits.append(f"whether {joined(beyond)} would fall beyond {setting.longest} {setting.unit}")
     tested = [] if setting.is_text else contrasts(setting)
@@ -158,7 +158,7 @@ def _untrained(setting: Setting) -> list[str]:
     beyond = [arm for arm in arms if arm.train_max_length is None or arm.train_max_length < setting.longest]
     if not beyond:
         return []
-    names = joined(setting.labels[arm] for arm in beyond)
+    names = joined(setting.named(arm) for arm in beyond)
     return [
         f"what {names} would do with trained weights: those of positions beyond the train range never were"
     ]
@@ -185,7 +185,7 @@ def _rates(setting: Setting) -> str:
             at = (
                 f" at {joined(map(str, lengths))} {setting.unit}" if rows.arm.train_max_length is None else ""
             )
-            arms.append(f"{setting.labels[rows.arm]}{at}")
+            arms.append(f"{setting.named(rows.arm)}{at}")
     if not arms:
         return ""
     return (
@@ -297,7 +297,7 @@ def _teacher_forced(setting: Setting) -> str:
     found = [(rows, own[rows.arm]) for rows in setting.arms if rows.arm in own]
     found = [(rows, each) for rows, each in found if each.censored != "not_learnt"]
     cells = [
-        f"{setting.labels[rows.arm]} {breakdown_cell(each, rows.tested(TEACHER_FORCED))}"
+        f"{setting.named(rows.arm)} {breakdown_cell(each, rows.tested(TEACHER_FORCED))}"
         for rows, each in found
         if each.censored != "above"
     ]
@@ -308,13 +308,13 @@ def _teacher_forced(setting: Setting) -> str:
 
 def _with_context(setting: Setting, rows: ArmRows) -> str:
     """Name an arm with how many numbers, or bits where they are squeezed, cross from its encoder to its decoder."""
-    label, bits = setting.labels[rows.arm], rows.metrics["channel_bits"].dropna()
+    bits = rows.metrics["channel_bits"].dropna()
     sizes, unit = (rows.metrics["context_size"].dropna(), "numbers") if bits.empty else (bits, "bits")
     if sizes.empty:
-        return label
+        return setting.named(rows.arm)
     least, most = int(sizes.min()), int(sizes.max())
     count = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-    return f"{label} (context of {count} {unit})"
+    return setting.named(rows.arm, f"context of {count} {unit}")
 
 
 def _coverage(setting: Setting) -> str:

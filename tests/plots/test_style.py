@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.markers import MarkerStyle
 
 from attnbench.arm import NO_CHANGES, Arm, Variant
-from attnbench.plots.style import arm_labels, arm_looks, model_style, order_arms, train_range
+from attnbench.plots.style import arm_labels, arm_looks, in_words, model_style, order_arms, train_range
 
 MODELS = [
     "blind",
@@ -102,3 +102,21 @@ def test_arms_of_one_model_have_different_lines_and_letters():
 def test_an_arm_that_is_alone_with_its_model_has_no_letter():
     looks = arm_looks([ARM, ARM._replace(model="bahdanau")])
     assert [(look.label, look.tag) for look in looks.values()] == [("fixed", ""), ("bahdanau", "")]
+
+
+def test_a_label_in_a_sentence_has_no_comma_of_its_own_beside_its_name():
+    assert in_words("fixed") == "fixed"
+    assert in_words("fixed, steps=4000") == "fixed (steps=4000)"
+    assert in_words("fixed", "context of 64 numbers") == "fixed (context of 64 numbers)"
+    assert in_words("fixed, hidden 8, layers=2", "one") == "fixed (hidden 8, layers=2; one)"
+
+
+def test_legends_go_by_size_and_many_arms_of_one_model_get_darker():
+    arms = [ARM._replace(variant=Variant.of({"training.steps": n})) for n in (16000, 1000, 4000, 2000)]
+    looks = arm_looks(arms)
+    assert [look.label for look in looks.values()] == [f"fixed, steps={n}" for n in (1000, 2000, 4000, 16000)]
+    light = [sum(to_rgb(look.style.colour)) for look in looks.values()]
+    assert light == sorted(light, reverse=True)
+    assert len(set(light)) == 4
+    assert looks[arms[0]].style == model_style("fixed")
+    assert {look.style.colour for look in arm_looks(arms[:3]).values()} == {model_style("fixed").colour}

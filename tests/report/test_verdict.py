@@ -318,6 +318,15 @@ def test_what_no_code_keeps_above_half_is_said_and_no_longer_budget_is_asked_for
     assert "that memory, and not training, limits fixed" in higher
 
 
+def test_what_differs_between_arms_of_one_model_stands_in_brackets():
+    rows = curve_rows(FALLING) + curve_rows(FALLING, variant="model.layers=2")
+    text = verdict_of(rows)
+    assert " for fixed at " in text
+    assert "; and fixed (layers=2) at " in text
+    assert "that memory, and not training, limits fixed and fixed (layers=2) (" in text
+    assert "fixed, layers=2" not in text
+
+
 def test_bits_above_those_that_cross_are_a_leak_too():
     rows = channel([0.5, 0.51, 0.52], 0.71)
     assert "leak" not in verdict_of([row | {"bits_recovered": 31.0 + row["seed"] / 2} for row in rows])
