@@ -72,9 +72,10 @@ def report_metrics(
 ) -> list[Path]:
     """Write the tables, the verdict and, where `is_drawn`, the figures into a folder; return what was written.
 
-    Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself; and there, or
-    where it `keeps_sentences`, what is scored sentence by sentence of real text. Arms are compared with the
-    `baseline`, by default with `fixed` where it is there. The `records` of runs say what metrics.csv does not.
+    Where `is_copied`, metrics.csv and the learning rates that were tried go along, so that the folder can be drawn from
+    again by itself; and there, or where it `keeps_sentences`, what is scored sentence by sentence of real text. Arms
+    are compared with the `baseline`, by default with `fixed` where it is there. The `records` of runs say what
+    metrics.csv does not.
     """
     joined = join_sweeps(metrics)
     tables = SweepTables.of(joined, baseline, records)
@@ -82,7 +83,10 @@ def report_metrics(
     out.mkdir(parents=True, exist_ok=True)
     remove_partial_files(out)
     files = []
-    for name, table in (({"metrics.csv": joined} if is_copied else {}) | _files_of(tables)).items():
+    copies = {"metrics.csv": joined} if is_copied else {}
+    if is_copied and (tried := records.tuning_rows()):
+        copies["tuning.csv"] = pd.DataFrame(tried)
+    for name, table in (copies | _files_of(tables)).items():
         files.append(out / name)
         write_table(files[-1], table)
     if (is_copied or keeps_sentences) and len(tables.sentences):

@@ -96,6 +96,18 @@ def test_sentences_beside_a_table_go_along_with_it_and_make_the_same_intervals(t
     assert "over seeds alone" not in (tmp_path / "a" / "verdict.md").read_text()
 
 
+def test_the_rates_that_were_tried_go_along_with_a_copied_table(tmp_path):
+    folder = tmp_path / "stored"
+    folder.mkdir()
+    rows, tried = curve_rows({4: [0.9], 8: [0.2]}), "task,model,learning_rate\nreverse,fixed,0.003\n"
+    (folder / "tuning.csv").write_text(tried)
+    options = {"is_drawn": False, "records": TrainingRecords([folder])}
+    report(tmp_path / "copied", rows, is_copied=True, **options)
+    report(tmp_path / "in_place", rows, is_copied=False, **options)
+    assert (tmp_path / "copied" / "tuning.csv").read_text() == tried
+    assert "tuning.csv" not in names_in(tmp_path / "in_place")
+
+
 def test_a_sweep_merges_the_sentences_of_its_runs(tmp_path):
     spec = text_spec(write_tsv(tmp_path / "pairs.tsv", numbered_pairs(90)))
     store = RunStore(tmp_path / "sweep")
