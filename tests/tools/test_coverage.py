@@ -31,6 +31,7 @@ from tools.coverage.simulation import (
     memory_share,
     own_breakdowns,
 )
+from tools.coverage.text import OURS, RETAINED, SEEDS_ALONE, SEEDS_DRAWN, text_intervals, text_rows
 
 STEADY = Spread("steady", 0.0)
 
@@ -155,13 +156,27 @@ def test_the_command_writes_the_page_that_it_prints(tmp_path, capsys, few_seeds_
     assert text.count("| near-normal | between tested lengths |") == 3
     assert text.count("| near-normal | outside | none | none | none | none |") == 3
     assert "| wide | × 1.5 | 0.0 |" in text
+    assert f"| {SEEDS_ALONE} | none |" in text
 
 
 def test_the_same_sweeps_give_the_same_numbers(few_seeds_behind_targets):
     rows = [*mean_rows(20), *gap_rows(20), *breakdown_rows(20)]
     again = [*mean_rows(20), *gap_rows(20), *breakdown_rows(20)]
     memory, once_more = list(memory_rows(20)), list(memory_rows(20))
-    assert page(rows, memory, 20, "today") == page(again, once_more, 20, "today")
+    text, anew = list(text_rows(20)), list(text_rows(20))
+    assert page(rows, memory, text, 20, "today") == page(again, once_more, anew, 20, "today")
+
+
+@pytest.mark.parametrize(("seeds", "least"), [(1, 0.88), (3, 0.91)])
+def test_intervals_of_real_text_hold_as_often_as_they_say(seeds, least):
+    # 95 % by name, of which 120 trials leave 0.02 to chance.
+    intervals = text_intervals(120, seeds)
+    ours = count_coverage(intervals[OURS], RETAINED)
+    assert ours.without == 0
+    assert least <= ours.share <= 0.995
+    drawn = count_coverage(intervals[SEEDS_DRAWN], RETAINED)
+    assert drawn.share < ours.share or seeds == 1
+    assert np.isnan(intervals[SEEDS_ALONE].low).all() == (seeds == 1)
 
 
 def test_a_breakdown_that_moved_is_hardly_ever_called_one_of_memory():

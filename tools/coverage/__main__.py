@@ -12,6 +12,7 @@ import typer
 from attnbench.runs.io import write_atomically
 from tools.coverage.page import page
 from tools.coverage.simulation import MemoryRow, Row, breakdown_rows, gap_rows, mean_rows, memory_rows
+from tools.coverage.text import TextRow, text_rows
 
 app = typer.Typer(add_completion=False)
 
@@ -23,8 +24,9 @@ def main(
 ) -> None:
     """Write the page and print it; progress goes to stderr."""
     started = time.perf_counter()
-    print(f"Simulating {sweeps} sweeps a case for {out}; 6000 take about three minutes …", file=sys.stderr)
-    text = page(list(_rows(sweeps)), list(_memory_rows(sweeps)), sweeps, datetime.date.today().isoformat())
+    print(f"Simulating {sweeps} sweeps a case for {out}; 6000 take about four minutes …", file=sys.stderr)
+    rows, memory, texts = list(_rows(sweeps)), list(_memory_rows(sweeps)), list(_text_rows(sweeps))
+    text = page(rows, memory, texts, sweeps, datetime.date.today().isoformat())
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, text.encode())
     print(text)
@@ -41,6 +43,12 @@ def _rows(sweeps: int) -> Iterator[Row]:
 def _memory_rows(sweeps: int) -> Iterator[MemoryRow]:
     for row in memory_rows(sweeps):
         print(f"  memory, {row.spread.name}, × {row.change:g}", file=sys.stderr)
+        yield row
+
+
+def _text_rows(sweeps: int) -> Iterator[TextRow]:
+    for row in text_rows(sweeps):
+        print(f"  real text, {row.method}", file=sys.stderr)
         yield row
 
 

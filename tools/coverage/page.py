@@ -28,6 +28,16 @@ from tools.coverage.simulation import (
     Row,
     breakdown_targets,
 )
+from tools.coverage.text import (
+    BEST_RATE,
+    EASE_SPREAD,
+    RETAINED,
+    SEED_SPREAD,
+    SENTENCES,
+    TEXT_SEEDS,
+    WORDS,
+    TextRow,
+)
 
 # A Monte Carlo error above so much is printed beside its number.
 LARGE_ERROR = 0.01
@@ -59,8 +69,7 @@ down at {fixed} tokens, attention at {attention}. L50, in tokens: {breakdowns}.
 
 The intervals come from the functions behind curve.csv, comparison.csv and breakdown.csv. Targets are those of
 {population} seeds measured without error. The seeds' own L50 is the mean of log2 L50 over those seeds that break down
-at all, as if the tested lengths went on to both sides. Tasks made of text test all seeds on the same examples: their
-intervals speak about other seeds, not about other texts.
+at all, as if the tested lengths went on to both sides.
 
 A smooth curve that breaks down at {smooth} tokens has its L50 at {coarse:.2f} when tested at these lengths,
 and at {fine:.2f} when tested at {finer}.
@@ -80,16 +89,42 @@ above; wide: the same with a standard deviation of {wide:g} octaves. × 1.1 lies
 promises at most 2.5 %; tested at 16 and 32 tokens with nothing between, it is seen as × {seen:.3f}, and so it is
 called memory more often.
 """
+TEXT = """## Real text: coverage of the retention of BLEU, in per cent
+
+An arm retains {retained:g} of its BLEU in another bucket than its best. A bucket has {sentences} sentences of {words}
+words, drawn anew for each of {trials} trials. n-grams of every order match at a rate of {best:g} in the best bucket,
+times how easy the sentence is (uniform, 1 ± {ease:g}), and in the other bucket times the retention of the seed
+(uniform, {retained:g} ± {seed:g}; of one seed {retained:g}). All seeds are tested on the same sentences. Sentences that
+are hard for one seed alone count twice over sentences and seeds, which therefore errs to the wide side.
+"""
 
 
-def page(rows: Sequence[Row], memory: Sequence[MemoryRow], sweeps: int, date: str) -> str:
+def page(
+    rows: Sequence[Row], memory: Sequence[MemoryRow], text: Sequence[TextRow], sweeps: int, date: str
+) -> str:
     """Return the whole page as Markdown."""
     rows = sorted(rows, key=lambda row: list(TITLES).index(row.quantity))
     error = 100 * (0.95 * 0.05 / sweeps) ** 0.5
     head = HEAD.format(sweeps=sweeps, date=date, error=error, large=100 * LARGE_ERROR)
     coverage = COVERAGE.format(low=100 * ACCEPTED[0], high=100 * ACCEPTED[1])
     tables = [_table(quantity, [row for row in rows if row.quantity == quantity]) for quantity in TITLES]
-    return "\n".join([head, _method(), coverage, *tables, _memory(memory), verdict(rows)])
+    return "\n".join([head, _method(), coverage, *tables, _text(text), _memory(memory), verdict(rows)])
+
+
+def _text(rows: Sequence[TextRow]) -> str:
+    trials = max(coverage.sweeps for row in rows for coverage in row.coverages.values())
+    method = TEXT.format(
+        retained=RETAINED,
+        sentences=SENTENCES,
+        words=WORDS,
+        trials=trials,
+        best=BEST_RATE,
+        ease=EASE_SPREAD,
+        seed=SEED_SPREAD,
+    )
+    heads = ["interval", *(f"n = {seeds}" for seeds in TEXT_SEEDS)]
+    lines = [[row.method, *(cell(row.coverages[seeds]) for seeds in TEXT_SEEDS)] for row in rows]
+    return "\n".join([method, *_markdown(heads, lines), ""])
 
 
 def _memory(rows: Sequence[MemoryRow]) -> str:
