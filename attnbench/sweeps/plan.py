@@ -263,43 +263,47 @@ def plan_sweep(configuration: Configuration, words: SweepOptions) -> SweepPlan:
         list(dict.fromkeys(itertools.chain(*each)))
         for each in zip(*((part.models, part.tasks, part.seeds) for part in parts), strict=True)
     )
-    lengths, protocol = parse_lengths(preset.lengths), _protocol(preset.protocol)
-    runs: list[PlannedRun] = []
-    tasks: dict[Task, None] = {}
-    device = "auto"
     if words.baseline is not None and words.baseline not in models:
         raise unknown("baseline", words.baseline, models)
-    combinations = [(part, *each) for part in parts for each in part.matched_combinations(words.baseline)]
-    for part, names, values in combinations:
-        task_values, _ = without_length(values["task"])
-        task = build_task(task_values, names["task"], configuration)
-        tasks[task] = None
-        device = root_of(values).device
-        ranges = _ranges(task, protocol, lengths, preset.train_range)
-        # Of the parts of a run, those that are built and checked are the same for all seeds and lengths.
-        first = part.builder(names).build(values, task, protocol, ranges[0][0], part.seeds[0])
-        runs += [
-            PlannedRun(first.at(trained, seed), tuple(tested))
-            for seed in part.seeds
-            for trained, tested in ranges
-        ]
+    lengths, protocol = parse_lengths(preset.lengths), _protocol(preset.protocol)
+    composed = [
+        each
+        for part in parts
+        for each in _compose(part, words.baseline, protocol, lengths, preset.train_range)
+    ]
+    runs = [run for _, own in composed for run in own]
     executor = _executor(configuration, words, parts[0])
     return SweepPlan(
         name="-".join([preset_name, *task_names]) if words.name is None else words.name,
         preset=preset_name,
-        tasks=list(tasks),
+        tasks=list(dict.fromkeys(run.spec.task for run in runs)),
         models=models,
         lengths=lengths,
         seeds=seeds,
         protocol=protocol,
         runs=sorted(dict.fromkeys(runs), key=lambda run: (-run.spec.lengths.maximum, run.spec.seed)),
         executor=executor,
-        device=device,
+        device=composed[-1][0],
         rates=_rates(preset, parts),
         longer=_longer(preset),
         baseline=words.baseline,
         share=_share(words, preset, executor),
     )
+
+
+def _compose(
+    part: Axes, baseline: str | None, protocol: Protocol, lengths: list[int], train_range: str | None
+) -> Iterator[tuple[str, list[PlannedRun]]]:
+    """Yield for every combination of one part but for the seeds the device and its runs."""
+    for names, values in part.matched_combinations(baseline):
+        task_values, _ = without_length(values["task"])
+        task = build_task(task_values, names["task"], part.configuration)
+        ranges = _ranges(task, protocol, lengths, train_range)
+        # Of the parts of a run, those that are built and checked are the same for all seeds and lengths.
+        first = part.builder(names).build(values, task, protocol, ranges[0][0], part.seeds[0])
+        places = itertools.product(part.seeds, ranges)
+        runs = [PlannedRun(first.at(trained, seed), tuple(tested)) for seed, (trained, tested) in places]
+        yield root_of(values).device, runs
 
 
 def _rates(preset: Preset, parts: Sequence[Axes]) -> tuple[float, ...]:
