@@ -1,0 +1,177 @@
+"""Make published results again, and say of each claim whether it holds here."""
+
+import csv
+import io
+import shlex
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from attnbench.runs.io import write_atomically
+from tools.reproduction.claims import BIBLE_FILES, Claim, Found, Reproduction, SweepWords
+from tools.reproduction.published import ALL
+
+app = typer.Typer(add_completion=False)
+STORED = Path("results/reference/reproductions")
+PAGE = Path("docs/reproductions.md")
+CLAIMS_FILE = "claims.csv"
+
+
+@app.command(help=__doc__, no_args_is_help=True)
+def main(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which; `all` for all.", show_default=False)
+    ] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="Say which there are, and stop.")] = False,
+    results: Annotated[
+        Path, typer.Option(help="Where the runs are made; those that are there are kept.")
+    ] = Path("results"),
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with train, dev and test, .en and .eo, for those that read text.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the rows of each sweep go, and the claims, a folder each.")] = STORED,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            help="The page with the claims of every folder there.",
+            show_default="docs/reproductions.md with the default --out",
+        ),
+    ] = None,
+    tiny: Annotated[
+        bool, typer.Option(help="Seconds in place of hours: only the form is tried, the claims mean nothing.")
+    ] = False,
+) -> None:
+    """Run what is missing, judge, store and print."""
+    if list_all:
+        print(_listed(), end="")
+        return
+    for reproduction in _chosen(names or [], text):
+        claims = _reproduce(reproduction, results, text, out, is_tiny=tiny)
+        Console().print(_table(reproduction, claims))
+    if page is None and out == STORED and not tiny:
+        page = PAGE
+    if page is not None:
+        write_atomically(page, _page(out).encode())
+        print(f"{page} written.")
+
+
+def _chosen(names: list[str], text: Path | None) -> list[Reproduction]:
+    known = {each.name: each for each in ALL}
+    for name in names:
+        if name not in {*known, "all"}:
+            _refuse(f"No reproduction is called {name!r}; there are {', '.join(known)}, and all.")
+    if not names:
+        _refuse(f"Which? {', '.join(known)}, or all.")
+    chosen = list(ALL) if "all" in names else [known[name] for name in dict.fromkeys(names)]
+    needing = [each.name for each in chosen if each.reads_text]
+    if needing and text is None:
+        _refuse(
+            f"{', '.join(needing)}: --text FOLDER is needed, with .en and .eo of {', '.join(BIBLE_FILES)}."
+        )
+    return chosen
+
+
+def _refuse(words: str) -> None:
+    print(f"reproduce: {words}", file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def _reproduce(
+    reproduction: Reproduction, results: Path, text: Path | None, out: Path, *, is_tiny: bool
+) -> list[Claim]:
+    """Run the sweeps of a reproduction, judge its claims and store them."""
+    for sweep in reproduction.sweeps:
+        _attnbench([*sweep.command(results, text, is_tiny=is_tiny), "--no-plot"])
+    with tempfile.TemporaryDirectory() as temporary:
+
+        def inspect(run: Path) -> Path:
+            folder = Path(temporary) / run.name
+            _attnbench(["inspect", str(run), "--examples", "1", "--out", str(folder)])
+            return folder
+
+        claims = reproduction.judge(Found(results, inspect))
+    folder = out / reproduction.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for sweep in reproduction.sweeps:
+        write_atomically(out / f"{sweep.name}.csv", (results / sweep.name / "metrics.csv").read_bytes())
+    write_atomically(folder / CLAIMS_FILE, _as_csv(claims).encode())
+    return claims
+
+
+def _attnbench(words: list[str]) -> None:
+    print(f"attnbench {shlex.join(words)}", file=sys.stderr)
+    done = subprocess.run([sys.executable, "-m", "attnbench", *words], stdout=sys.stderr, check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+
+
+def _listed() -> str:
+    lines = []
+    for each in ALL:
+        needs = ", reads --text" if each.reads_text else ""
+        lines += [f"{each.name}: {each.paper}", f"    about {each.minutes} minutes of one core{needs}"]
+    return "\n".join([*lines, ""])
+
+
+def _table(reproduction: Reproduction, claims: list[Claim]) -> Table:
+    table = Table(title=reproduction.paper, title_justify="left", show_lines=True)
+    for column in ("claim", "published", "here", "outcome"):
+        table.add_column(column)
+    for claim in claims:
+        table.add_row(claim.claim, claim.published, claim.here, claim.outcome)
+    return table
+
+
+def _as_csv(claims: list[Claim]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Claim)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(claim) for claim in claims)
+    return text.getvalue()
+
+
+def _page(out: Path) -> str:
+    """Return the page of all stored claims; of what was not made, it says so."""
+    lines = [
+        "# Published results, made again",
+        "",
+        "Written by `scripts/reproduce NAME --text FOLDER`. *Holds*: the interval over seeds lies on the claimed side;",
+        "*does not hold*: on the other; *not shown*: it holds both. Where a bound is ours, the row names it.",
+    ]
+    for each in ALL:
+        lines += ["", f"## {each.name}", "", f"{each.paper}.", ""]
+        stored = out / each.name / CLAIMS_FILE
+        if not stored.exists():
+            lines += ["Not made yet.", ""]
+            continue
+        lines += ["| claim | published | here | |", "|---|---|---|---|"]
+        with stored.open(newline="") as file:
+            lines += [
+                f"| {row['claim']} | {row['published']} | {row['here']} | {row['outcome']} |".replace(
+                    " nan", " ?"
+                )
+                for row in csv.DictReader(file)
+            ]
+        lines += ["", "What differs from the paper:", "", *(f"- {line}" for line in each.differs), ""]
+        lines += ["Commands:", "", *(f"    attnbench {_command(sweep)}" for sweep in each.sweeps)]
+    return "\n".join([*lines, ""])
+
+
+def _command(sweep: SweepWords) -> str:
+    text = Path("FOLDER") if sweep.reads_text else None
+    words = sweep.command(Path("results"), text)
+    return shlex.join([word for word in words if word not in ("--results", "results")])
+
+
+if __name__ == "__main__":
+    app()

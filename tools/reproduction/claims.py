@@ -1,0 +1,185 @@
+"""What a paper claims, what to run for it, and what is found here: the parts of every reproduction."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from attnbench.analysis.bootstrap import corpus_bleu, counts_of
+from attnbench.analysis.statistics import MeanInterval, mean_interval
+from attnbench.runs.metrics_table import read_metrics
+from attnbench.runs.sentences import SENTENCES_FILE
+
+Outcome = Literal["holds", "does not hold", "not shown"]
+"""`not shown`: the interval holds both what was claimed and what was not, or there is none."""
+BIBLE_FILES = ("train", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim, as published and as found.
+
+    Attributes:
+        claim: in one short sentence.
+        published: the numbers of the paper.
+        here: the numbers of our runs, with intervals over seeds.
+        outcome: whether it holds here.
+    """
+
+    claim: str
+    published: str
+    here: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class SweepWords:
+    """A sweep that a reproduction needs.
+
+    Attributes:
+        name: its folder under the results.
+        words: what follows `attnbench sweep --name NAME`, for the sizes of the stored result.
+        tiny: words that come last and make it a matter of seconds, to try its form.
+        reads_text: whether it needs the parallel text that `--text` names.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    tiny: tuple[str, ...]
+    reads_text: bool = False
+
+    def command(self, results: Path, text: Path | None, *, is_tiny: bool = False) -> list[str]:
+        """Return what follows `attnbench`."""
+        files = [] if text is None or not self.reads_text else text_words(text)
+        words = ["sweep", "--name", self.name, "--results", str(results), *self.words, *files]
+        return [*words, *(("--executor", "inline", *self.tiny) if is_tiny else ())]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The results of a reproduction's sweeps.
+
+    Attributes:
+        results: the folder of sweeps.
+        inspect: runs `attnbench inspect` on a run's folder and returns the folder of its tables.
+    """
+
+    results: Path
+    inspect: Callable[[Path], Path]
+
+    def metrics(self, sweep: str) -> pd.DataFrame:
+        """Return the rows of a sweep's metrics.csv."""
+        return read_metrics(self.results / sweep / "metrics.csv")
+
+    def table(self, sweep: str, name: str) -> pd.DataFrame:
+        """Return another table of a sweep; empty where it was not written."""
+        path = self.results / sweep / name
+        return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+    def corpus_bleu(self, sweep: str) -> pd.DataFrame:
+        """Return columns model, seed, bleu: of all test sentences of each run at once."""
+        sentences = self.table(sweep, SENTENCES_FILE)
+        runs = self.metrics(sweep).drop_duplicates("run_id")[["run_id", "model", "seed"]]
+        scores = {
+            run_id: float(corpus_bleu(counts_of(own).sum(axis=0)))
+            for run_id, own in sentences.groupby("run_id")
+        }
+        return runs.assign(bleu=runs["run_id"].map(scores)).dropna(subset=["bleu"])
+
+    def causes(self, sweep: str) -> pd.DataFrame:
+        """Return causal.csv of all runs of a sweep, by `attnbench inspect`."""
+        run_ids = self.metrics(sweep)["run_id"].drop_duplicates()
+        folders = [self.inspect(self.results / sweep / "runs" / run_id) for run_id in run_ids]
+        return pd.concat([pd.read_csv(folder / "causal.csv") for folder in folders], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A published result to be made again.
+
+    Attributes:
+        name: first author and year.
+        paper: title, and the figure or table.
+        sweeps: what has to be run.
+        judge: from the results to the claims.
+        differs: what is not as in the paper, a sentence each.
+        minutes: of one core, roughly, on this project's machine of two.
+    """
+
+    name: str
+    paper: str
+    sweeps: tuple[SweepWords, ...]
+    judge: Callable[[Found], list[Claim]]
+    differs: tuple[str, ...]
+    minutes: int = field(default=0)
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether any of its sweeps does."""
+        return any(sweep.reads_text for sweep in self.sweeps)
+
+
+def text_words(folder: Path) -> list[str]:
+    """Return the words that name the files train, dev and test `.en` and `.eo` of a folder."""
+    keys = ("task.{}source", "task.{}target")
+    splits = dict(zip(BIBLE_FILES, ("", "validation_", "test_"), strict=True))
+    return [
+        f"{key.format(prefix)}={folder / f'{split}.{language}'}"
+        for split, prefix in splits.items()
+        for key, language in zip(keys, ("en", "eo"), strict=True)
+    ]
+
+
+def interval(values: Sequence[float] | pd.Series) -> MeanInterval:
+    """Return the mean over seeds with its interval; of nothing, NaN."""
+    known = [float(value) for value in values if not math.isnan(value)]
+    return mean_interval(known) if known else MeanInterval(math.nan, math.nan, math.nan, 0)
+
+
+def decide(found: MeanInterval, above: float = 0.0) -> Outcome:
+    """Say whether a mean is shown to lie above a bound, by its interval; equal values stand for themselves."""
+    if found.count < 2 or math.isnan(found.mean):
+        return "not shown"
+    low, high = (found.mean, found.mean) if math.isnan(found.low) else (found.low, found.high)
+    if low > above:
+        return "holds"
+    return "does not hold" if high < above else "not shown"
+
+
+def below(found: MeanInterval, bound: float) -> Outcome:
+    """Say whether a mean is shown to lie below a bound."""
+    return decide(MeanInterval(-found.mean, -found.high, -found.low, found.count), -bound)
+
+
+def all_of(*outcomes: Outcome) -> Outcome:
+    """Return the outcome of a claim of several parts."""
+    if all(outcome == "holds" for outcome in outcomes):
+        return "holds"
+    return "does not hold" if "does not hold" in outcomes else "not shown"
+
+
+def paired(table: pd.DataFrame, column: str, model: str, other: str) -> list[float]:
+    """Return the difference of two arms for each seed that both have, `model` less `other`."""
+    by_seed = table.pivot_table(index="seed", columns="model", values=column)
+    if model not in by_seed or other not in by_seed:
+        return []
+    return list((by_seed[model] - by_seed[other]).dropna())
+
+
+def in_words(found: MeanInterval, digits: int = 2) -> str:
+    """Write a mean with its interval, such as `.52 [.48, .56], n = 3`."""
+    if math.isnan(found.mean):
+        return "no run"
+    ends = "" if math.isnan(found.low) else f" [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+    return f"{found.mean:.{digits}f}{ends}, n = {found.count}"
+
+
+def slope(x: Sequence[float], y: Sequence[float]) -> float:
+    """Return the slope of log2 y against log2 x by least squares; NaN below two distinct x."""
+    if len(set(x)) < 2:
+        return math.nan
+    return float(np.polyfit(np.log2(x), np.log2(y), 1)[0])

@@ -1,0 +1,77 @@
+"""What a recurrent state holds grows in line with its units, and is far less than its numbers could."""
+
+import numpy as np
+
+from tools.reproduction.claims import (
+    Claim,
+    Found,
+    Reproduction,
+    SweepWords,
+    all_of,
+    below,
+    decide,
+    in_words,
+    interval,
+    slope,
+)
+
+SIZES = "8,16,32,64"
+BITS_PER_NUMBER = 32
+SWEEP = SweepWords(
+    "collins_copy",
+    (
+        *("--task", "copy", "--models", "fixed", "--lengths", "8,16,32", "--seeds", "5"),
+        *(f"model.hidden_size={SIZES}", "training.steps=8000"),
+    ),
+    (
+        "--lengths",
+        "2,4",
+        "--seeds",
+        "2",
+        "model.hidden_size=4,8",
+        "training.steps=4",
+        "training.warmup_steps=1",
+    ),
+)
+
+
+def judge(found: Found) -> list[Claim]:
+    """Take the most bits over the lengths for each size and seed, and their slope in log2 of the size."""
+    rows = found.metrics(SWEEP.name)
+    means = rows.groupby(["hidden_size", "length"])["bits_recovered"].mean()
+    best = {size: means[size].idxmax() for size in means.index.unique("hidden_size")}
+    kept = rows[rows["length"] == rows["hidden_size"].map(best)]
+    by_seed = kept.pivot_table(index="seed", columns="hidden_size", values="bits_recovered").clip(lower=1e-3)
+    sizes = [int(size) for size in by_seed.columns]
+    exponent = interval([slope(sizes, list(own)) for own in by_seed.to_numpy()])
+    per_unit = interval(list((by_seed.to_numpy() / np.array(sizes)).mean(axis=1)))
+    bits = ", ".join(f"{by_seed[size].mean():.0f} of {size}" for size in by_seed.columns)
+    return [
+        Claim(
+            "Bits held grow in line with the units: an exponent near 1.",
+            "linear in the units (figure 1)",
+            f"bits by hidden size: {bits}; exponent {in_words(exponent)} (asked for: 0.8 to 1.2)",
+            all_of(decide(exponent, 0.8), below(exponent, 1.2)),
+        ),
+        Claim(
+            "They are far fewer than the bits of the numbers.",
+            "about one real number of the input for each unit",
+            f"{in_words(per_unit, 1)} bits a unit, which has two numbers of {BITS_PER_NUMBER} bits",
+            all_of(decide(per_unit, 0.5), below(per_unit, BITS_PER_NUMBER / 2)),
+        ),
+    ]
+
+
+REPRODUCTION = Reproduction(
+    name="collins2017",
+    paper="Collins, Sohl-Dickstein, Sussillo 2017: Capacity and trainability in recurrent neural networks; "
+    "sections 2.1 and 2.2",
+    sweeps=(SWEEP,),
+    judge=judge,
+    differs=(
+        "Bits recovered by a decoder in place of fitted labels and a probe.",
+        "8,000 steps at one rate in place of tuned rates.",
+        "The smallest sizes are held by their training as much as by their memory.",
+    ),
+    minutes=45,
+)
