@@ -39,7 +39,9 @@ def main(
             help="Folder with train, dev and test, .en and .eo, for those that read text.", show_default=False
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the rows of each sweep go, and the claims, a folder each.")] = STORED,
+    out: Annotated[
+        Path, typer.Option(help="Where the rows of each sweep go, and the claims, a folder each.")
+    ] = STORED,
     page: Annotated[
         Path | None,
         typer.Option(
