@@ -23,6 +23,7 @@ from tools.reproduction.claims import (
     text_words,
 )
 from tools.reproduction.published import ALL
+from tools.reproduction.stored import REFERENCE, commands_of, compare, stored_folders
 from tools.reproduction.sutskever2014 import gains
 from tools.reproduction.zoology2024 import smallest_widths
 
@@ -113,6 +114,61 @@ def test_the_words_of_text_name_six_files():
     assert "task.test_target=folder/test.eo" in words
     assert len(words) == 6
     assert BIBLE.reads_text
+
+
+QUICK = REFERENCE / "quick"
+
+
+def changed(folder: Path, **columns: float) -> Path:
+    """Copy the tables of `quick` into a folder, with some of its values changed in the row of `fixed` at 16 tokens."""
+    for name in ("curve.csv", "breakdown.csv"):
+        table = pd.read_csv(QUICK / name)
+        is_meant = (table["model"] == "fixed") & (table["score"] == "token_accuracy")
+        if name == "curve.csv":
+            is_meant &= table["length"] == 16
+        for column, value in columns.items():
+            if column in table:
+                table.loc[is_meant, column] = value
+        table.to_csv(folder / name, index=False)
+    return folder
+
+
+def test_a_stored_folder_equals_itself(tmp_path):
+    found = compare(QUICK, changed(tmp_path))
+    assert (found.points > 20, found.differences) == (True, ())
+
+
+def test_a_curve_that_lies_elsewhere_is_named(tmp_path):
+    found = compare(QUICK, changed(tmp_path, mean=0.9, low=0.88, high=0.92))
+    assert any(line.startswith("fixed, token_accuracy at 16: 0.900") for line in found.differences)
+
+
+def test_an_arm_that_breaks_down_no_more_is_named(tmp_path):
+    changed(tmp_path)
+    table = pd.read_csv(tmp_path / "breakdown.csv", dtype={"censored": "object"})
+    table.loc[table["model"] == "fixed", ["length", "low", "high", "censored"]] = [24, None, None, "above"]
+    table.to_csv(tmp_path / "breakdown.csv", index=False)
+    assert any("above 24, stored at 13.4" in line for line in compare(QUICK, tmp_path).differences)
+
+
+def test_an_arm_that_is_missing_is_named(tmp_path):
+    changed(tmp_path)
+    table = pd.read_csv(tmp_path / "curve.csv")
+    table[table["model"] != "fixed"].to_csv(tmp_path / "curve.csv", index=False)
+    assert any("not made again" in line for line in compare(QUICK, tmp_path).differences)
+
+
+def test_the_commands_of_a_stored_folder_are_each_run_once():
+    assert commands_of(QUICK) == [["sweep"]]
+    assert {"quick", "converged", "hour"} <= set(stored_folders())
+
+
+@pytest.mark.slow(seconds=150)
+def test_quick_made_again_is_what_is_stored(tmp_path):
+    command = [sys.executable, "-m", "tools.reproduction", "quick", "--results", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 differences beyond intervals" in done.stdout
 
 
 def write_text(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Make published results again, and say of each claim whether it holds here."""
+"""Make published results again, or a folder of results/reference, and say whether they hold here."""
 
 import csv
 import io
@@ -17,6 +17,7 @@ from rich.table import Table
 from attnbench.runs.io import write_atomically
 from tools.reproduction.claims import BIBLE_FILES, Claim, Found, Reproduction, SweepWords
 from tools.reproduction.published import ALL
+from tools.reproduction.stored import REFERENCE, commands_of, compare, stored_folders
 
 app = typer.Typer(add_completion=False)
 STORED = Path("results/reference/reproductions")
@@ -57,10 +58,14 @@ def main(
     if list_all:
         print(_listed(), end="")
         return
-    for reproduction in _chosen(names or [], text):
+    stored = [name for name in names or [] if name in stored_folders()]
+    chosen = _chosen([name for name in names or [] if name not in stored], text) if names != stored else []
+    if sum(_repeat(name, results) for name in stored):
+        raise typer.Exit(1)
+    for reproduction in chosen:
         claims = _reproduce(reproduction, results, text, out, is_tiny=tiny)
         Console().print(_table(reproduction, claims))
-    if page is None and out == STORED and not tiny:
+    if page is None and out == STORED and chosen and not tiny:
         page = PAGE
     if page is not None:
         write_atomically(page, _page(out).encode())
@@ -71,9 +76,11 @@ def _chosen(names: list[str], text: Path | None) -> list[Reproduction]:
     known = {each.name: each for each in ALL}
     for name in names:
         if name not in {*known, "all"}:
-            _refuse(f"No reproduction is called {name!r}; there are {', '.join(known)}, and all.")
+            _refuse(
+                f"No reproduction is called {name!r}; there are {', '.join([*known, *stored_folders()])}, and all."
+            )
     if not names:
-        _refuse(f"Which? {', '.join(known)}, or all.")
+        _refuse(f"Which? {', '.join([*known, *stored_folders()])}, or all.")
     chosen = list(ALL) if "all" in names else [known[name] for name in dict.fromkeys(names)]
     needing = [each.name for each in chosen if each.reads_text]
     if needing and text is None:
@@ -110,6 +117,20 @@ def _reproduce(
     return claims
 
 
+def _repeat(name: str, results: Path) -> int:
+    """Run a stored sweep again beside the stored one; return how many of its numbers are others."""
+    for words in commands_of(REFERENCE / name):
+        _attnbench([*words, "--name", name, "--results", str(results), "--no-plot"])
+    found = compare(REFERENCE / name, results / name)
+    for line in found.differences:
+        print(f"  {line}")
+    print(
+        f"{name}: {found.points} means compared with those stored, "
+        f"{len(found.differences)} differences beyond intervals."
+    )
+    return len(found.differences)
+
+
 def _attnbench(words: list[str]) -> None:
     print(f"attnbench {shlex.join(words)}", file=sys.stderr)
     done = subprocess.run([sys.executable, "-m", "attnbench", *words], stdout=sys.stderr, check=False)
@@ -122,6 +143,7 @@ def _listed() -> str:
     for each in ALL:
         needs = ", reads --text" if each.reads_text else ""
         lines += [f"{each.name}: {each.paper}", f"    about {each.minutes} minutes of one core{needs}"]
+    lines += [f"Folders of {REFERENCE}, run again and compared: {', '.join(stored_folders())}"]
     return "\n".join([*lines, ""])
 
 
