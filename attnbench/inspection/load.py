@@ -16,7 +16,7 @@ from attnbench.runs.execute import load_checkpoint
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.spec import RunSpec
 from attnbench.tasks.base import Task
-from attnbench.training.device import resolve_device
+from attnbench.training.device import resolve_device, set_precision
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def load_run(path: Path, device: str = "cpu", given: Mapping[str, str] | None = 
     sizes = len(spec.task.source_vocabulary.tokens), len(spec.task.target_vocabulary.tokens)
     model = spec.model.build(*sizes, spec.seed)
     _load_weights(model, folder)
+    set_precision(spec.training.precision)
     return TrainedRun(folder, spec, model.to(chosen).eval(), chosen, kept)
 
 

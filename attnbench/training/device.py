@@ -11,7 +11,7 @@ from attnbench.batch import Batch
 from attnbench.errors import RunFailedError, UserError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -40,16 +40,26 @@ def resolve_device(name: str) -> torch.device:
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:
-    """Refuse bfloat16 where it is not meant for.
+    """Refuse a precision where it is not meant for.
 
     Raises:
-        UserError: for bfloat16 on anything but CUDA.
+        UserError: for tf32 and bfloat16 on anything but CUDA.
     """
-    if precision == "bfloat16" and device.type != "cuda":
+    if precision != "float32" and device.type != "cuda":
         raise UserError(
-            f"training.precision=bfloat16 is for CUDA devices; this run would use {device.type}. "
+            f"training.precision={precision} is for CUDA devices; this run would use {device.type}. "
             "Use training.precision=float32."
         )
+
+
+def set_precision(precision: Precision) -> None:
+    """Let CUDA round the factors of products to TF32 (10 bits of 23) with `tf32` alone.
+
+    cuDNN's recurrences would do so by default, so that "float32" would not be float32. Holds for the process: the
+    backward pass asks as well, outside of any context.
+    """
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:

@@ -21,7 +21,7 @@ class TrainingConfig:
     decay_factor: Fraction
     gradient_clip: Rate
     solved_accuracy: Fraction
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["float32", "tf32", "bfloat16"]
     validation_examples: Count
     test_examples: Count
     evaluation_batch_size: Count

@@ -16,7 +16,7 @@ from attnbench.errors import InterruptedRunError, RunFailedError
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.randomness import derive_seed
 from attnbench.tasks.base import LengthRange, Task
-from attnbench.training.device import BatchSplit, autocast, seeded_dropout
+from attnbench.training.device import BatchSplit, autocast, seeded_dropout, set_precision
 from attnbench.training.evaluation import Scores, evaluate, scored_nats
 from attnbench.training.schedule import RateSchedule, StopReason, TrainingConfig
 
@@ -86,6 +86,7 @@ class Trainer:
     ) -> None:
         self.task, self.config, self.lengths, self.seed, self.device = task, config, lengths, seed, device
         self.model = model.to(device)
+        set_precision(config.precision)
         self.optimizer = Adam(model.parameters(), lr=config.learning_rate, fused=device.type != "mps")
         self.schedule = RateSchedule(config)
         self.step = 0

@@ -12,11 +12,13 @@ from attnbench.runs.execute import Execution, execute
 from attnbench.tasks.base import LengthRange
 from attnbench.training.device import (
     BatchSplit,
+    Precision,
     autocast,
     check_precision,
     is_out_of_memory,
     resolve_device,
     seeded_dropout,
+    set_precision,
 )
 from attnbench.training.trainer import Trainer
 from tests.models.arms import arm
@@ -62,9 +64,22 @@ def test_the_cpu_is_always_there() -> None:
     assert resolve_device("cpu") == CPU
 
 
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_factors_are_rounded_to_tf32_only_where_that_was_asked_for(precision: Precision) -> None:
+    """cuDNN's recurrences round them if nothing is said: float32 would be so in name alone."""
+    make_trainer(precision=precision)
+    try:
+        wanted = precision == "tf32"
+        assert torch.backends.cudnn.allow_tf32 == wanted
+        assert torch.backends.cuda.matmul.allow_tf32 == wanted
+    finally:
+        set_precision("float32")
+
+
 def test_bfloat16_is_refused_but_on_cuda() -> None:
     check_precision("float32", CPU)
     check_precision("bfloat16", torch.device("cuda"))
+    check_precision("tf32", torch.device("cuda"))
     for kind in ("cpu", "mps"):
         with pytest.raises(UserError, match=rf"would use {kind}.*precision=float32"):
             check_precision("bfloat16", torch.device(kind))

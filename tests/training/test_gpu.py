@@ -1,7 +1,6 @@
 """The same two steps on a GPU, in both precisions."""
 
 import math
-from typing import Literal
 
 import pytest
 import torch
@@ -9,6 +8,7 @@ import torch
 from attnbench.errors import InterruptedRunError
 from attnbench.models.config import ModelConfig
 from attnbench.tasks.base import LengthRange
+from attnbench.training.device import Precision
 from tests.models.arms import arm, arm_names, every_arm
 from tests.tasks.synthetic import synthetic_task
 from tests.training.fitting import make_trainer, stops_after
@@ -20,10 +20,10 @@ pytestmark = [
 LENGTHS = LengthRange(2, 5)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
 @pytest.mark.parametrize("configured", every_arm())
 def test_every_arm_trains_two_steps_and_is_evaluated(
-    configured: ModelConfig, precision: Literal["float32", "bfloat16"]
+    configured: ModelConfig, precision: Precision
 ) -> None:
     device = torch.device("cuda")
     trainer = make_trainer(configured, lengths=LENGTHS, device=device, steps=2, precision=precision)
