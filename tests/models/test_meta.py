@@ -21,7 +21,9 @@ every = pytest.mark.parametrize("arm", every_arm())
 
 def on_meta(batch: Batch) -> Batch:
     tensors = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return replace(batch, **{name: each.to(META) for name, each in tensors.items() if isinstance(each, Tensor)})
+    return replace(
+        batch, **{name: each.to(META) for name, each in tensors.items() if isinstance(each, Tensor)}
+    )
 
 
 def meta_model(arm: ModelConfig) -> Seq2SeqModel:

@@ -22,9 +22,7 @@ LENGTHS = LengthRange(2, 5)
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
 @pytest.mark.parametrize("configured", every_arm())
-def test_every_arm_trains_two_steps_and_is_evaluated(
-    configured: ModelConfig, precision: Precision
-) -> None:
+def test_every_arm_trains_two_steps_and_is_evaluated(configured: ModelConfig, precision: Precision) -> None:
     device = torch.device("cuda")
     trainer = make_trainer(configured, lengths=LENGTHS, device=device, steps=2, precision=precision)
     rows = list(trainer.fit())
