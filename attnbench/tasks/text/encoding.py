@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
-from itertools import accumulate, chain
+from itertools import accumulate, chain, pairwise
 from typing import Literal, NamedTuple, Self, get_args
 
 import numpy as np
@@ -156,6 +156,13 @@ class TokenLists:
         return torch.from_numpy(rows), torch.from_numpy(lengths)
 
 
+class BatchSize(NamedTuple):
+    """How much a batch holds: so many examples, or tokens of source and target together, padding included."""
+
+    examples: int
+    tokens: int | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class EncodedPairs:
     """The pairs of one split.
@@ -207,29 +214,45 @@ class EncodedPairs:
             references=tuple(self.references[index] for index in indexes) if self.references else None,
         )
 
-    def batches_by_length(self, chosen: Indexes, batch_size: int) -> list[Indexes]:
+    def batches_by_length(self, chosen: Indexes, size: BatchSize) -> list[Indexes]:
         """Cut the chosen pairs into batches of similar lengths, short ones first, equal ones in the order given."""
         by_length = np.lexsort((self.targets.lengths[chosen], self.sources.lengths[chosen]))
         ordered = chosen[by_length]
-        return [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
+        if size.tokens is None:
+            bounds = [*range(0, len(ordered), size.examples), len(ordered)]
+        else:
+            sources, targets = self.sources.lengths[ordered].tolist(), self.targets.lengths[ordered].tolist()
+            bounds = _bounds_by_tokens(sources, targets, size.tokens)
+        return [ordered[start:end] for start, end in pairwise(bounds)]
+
+
+def _bounds_by_tokens(sources: list[int], targets: list[int], most: int) -> list[int]:
+    """Return where batches begin and end that hold so many tokens with padding, or one pair that has more."""
+    bounds, source, target = [0], 0, 0
+    for place, (own_source, own_target) in enumerate(zip(sources, targets, strict=True)):
+        source, target = max(source, own_source), max(target, own_target)
+        if place > bounds[-1] and (place + 1 - bounds[-1]) * (source + target) > most:
+            bounds.append(place)
+            source, target = own_source, own_target
+    return [*bounds, len(sources)]
 
 
 @lru_cache(maxsize=16)
-def count_batches(pairs: EncodedPairs, lengths: LengthRange, batch_size: int) -> int:
-    """Return how many batches an epoch has; the last one may be short."""
-    return -(-int(pairs.within(lengths).sum()) // batch_size)
+def count_batches(pairs: EncodedPairs, lengths: LengthRange, size: BatchSize) -> int:
+    """Return how many batches an epoch has, the same in every one; the last one may be short."""
+    return len(pairs.batches_by_length(np.flatnonzero(pairs.within(lengths)), size))
 
 
 # A run reads one epoch at a time; a few are kept because several runs may take turns.
 @lru_cache(maxsize=4)
 def epoch_batches(
-    pairs: EncodedPairs, lengths: LengthRange, batch_size: int, seed: int, epoch: int
+    pairs: EncodedPairs, lengths: LengthRange, size: BatchSize, seed: int, epoch: int
 ) -> list[Indexes]:
     """Return the batches of one epoch: every pair in the range once, similar lengths together, in random order."""
     generator = generator_for("epoch", seed, epoch)
     chosen = np.flatnonzero(pairs.within(lengths))
     shuffled = chosen[torch.randperm(len(chosen), generator=generator).numpy()]
-    batches = pairs.batches_by_length(shuffled, batch_size)
+    batches = pairs.batches_by_length(shuffled, size)
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 

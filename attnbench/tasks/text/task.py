@@ -15,6 +15,7 @@ from attnbench.ranges import Count, Fraction
 from attnbench.tasks.base import LengthRange, Split, Task, refuse_length
 from attnbench.tasks.text.encoded_text import EncodedText, encoded_text, loaded_splits
 from attnbench.tasks.text.encoding import (
+    BatchSize,
     Encoding,
     Indexes,
     TokenLists,
@@ -42,6 +43,8 @@ class TextTask(Task):
         validation_share: how much of the training files goes to the validation without files of its own.
         test_share: the same for the test.
         maximum_length: longest source that is trained and validated on, in the task's unit.
+        batch_tokens: tokens of source and target together, with padding, that a training batch holds at most; None:
+            as many examples as the training says.
     """
 
     reads_files = True
@@ -53,6 +56,7 @@ class TextTask(Task):
     validation_share: Fraction
     test_share: Fraction
     maximum_length: Count
+    batch_tokens: Count | None = None
 
     @property
     @abstractmethod
@@ -165,12 +169,12 @@ class TextTask(Task):
         )
 
     def training_batch(self, seed: int, step: int, batch_size: int, lengths: LengthRange) -> Batch:
-        pairs = self._text.splits["train"]
-        batches_per_epoch = count_batches(pairs, lengths, batch_size)
+        pairs, size = self._text.splits["train"], BatchSize(batch_size, self.batch_tokens)
+        batches_per_epoch = count_batches(pairs, lengths, size)
         if not batches_per_epoch:
             raise self._nothing_within("training", lengths)
         epoch, position = divmod(step, batches_per_epoch)
-        return pairs.batch(epoch_batches(pairs, lengths, batch_size, seed, epoch)[position])
+        return pairs.batch(epoch_batches(pairs, lengths, size, seed, epoch)[position])
 
     def _nothing_within(self, split: str, lengths: LengthRange) -> UserError:
         return UserError(
@@ -187,7 +191,7 @@ class TextTask(Task):
         chosen: Indexes = order[pairs.within(lengths)[order]][:examples]
         if split == "validation" and not len(chosen):
             raise self._nothing_within(split, lengths)
-        for batch in pairs.batches_by_length(chosen, batch_size):
+        for batch in pairs.batches_by_length(chosen, BatchSize(batch_size)):
             yield pairs.batch(batch)
 
     def training_range(self, requested: Sequence[int] | None, length: int | None) -> LengthRange:

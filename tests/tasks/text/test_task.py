@@ -5,6 +5,7 @@ import torch
 
 from attnbench.errors import UserError
 from attnbench.tasks.base import LengthRange
+from attnbench.tasks.text.encoding import BatchSize, count_batches
 from attnbench.vocabulary import BOS, EOS, PAD, UNKNOWN
 from tests.tasks.text.text_examples import ALL, held_out, numbered_pairs, same, sources, text_pairs, write_tsv
 
@@ -56,6 +57,30 @@ class TestBatches:
         for step in range(10):
             batch = task.training_batch(0, step, 20, ALL)
             assert len(set(batch.source_lengths.tolist())) == 1
+
+    def test_a_batch_of_tokens_holds_no_more_with_its_padding_and_every_pair_once(
+        self, tmp_path: Path
+    ) -> None:
+        path = write_tsv(
+            tmp_path / "a.tsv", [(f"s{i} " * (1 + i % 10), "x " * (1 + i % 4)) for i in range(60)]
+        )
+        task = text_pairs(
+            source=path, validation_source=path, test_source=path, units="word", batch_tokens=40
+        )
+        count = count_batches(task._text.splits["train"], ALL, BatchSize(7, 40))
+        for epoch in range(2):
+            batches = [task.training_batch(0, epoch * count + step, 7, ALL) for step in range(count)]
+            assert sum(len(batch) for batch in batches) == 60
+            assert len(set(sources(task, batches))) == 60
+            for batch in batches:
+                assert batch.source.numel() + batch.target.numel() <= 40
+        # Greedy: with the first pair of the next one a batch would have held too many.
+        assert count < 60 / 2
+
+    def test_a_pair_of_more_tokens_than_a_batch_may_hold_stands_alone(self, tmp_path: Path) -> None:
+        path = write_tsv(tmp_path / "a.tsv", [("a " * (1 + i), "x") for i in range(6)])
+        task = text_pairs(source=path, validation_source=path, test_source=path, units="word", batch_tokens=1)
+        assert [len(task.training_batch(0, step, 7, ALL)) for step in range(6)] == [1] * 6
 
     def test_training_keeps_to_the_range(self, three_files: dict[str, str]) -> None:
         task = text_pairs(**three_files)

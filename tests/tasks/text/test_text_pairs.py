@@ -255,7 +255,14 @@ class TestAlignment:
         assert len({task.data_fingerprint() for task in tasks}) == 4
 
     def test_runs_made_before_there_were_links_keep_their_names(self, tmp_path: Path) -> None:
-        later = {"alignment", "validation_alignment", "test_alignment", "gold_field", "header"}
+        later = {
+            "alignment",
+            "validation_alignment",
+            "test_alignment",
+            "gold_field",
+            "header",
+            "batch_tokens",
+        }
         defaults = {field.name: field.default for field in fields(TextPairs) if field.default is not MISSING}
         assert defaults == {**dict.fromkeys(later), "length_unit": "words"}
         assert all(getattr(text_pairs(), name) is None for name in later)
