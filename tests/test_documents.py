@@ -1,7 +1,9 @@
 """README and docs/: every link leads somewhere, and every command runs as it is written."""
 
+import os
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +21,10 @@ COMMAND = re.compile(r"^ {4}(attnbench (?:.*\\\n)*.*)$", re.MULTILINE)
 SWEEPS = ("sweep", "train")
 PAGES = (
     "README.md",
-    "docs/commands.md",
-    "docs/own_data.md",
-    "docs/python.md",
-    "docs/figures.md",
-    "docs/lesson.md",
+    *(f"docs/{name}.md" for name in ("commands", "own_data", "extending", "python", "figures", "lesson")),
 )
+EXTENDING = PROJECT / "docs" / "extending.md"
+FILE = re.compile(r"^`(mine/\S+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SMALL = (*(word for word in TINY if "embedding" not in word), "training.warmup_steps=1")
 
 
@@ -86,9 +86,14 @@ def story(count: int, at: int) -> str:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to type in, with the files of text that the examples name."""
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to type in, with the files of text that the examples name, and those that docs/extending.md shows."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(os, "nice", lambda _: None)
+    for name, text in FILE.findall(EXTENDING.read_text()):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
     lines = [f"w{number % 7} w{number % 5} w{number % 3}" for number in range(60)]
     stories = [story(count, at) for count in range(2, 11) for at in range(12)]
     for folder in (tmp_path, tmp_path.parent / "shared/data/bible_en_eo"):
@@ -98,7 +103,15 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 text = "".join(f"{line} {split}{at}\n" for at, line in enumerate(lines))
                 (folder / f"{split}.{language}").write_text(text)
             (folder / f"qa1_single-supporting-fact_{split}.txt").write_text("".join(stories))
-    return tmp_path
+    yield tmp_path
+    for name in [name for name in sys.modules if name.startswith("my_")]:
+        del sys.modules[name]
+
+
+def test_the_examples_of_own_classes_are_found() -> None:
+    names = [name for name, _ in FILE.findall(EXTENDING.read_text())]
+    assert len(names) == 6
+    assert {name.split("/")[1] for name in names} > {"task", "model", "executor"}
 
 
 def test_commands_are_found_in_the_documents() -> None:

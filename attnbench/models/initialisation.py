@@ -14,7 +14,11 @@ def initialise(model: nn.Module, seed: int) -> None:
     """Draw every parameter of the model anew, with the distributions that torch uses by default.
 
     Embeddings are normal(0, 1) with zeros for padding; linear layers are uniform within ±1/√inputs; recurrent
-    layers within ±1/√hidden, their input weights block by block; normalisations begin as the identity.
+    layers within ±1/√hidden, their input weights block by block; normalisations begin as the identity. A parameter
+    of no such layer keeps its value where that is one number throughout, as chance leaves none.
+
+    Raises:
+        TypeError: for any other parameter: nobody says how to draw it anew for a seed.
     """
     drawn: set[int] = set()
     for module_name, module in model.named_modules():
@@ -31,8 +35,12 @@ def initialise(model: nn.Module, seed: int) -> None:
         if isinstance(module, nn.Embedding) and module.padding_idx is not None:
             module.weight[module.padding_idx].zero_()
     for name, parameter in model.named_parameters():
-        if parameter.untyped_storage().data_ptr() not in drawn:
-            raise TypeError(f"no rule says how to draw the parameter {name}")
+        is_drawn = parameter.untyped_storage().data_ptr() in drawn
+        if not is_drawn and bool((parameter != parameter.flatten()[0]).any()):
+            raise TypeError(
+                f"no rule says how to draw the parameter {name}: use the weights of an nn.Linear, nn.Embedding, nn.LSTM "
+                "or nn.GRU, or begin with one number throughout"
+            )
 
 
 def named_blocks(model: nn.Module) -> dict[str, tuple[Tensor, float | None]]:

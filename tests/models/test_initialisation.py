@@ -113,6 +113,12 @@ def test_the_global_random_state_makes_no_difference() -> None:
 
 
 def test_a_parameter_without_a_rule_is_refused_by_name() -> None:
-    model = nn.ModuleDict({"known": nn.Linear(2, 2), "odd": nn.PReLU()})
+    model = nn.ModuleDict({"known": nn.Linear(2, 2), "odd": nn.Conv1d(1, 1, 2, bias=False)})
     with pytest.raises(TypeError, match=r"odd\.weight"):
         initialise(model, 0)
+
+
+def test_a_parameter_that_is_one_number_throughout_was_not_drawn_and_stays() -> None:
+    model = nn.ModuleDict({"odd": nn.PReLU(3, init=0.25)})
+    initialise(model, 0)
+    assert model["odd"].weight.tolist() == [0.25] * 3
