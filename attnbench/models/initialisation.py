@@ -38,8 +38,8 @@ def initialise(model: nn.Module, seed: int) -> None:
         is_drawn = parameter.untyped_storage().data_ptr() in drawn
         if not is_drawn and bool((parameter != parameter.flatten()[0]).any()):
             raise TypeError(
-                f"no rule says how to draw the parameter {name}: use the weights of an nn.Linear, nn.Embedding, nn.LSTM "
-                "or nn.GRU, or begin with one number throughout"
+                f"no rule says how to draw the parameter {name}: use the weights of an nn.Linear, nn.Embedding, "
+                "nn.LSTM or nn.GRU, or begin with one number throughout"
             )
 
 
