@@ -1,6 +1,7 @@
 """`attnbench plot`: figures and tables from metrics; trains nothing and loads no model."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from attnbench.report.settings import SweepTables
+    from attnbench.report.verdict import Verdict
     from attnbench.runs.store import RunStore
 
 
@@ -99,17 +101,18 @@ def plot(
             say(f"{path}")
 
 
-def print_report(tables: "SweepTables", verdict: str) -> None:
-    """Print what each arm reached, and the verdict."""
+def print_report(tables: "SweepTables", verdicts: "Sequence[Verdict]") -> None:
+    """Print what each arm reached, and the verdict without its method."""
     from rich.console import Console
     from rich.text import Text
 
     from attnbench.report.summary import summary_table
+    from attnbench.report.verdict import verdict_text
 
     console = Console()
     console.print(summary_table(tables.panels))
     # Not as markup: intervals stand in brackets.
-    console.print(Text(verdict.rstrip()))
+    console.print(Text(verdict_text(verdicts, console.width, has_method=False).rstrip()))
 
 
 def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from attnbench.cli.dry_run import DryRun
     from attnbench.executors.base import Listener, Submission
     from attnbench.report.settings import SweepTables
+    from attnbench.report.verdict import Verdict
     from attnbench.runs.spec import PlannedRun
     from attnbench.runs.store import RunStore
     from attnbench.sweeps.learning_rates import FoundBreakdown
@@ -254,9 +255,9 @@ def _report(work: "Sweep", result: "SweepResult", is_drawn: bool, as_json: bool)
 
     plan, store, refusal = work.plan, work.store, work.refusal
 
-    def tell(tables: "SweepTables", verdict: str) -> None:
+    def tell(tables: "SweepTables", verdicts: "Sequence[Verdict]") -> None:
         if not as_json:
-            print_report(tables, verdict)
+            print_report(tables, verdicts)
 
     files: list[Path] = []
     damages: list[str] = []

@@ -2,9 +2,9 @@
 
 from attnbench.formatting import joined
 from attnbench.plots.points import ArmRows, Capacity, bits_text, level_words
+from attnbench.report.breakdown_words import HALF_WAY
 from attnbench.report.settings import FREE_RUNNING, Setting
 
-HALF_WAY = "half of the way from perfect to chance"
 # A score on its ceiling is not above it, whatever the last bit of a mean says.
 _ROUNDING = 1e-9
 
@@ -25,7 +25,7 @@ def end_of_any_code(rows: ArmRows) -> int | None:
     return None if below.empty else int(below.min())
 
 
-def ceilings(setting: Setting) -> str:
+def ceilings(setting: Setting) -> list[str]:
     """Say of every arm with a ceiling below perfect where it lies."""
     arms = []
     for rows in setting.arms:
@@ -37,8 +37,8 @@ def ceilings(setting: Setting) -> str:
         ]
         arms += [f"{setting.named(rows.arm)} {joined(cells)}"] if cells else []
     if not arms:
-        return ""
-    return f"Ceilings, which no training exceeds: {joined(arms, comma='; ')} {setting.unit}."
+        return []
+    return [f"Ceilings, which no training exceeds: {joined(arms, comma='; ')} {setting.unit}."]
 
 
 def leaks(setting: Setting) -> list[str]:
@@ -59,25 +59,25 @@ def _above_ceiling(rows: ArmRows) -> list[int]:
     return sorted(set(points.loc[low > points["ceiling"] + _ROUNDING, "length"].tolist()))
 
 
-def bits_held(setting: Setting) -> str:
-    """Say how many bits each arm was seen to hold, and whether they level off."""
+def bits_found(setting: Setting) -> list[str]:
+    """Say how many bits of the input each arm was seen to recover, and whether they level off."""
     own = setting.capacities
     parts = [_held(setting, each) for each in own if each.is_plateau]
-    full = [setting.named(each.arm) for each in own if each.status == "all_recovered"]
-    parts += [f"at least 95 % at the longest length, {setting.longest}: {joined(full)}"] if full else []
+    if full := [setting.named(each.arm) for each in own if each.status == "all_recovered"]:
+        parts.append(f"{joined(full)} at least 95 % of those at the longest length, {setting.longest}")
     rest = [each for each in own if each.status not in ("found", "all_recovered")]
-    for words, arms in (
-        ("at least, without a plateau shown", [each for each in rest if each.bits > 0]),
-        ("none that shows", [each for each in rest if each.bits <= 0]),
-    ):
-        listed = [f"{setting.named(each.arm)} {bits_text(each.bits)}" for each in arms]
-        parts += [f"{words}: {joined(listed)}"] if listed else []
-    return f"Of the bits there are to know, arms held {'; '.join(parts)}." if parts else ""
+    if some := [each for each in rest if each.bits > 0]:
+        listed = joined(f"{setting.named(each.arm)} at least {bits_text(each.bits)}" for each in some)
+        parts.append(f"{listed}, without a plateau")
+    if none := [each for each in rest if each.bits <= 0]:
+        listed = joined(f"{setting.named(each.arm)} ({bits_text(each.bits)})" for each in none)
+        parts.append(f"none by {listed}")
+    return [f"Bits of the input recovered: {'; '.join(parts)}."] if parts else []
 
 
 def _held(setting: Setting, each: Capacity) -> str:
     start = each.lengths[0] if each.lengths else 0
     return (
-        f"{level_words(each)}, levelling off from {start} {setting.unit} on, the capacity learnt at this size and "
-        f"budget ({setting.named(each.arm)})"
+        f"{setting.named(each.arm)} {level_words(each)}, levelling off from {start} {setting.unit} on: the capacity "
+        "learnt at this size and budget"
     )

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from attnbench.analysis.comparison import TESTED_PAIRS
-from attnbench.analysis.statistics import MOST_PAIRS
+from attnbench.analysis.statistics import MOST_PAIRS, USUAL_LEVEL
 from attnbench.arm import Arm
 from attnbench.formatting import joined
 from attnbench.plots.style import model_style
@@ -31,8 +31,8 @@ def contrasts(setting: Setting) -> Rows:
     return [*_in_order(setting, "contrast")]
 
 
-def comparison_sentences(setting: Setting) -> list[str]:
-    """Say what the contrast shows; where it shows nothing, why."""
+def not_compared(setting: Setting) -> list[str]:
+    """Say where nothing was compared, and why."""
     baseline, rows = setting.baseline, contrasts(setting)
     if baseline is None:
         return ["Nothing was compared: there is no baseline arm (fixed, unless --baseline names another)."]
@@ -41,39 +41,47 @@ def comparison_sentences(setting: Setting) -> list[str]:
     name = model_style(baseline).name
     if not rows:
         return [f"Nothing was compared: no other arm shares this setting, seeds and a length with {name}."]
-    enough = [(arm, row) for arm, row in rows if row.pairs >= LEAST_PAIRS]
     few = [(arm, row) for arm, row in rows if row.pairs < LEAST_PAIRS]
-    sentences = []
-    if few:
-        pairs = joined(str(number) for number in sorted({row.pairs for _, row in few}))
-        arms = joined(setting.named(arm) for arm, _ in few)
-        noun = "pair" if pairs == "1" else "pairs"
-        sentences.append(
-            f"No verdict on the comparison of {arms} with {name}: {pairs} {noun} of seeds, and "
-            f"{LEAST_PAIRS} are the least."
-        )
-    return [*sentences, *_contrast_sentences(setting, enough, name), *_short_sentences(setting, name)]
+    if not few:
+        return []
+    pairs = joined(str(number) for number in sorted({row.pairs for _, row in few}))
+    arms = joined(setting.named(arm) for arm, _ in few)
+    noun = "pair" if pairs == "1" else "pairs"
+    return [
+        f"No verdict on the comparison of {arms} with {name}: {pairs} {noun} of seeds, and {LEAST_PAIRS} are the least."
+    ]
 
 
-def _contrast_sentences(setting: Setting, rows: Rows, baseline: str) -> list[str]:
-    """Return a sentence for all arms that share pairs and lengths, so that these are named once."""
+def comparison_found(setting: Setting) -> list[str]:
+    """Say what the contrast shows, and at which short lengths an arm is as good as the baseline."""
+    if setting.baseline is None:
+        return []
+    name = model_style(setting.baseline).name
+    found = []
+    for (pairs, shortest, longest, count), own in _tested_groups(setting).items():
+        over = f"{shortest} to {longest} {setting.unit}" if count > 1 else f"{shortest} {setting.unit} alone"
+        gaps = joined((_gap(setting, arm, row) for arm, row in own), comma="; ")
+        found.append(f"Accuracy against {name}, averaged over {over}, n = {pairs} pairs of seeds: {gaps}.")
+    return [*found, *_short_lengths(setting, name)]
+
+
+def comparison_method(setting: Setting) -> list[str]:
+    """Say how lengths are averaged and which test stands behind a p, or why there is none."""
+    groups = _tested_groups(setting)
+    if not groups:
+        return []
+    tests = dict.fromkeys(_test([row for _, row in own]) for own in groups.values())
+    return ["The comparison averages free-running accuracy over log length, paired by seed.", *tests]
+
+
+def _tested_groups(setting: Setting) -> dict[tuple[Any, ...], list[tuple[Arm, Any]]]:
+    """Return the contrasts of enough pairs, those together that share pairs and lengths."""
     groups: dict[tuple[Any, ...], list[tuple[Arm, Any]]] = {}
-    for arm, row in rows:
-        key = (row.pairs, row.shared_min, row.shared_max, row.shared_lengths)
-        groups.setdefault(key, []).append((arm, row))
-    sentences = []
-    for (pairs, shortest, longest, count), own in groups.items():
-        over = (
-            f"{shortest} to {longest} {setting.unit}, {count} lengths"
-            if count > 1
-            else f"at {shortest} alone"
-        )
-        gaps = joined(_gap(setting, arm, row) for arm, row in own)
-        sentences.append(
-            f"Averaged over log length ({over}), the free-running accuracy against {baseline}'s was {gaps} "
-            f"(n = {pairs} pairs of seeds{_test([row for _, row in own])})."
-        )
-    return sentences
+    for arm, row in contrasts(setting):
+        if row.pairs >= LEAST_PAIRS:
+            key = (row.pairs, row.shared_min, row.shared_max, row.shared_lengths)
+            groups.setdefault(key, []).append((arm, row))
+    return groups
 
 
 def _gap(setting: Setting, arm: Arm, row: Any) -> str:
@@ -82,23 +90,26 @@ def _gap(setting: Setting, arm: Arm, row: Any) -> str:
         " (no interval: all pairs equal)" if pd.isna(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]"
     )
     p = "" if pd.isna(row.p_one_sided) else f", p = {row.p_one_sided:.3g}"
-    return f"{abs(row.gap):.3f} {side} for {setting.named(arm)}{interval}{p}"
+    return f"{setting.named(arm)} {abs(row.gap):.3f} {side}{interval}{p}"
 
 
 def _test(rows: Sequence[Any]) -> str:
     """Say of contrasts of as many pairs which test stands behind their p, or why there is none."""
     pairs, floor = rows[0].pairs, rows[0].p_floor
     if pairs < TESTED_PAIRS:
-        return f"; no test below {TESTED_PAIRS}"
+        return f"No test of {pairs} pairs: below {TESTED_PAIRS} none can come under {USUAL_LEVEL}."
     if pairs > MOST_PAIRS:
-        return f"; no exact test beyond {MOST_PAIRS}"
+        return f"No exact test of {pairs} pairs: it counts no more than {MOST_PAIRS}."
     if all(pd.isna(row.p_one_sided) for row in rows):
-        return "; no test of what is lower, since higher was asked"
-    return f", exact one-sided sign-flip test of higher, whose smallest p is 1/2^{pairs} = {floor:.3g}"
+        return "No test of what is lower: higher was asked."
+    return (
+        f"p is of the exact one-sided sign-flip test of higher; of {pairs} pairs the smallest is 1/2^{pairs} = "
+        f"{floor:.3g}."
+    )
 
 
-def _short_sentences(setting: Setting, baseline: str) -> list[str]:
-    """Say at which short lengths an arm keeps what the baseline has."""
+def _short_lengths(setting: Setting, baseline: str) -> list[str]:
+    """Say at which short lengths an arm is as good as the baseline."""
     parts: dict[Arm, dict[str, list[str]]] = {}
     for arm, row in _in_order(setting, "length"):
         if row.short and row.pairs >= LEAST_PAIRS:
@@ -114,5 +125,5 @@ def _short_sentences(setting: Setting, baseline: str) -> list[str]:
         text = ", ".join(words[name].format(joined(by_verdict[name])) for name in words if name in by_verdict)
         texts.setdefault(text, []).append(arm)
     listed = "; ".join(f"{joined(setting.named(arm) for arm in arms)} {text}" for text, arms in texts.items())
-    where = f"Where {baseline} is within a tenth of perfect, intervals of the gap in {setting.unit}"
+    where = f"On short inputs, where {baseline} is within a tenth of perfect, the gap's interval is"
     return [f"{where}: {listed}."] if listed else []

@@ -18,7 +18,7 @@ from attnbench.errors import UserError, unknown
 from attnbench.formatting import joined
 from attnbench.plots.points import split_panels
 from attnbench.report.settings import NO_RECORDS, SweepTables
-from attnbench.report.verdict import verdict_text
+from attnbench.report.verdict import Verdict, verdict_markdown, verdicts
 from attnbench.runs.io import remove_partial_files, write_atomically
 from attnbench.runs.metrics_csv import ARM_COLUMNS
 from attnbench.runs.metrics_table import join_metrics, write_table
@@ -29,8 +29,8 @@ from attnbench.runs.training_records import TrainingRecords
 if TYPE_CHECKING:  # matplotlib takes a third of a second, and a sweep without figures needs none
     from matplotlib.figure import Figure
 
-Tell = Callable[[SweepTables, str], None]
-"""Is told the tables and the verdict as soon as they are written; figures take longer."""
+Tell = Callable[[SweepTables, Sequence[Verdict]], None]
+"""Is told the tables and the verdicts as soon as they are written; figures take longer."""
 
 
 def report_store(
@@ -79,7 +79,7 @@ def report_metrics(
     """
     joined = join_sweeps(metrics)
     tables = SweepTables.of(joined, baseline, records)
-    verdict = verdict_text(tables)
+    found = verdicts(tables)
     out.mkdir(parents=True, exist_ok=True)
     remove_partial_files(out)
     files = []
@@ -93,8 +93,8 @@ def report_metrics(
         files.append(out / SENTENCES_FILE)
         write_sentence_table(files[-1], tables.sentences)
     files.append(out / "verdict.md")
-    write_atomically(files[-1], verdict.encode())
-    tell(tables, verdict)
+    write_atomically(files[-1], verdict_markdown(found).encode())
+    tell(tables, found)
     return [*files, *_draw(tables, out)] if is_drawn else files
 
 

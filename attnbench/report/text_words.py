@@ -10,6 +10,7 @@ from attnbench.analysis.breakdown import Breakdown
 from attnbench.analysis.retention import BLIND, FEW_SENTENCES, GAIN, LEAST_SCORE
 from attnbench.formatting import joined, sentence
 from attnbench.plots.points import ArmRows, breakdown_cell, breakdown_remark, interval_text
+from attnbench.report.breakdown_words import rounded_length
 from attnbench.report.settings import Setting
 
 NAMES = {"bleu": "BLEU", "chrf": "chrF", GAIN: "bits per target token gained over blind"}
@@ -26,16 +27,37 @@ _INTERVALS = {
 }
 
 
-def text_head(setting: Setting) -> list[str]:
-    """Say under which length each arm falls to less than half of its best bucket, for each score that has a half."""
-    return [_fallen(setting, score) for score in NAMES if _known(setting, score)]
+def text_headline(setting: Setting) -> str:
+    """Say in one sentence which arms lose half of their best score, and at which length; by BLEU where there is any."""
+    score = next(score for score in NAMES if _known(setting, score))
+    known = _known(setting, score)
+    fallen = [
+        f"{setting.named(rows.arm)} at {rounded_length(each.length)}"
+        for rows, each in known
+        if not each.censored
+    ]
+    held = [setting.named(rows.arm) for rows, each in known if each.censored == "above"]
+    nothing = [setting.named(rows.arm) for rows, each in known if each.censored == "not_learnt"]
+    parts = [f"less than half of an arm's best is left for {joined(fallen)} {setting.unit}"] if fallen else []
+    parts += [f"more than half of it up to {setting.longest} for {joined(held)}"] if fallen and held else []
+    if held and not fallen:
+        parts.append(
+            f"more than half of an arm's best is left up to {setting.longest} {setting.unit} for {joined(held)}"
+        )
+    parts += [f"{joined(nothing)} learnt nothing that shows"] if nothing else []
+    return f"By {NAMES[score]}, {'; '.join(parts)}."
 
 
-def text_details(setting: Setting) -> list[str]:
-    """Return what each arm retains by bucket, what the intervals speak of, and the buckets of few sentences."""
-    details = [_retained(setting, score) for score in NAMES if _known(setting, score)]
-    details += [_differences(setting), _intervals(setting), _small_buckets(setting)]
-    return [each for each in details if each]
+def text_found(setting: Setting) -> list[str]:
+    """Say where each arm falls below half of its best bucket, and what it retains by bucket."""
+    fallen = [_fallen(setting, score) for score in NAMES if _known(setting, score)]
+    retained = [_retained(setting, score) for score in NAMES if _known(setting, score)]
+    return [*filter(None, [*fallen, *retained, _differences(setting)])]
+
+
+def text_method(setting: Setting) -> list[str]:
+    """Return what the intervals speak of, and the buckets of few sentences."""
+    return [*filter(None, [_intervals(setting), _small_buckets(setting)])]
 
 
 def _known(setting: Setting, score: str) -> list[tuple[ArmRows, Breakdown]]:

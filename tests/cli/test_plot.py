@@ -198,10 +198,16 @@ def test_a_place_that_cannot_be_written_is_found_before_drawing(swept, tmp_path)
 def test_the_verdict_is_printed_after_the_table_and_saved(swept):
     finished = attnbench("plot", swept)
     verdict = (swept / "verdict.md").read_text()
-    assert verdict.startswith("reverse: one model per length: ")
+    assert verdict.startswith("# reverse: one model per length\n\n**")
     assert "\n- 2 to 3 tokens; hidden size 8, " in verdict
     assert "No verdict on the comparison of luong general with fixed: 1 pair of seeds" in verdict
-    assert " ".join(finished.out.split()).endswith(" ".join(verdict.split()))
+    shown, _, method = verdict.partition("## Method")
+    printed = " ".join(finished.out.split())
+    plain = (
+        shown.replace("#", "").replace("**", "").replace("Found", "Found:").replace("Not shown", "Not shown:")
+    )
+    assert printed.endswith(" ".join([*plain.split(), "Method: verdict.md"]))
+    assert " ".join(method.split()) not in printed
 
 
 @pytest.mark.usefixtures("without_figures")

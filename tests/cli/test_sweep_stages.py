@@ -58,7 +58,7 @@ def test_the_best_of_the_rates_lies_between_others_or_three_were_tried_beyond_th
         assert (rows[place]["at_edge"] == "true") == bool(rows[place]["note"]) == is_outermost
         assert len(rows) == 5 or not is_outermost
         at_edge += [length] if is_outermost else []
-    said = "is the lowest or the highest of them for fixed at " + " and ".join(at_edge)
+    said = "it is the lowest or the highest of them for fixed at " + " and ".join(at_edge)
     assert (said in (folder / "verdict.md").read_text()) == bool(at_edge)
     assert ("lie at the edge of all that were tried" in finished.err) == bool(at_edge)
 

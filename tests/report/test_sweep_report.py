@@ -6,6 +6,7 @@ import pytest
 
 from attnbench.errors import UserError
 from attnbench.report.sweep_report import check_rates, report_figure, report_metrics, report_store
+from attnbench.report.verdict import verdict_markdown
 from attnbench.runs.sentences import read_sentence_table, write_sentence_table
 from attnbench.runs.store import RunStore
 from attnbench.runs.training_records import TrainingRecords
@@ -30,10 +31,10 @@ def report(out, rows, **options):
 
 
 def test_tables_and_verdict_are_told_once_they_are_written_and_before_figures(tmp_path):
-    ((tables, verdict, there),), files = report(tmp_path / "out", two_arms(), is_drawn=True)
+    ((tables, found, there),), files = report(tmp_path / "out", two_arms(), is_drawn=True)
     assert {"curve.csv", "breakdown.csv", "verdict.md"} < set(there)
     assert not any(name.endswith(".png") for name in there)
-    assert (tmp_path / "out" / "verdict.md").read_text() == verdict
+    assert (tmp_path / "out" / "verdict.md").read_text() == verdict_markdown(found)
     assert len(tables.curve) == len((tmp_path / "out" / "curve.csv").read_text().splitlines()) - 1
     assert sorted(path.name for path in files) == names_in(tmp_path / "out")
     assert "price.png" in names_in(tmp_path / "out")

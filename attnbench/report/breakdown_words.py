@@ -1,0 +1,205 @@
+"""What the verdict says of breakdowns: which arms break down, which do not, and what a larger budget changes."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from attnbench.analysis.breakdown import Breakdown, lengths_around, on_scale
+from attnbench.analysis.larger_budget import SAME, SEVERAL
+from attnbench.analysis.rates import LEARNT
+from attnbench.analysis.statistics import FEW_SEEDS
+from attnbench.formatting import counted, joined
+from attnbench.plots.points import ArmRows, breakdown_cell, breakdown_remark, length_text
+from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting
+
+HALF_WAY = "half of the way from perfect to chance"
+# Of more arms than these a headline gives the number.
+_MOST_NAMED = 4
+
+
+def known(setting: Setting, *censored: str) -> list[tuple[ArmRows, Breakdown]]:
+    """Return the arms whose free-running L50 is censored in one of these ways; "" is where it is not."""
+    own = setting.breakdowns[FREE_RUNNING]
+    found = [(rows, own[rows.arm]) for rows in setting.arms if rows.arm in own]
+    return [(rows, each) for rows, each in found if each.censored in censored]
+
+
+def breakdown_headline(setting: Setting) -> str:
+    """Say in one sentence which arms break down at which length, and which do not."""
+    broken = known(setting, "")
+    parts = [_broken(setting, broken)] if broken else []
+    if holding := [rows for rows, _ in known(setting, "above")]:
+        verb = "" if broken else " fall" if setting.generalises else " break down"
+        unit = "" if broken else f" {setting.unit}"
+        do = "does" if len(holding) == 1 else "do"
+        parts.append(f"{_named(setting, holding)} {do} not{verb} up to {setting.longest}{unit}")
+    if below := [rows for rows, _ in known(setting, "below")]:
+        be = "is" if len(below) == 1 else "are"
+        parts.append(f"{_named(setting, below)} {be} below half already at {setting.shortest} {setting.unit}")
+    if stuck := [rows for rows, _ in known(setting, "not_learnt")]:
+        parts.append(f"{_named(setting, stuck)} did not learn")
+    if not parts:
+        return "Without free-running accuracies no breakdown is known."
+    return f"{'Length generalisation: ' if setting.generalises else ''}{'; '.join(parts)}."
+
+
+def _broken(setting: Setting, broken: Sequence[tuple[ArmRows, Breakdown]]) -> str:
+    lengths = [rounded_length(each.length) for _, each in broken]
+    names = [setting.named(rows.arm) for rows, _ in broken]
+    if len(broken) > _MOST_NAMED:
+        ends = sorted(each.length for _, each in broken)
+        span = f"{rounded_length(ends[0])} to {rounded_length(ends[-1])} {setting.unit}"
+        return f"{len(broken)} arms {'fall' if setting.generalises else 'break down'} at {span}"
+    if setting.generalises:
+        names = [f"{name}, {_trained_to(rows)}," for name, (rows, _) in zip(names, broken, strict=True)]
+    verb = "falls" if setting.generalises else "breaks down"
+    first = f"{names[0]} {verb} at {lengths[0]} {setting.unit}"
+    rest = [f"{name} at {length}" for name, length in zip(names[1:], lengths[1:], strict=True)]
+    return joined([first, *rest])
+
+
+def _trained_to(rows: ArmRows) -> str:
+    end = rows.arm.train_max_length
+    return "trained on lengths that are not known" if end is None else f"trained to {end}"
+
+
+def _named(setting: Setting, arms: Sequence[ArmRows]) -> str:
+    if len(arms) > _MOST_NAMED:
+        return f"{len(arms)} arms"
+    return joined(setting.named(rows.arm) for rows in arms)
+
+
+def rounded_length(length: float) -> str:
+    """Return a length as a headline has it: `17`, and `5.3` below ten."""
+    return f"{length:.0f}" if length >= 10 else f"{length:.1f}".removesuffix(".0")
+
+
+def breakdowns_found(setting: Setting) -> list[str]:
+    """Say of every arm where it breaks down, or that it does not, and what a larger budget changed."""
+    found = []
+    for rows, each in known(setting, ""):
+        found.append(_fallen(setting, rows, each))
+        found += _larger_budget(setting, rows)
+    verb = "fall" if setting.generalises else "break down"
+    if above := known(setting, "above"):
+        do = "does" if len(above) == 1 else "do"
+        found.append(f"{_all(setting, above)} {do} not {verb} up to {setting.longest} {setting.unit}.")
+    if below := known(setting, "below"):
+        be = "is" if len(below) == 1 else "are"
+        found.append(
+            f"{_all(setting, below)} {be} below half already at the shortest length, {setting.shortest} "
+            f"{setting.unit}."
+        )
+    stuck = known(setting, "not_learnt")
+    never = [pair for pair in stuck if not _has_left_chance(pair[0])]
+    if never:
+        words = "came nowhere 0.05 of the way from chance to perfect: not learnt, which is no breakdown"
+        found.append(f"{_all(setting, never)} {words}.")
+    if elsewhere := [pair for pair in stuck if _has_left_chance(pair[0])]:
+        words = (
+            "stayed at chance at some lengths, where another learning rate left it: not learnt at this rate"
+        )
+        found.append(f"{_all(setting, elsewhere)} {words}, which is no breakdown.")
+    return found
+
+
+def _all(setting: Setting, arms: Sequence[tuple[ArmRows, Breakdown]]) -> str:
+    return joined(_with_context(setting, rows) for rows, _ in arms)
+
+
+def _with_context(setting: Setting, rows: ArmRows) -> str:
+    """Name an arm with how many numbers, or bits where they are squeezed, cross from its encoder to its decoder."""
+    bits = rows.metrics["channel_bits"].dropna()
+    sizes, unit = (rows.metrics["context_size"].dropna(), "numbers") if bits.empty else (bits, "bits")
+    if sizes.empty:
+        return setting.named(rows.arm)
+    least, most = int(sizes.min()), int(sizes.max())
+    count = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+    return setting.named(rows.arm, f"context of {count} {unit}")
+
+
+def _has_left_chance(rows: ArmRows) -> bool:
+    points = rows.points(FREE_RUNNING)
+    return any(
+        mean >= on_scale(chance, LEARNT)
+        for mean, chance in zip(points["mean"], points["chance"], strict=True)
+    )
+
+
+def _fallen(setting: Setting, rows: ArmRows, found: Breakdown) -> str:
+    tested = rows.tested(FREE_RUNNING)
+    where = breakdown_cell(found, tested, setting.unit) + breakdown_remark(found, tested)
+    verb = f", {_trained_to(rows)}, falls" if setting.generalises else " breaks down"
+    return f"{_with_context(setting, rows)}{verb} at {where}; {_ended(rows, found, tested)}."
+
+
+def _ended(rows: ArmRows, found: Breakdown, tested: Sequence[int]) -> str:
+    """Say how the runs at the tested lengths around a breakdown ended."""
+    around = lengths_around(tested, found.length)
+    runs = rows.metrics[rows.metrics["length"].isin(around)].drop_duplicates("run_id")
+    runs = runs.dropna(subset=["stop_reason"])
+    if runs.empty:
+        return "how its runs ended is not known"
+    ended = int((runs["stop_reason"] == "budget").sum())
+    return f"the budget ended {ended} of {len(runs)} runs there"
+
+
+def is_memory_shown(setting: Setting, rows: ArmRows) -> bool:
+    """Whether longer runs left the breakdown where it was, as `larger_budget_table` decides."""
+    row = setting.larger_budgets.get(rows.arm)
+    return row is not None and row.outcome == "memory"
+
+
+def _larger_budget(setting: Setting, rows: ArmRows) -> list[str]:
+    """Say what a larger budget did to the breakdown, where there is one."""
+    row = setting.larger_budgets.get(rows.arm)
+    if row is None:
+        return []
+    sign = {"above": "> ", "below": "< "}.get(row.censored_after, "")
+    at = "is not learnt" if math.isnan(row.length_after) else f"is at {sign}{length_text(row.length_after)}"
+    name = setting.named(rows.arm)
+    told = f"With {row.factor:.3g} times the budget ({row.budget_after:,} steps) the breakdown of {name} {at}"
+    if not math.isnan(row.change_low):
+        low, high = row.change_low - 1, row.change_high - 1
+        told += f" (the seeds' own L50: {row.change - 1:+.1%} [{low:+.1%}, {high:+.1%}])"
+    if setting.generalises:
+        return [f"{told}."]
+    if row.outcome == "memory":
+        return [f"{told}, below {SAME:+.0%}: the limit is one of memory rather than of training."]
+    if row.outcome == "moved":
+        return [f"{told}: it moved, so it was limited by training."]
+    return [f"{told}: not shown to move, nor to be one of memory ({', '.join(_doubts(row))})."]
+
+
+def _doubts(row: Any) -> list[str]:
+    """Name what a row of longer.csv lacks to speak of memory."""
+    doubts = []
+    if row.factor < SEVERAL:
+        doubts.append(f"the budget is not {SEVERAL} times as large")
+    if row.context_grows:
+        doubts.append("its context is not of one size")
+    if row.runs_levelled < row.runs_around:
+        ended = row.runs_around - row.runs_levelled
+        doubts.append(f"{ended} of {counted(row.runs_around, 'longer run')} around it had not levelled off")
+    if row.pairs < FEW_SEEDS:
+        doubts.append(f"{counted(row.pairs, 'pair')} of seeds, and {FEW_SEEDS} are the least")
+    if math.isnan(row.change_high):
+        doubts.append("the change has no interval")
+    elif row.change_high >= 1 + SAME:
+        doubts.append(f"the interval does not end below {SAME:+.0%}")
+    return doubts
+
+
+def teacher_forced_found(setting: Setting) -> list[str]:
+    """Say which arms break down where each word is predicted from the right ones before it."""
+    own = setting.breakdowns[TEACHER_FORCED]
+    found = [(rows, own[rows.arm]) for rows in setting.arms if rows.arm in own]
+    found = [(rows, each) for rows, each in found if each.censored != "not_learnt"]
+    cells = [
+        f"{setting.named(rows.arm)} at {breakdown_cell(each, rows.tested(TEACHER_FORCED))}"
+        for rows, each in found
+        if each.censored != "above"
+    ]
+    if cells:
+        return [f"Teacher-forced, where errors do not add up: {'; '.join(cells)}."]
+    return ["Teacher-forced, where errors do not add up, no arm breaks down."] if found else []
