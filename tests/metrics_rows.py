@@ -1,7 +1,10 @@
 """Rows of metrics as a run would write them, for tests of tables, analysis and figures."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 
+import numpy as np
 import pandas as pd
 
 from attnbench.analysis.arms import Metrics
@@ -71,6 +74,42 @@ def curve_rows(
                 "sequence_accuracy": accuracy,
             }
             rows.append(metrics_row(length=length, seed=seed, **own | values))
+    return rows
+
+
+def law_rows(
+    steps: Sequence[int],
+    sizes: Sequence[int],
+    log_length: Callable[[float, float], float],
+    seeds: int = 5,
+    lengths: Sequence[int] = (4, 6, 8, 12, 16, 24, 32, 48, 64),
+    spread: float = 0.05,
+    **values: object,
+) -> list[dict[str, object]]:
+    """Rows of arms that differ in budget and size, whose accuracy falls half way where a law says.
+
+    Args:
+        steps: budgets, named in the variant.
+        sizes: hidden sizes.
+        log_length: log2 L50 of log2 steps and log2 hidden size.
+        seeds: how many.
+        lengths: tested.
+        spread: standard deviation of the log2 L50 of a seed at a length.
+        values: of every row.
+    """
+    generator = np.random.default_rng(len(steps) * 100 + len(sizes))
+    rows = []
+    for budget, size, seed, length in product(steps, sizes, range(seeds), lengths):
+        middle = log_length(math.log2(budget), math.log2(size)) + spread * generator.standard_normal()
+        accuracy = 1 / (1 + math.exp(-2.5 * (middle - math.log2(length))))
+        own = dict.fromkeys(("token_accuracy", "teacher_forced_accuracy"), accuracy)
+        own |= {
+            "variant": f"training.steps={budget}",
+            "hidden_size": size,
+            "chance_accuracy": 0.0,
+            "steps": budget,
+        }
+        rows.append(metrics_row(length=length, seed=seed, **own | {"stop_reason": "budget"} | values))
     return rows
 
 

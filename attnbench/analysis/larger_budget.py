@@ -85,7 +85,7 @@ def larger_budget_table(
         has_levelled: of runs that were ended by their budget; none has, by default.
         tuning: as for `breakdown_table`.
     """
-    budgets, by_arm = _budgets(metrics), l50_by_arm(breakdowns)
+    budgets, by_arm = budgets_of(metrics), l50_by_arm(breakdowns)
     rows, own = metrics.by_arm(), seed_crossings(metrics, tuning)
     compared = []
     for before, after in _neighbours(budgets):
@@ -186,6 +186,11 @@ def without_budget(arm: Arm) -> Arm:
     return arm._replace(variant=arm.variant.without([BUDGET_KEY]))
 
 
+def family_of(arm: Arm) -> Arm:
+    """Return what arms that differ in budget and hidden size alone have in common."""
+    return arm._replace(variant=arm.variant.without([BUDGET_KEY, PATIENCE_KEY]), hidden_size=0)
+
+
 def _compare(before: Breakdown, after: Breakdown, changes: Sequence[float], rerun: Rerun) -> dict[str, Any]:
     change = change_interval(changes)
     outcome = decide(change, rerun.may_show_memory)
@@ -215,7 +220,7 @@ def _compare(before: Breakdown, after: Breakdown, changes: Sequence[float], reru
     }
 
 
-def _budgets(metrics: Metrics) -> dict[Arm, int]:
+def budgets_of(metrics: Metrics) -> dict[Arm, int]:
     """Return the budget that each arm's variant names, or else the most steps that a run of it took."""
     trained = metrics.having("steps")
     most = trained.frame["steps"].groupby(trained.numbers).max()

@@ -1,14 +1,21 @@
 """The training cost of length: how many steps an arm needs until it has learnt a length, as in price.csv."""
 
-from dataclasses import replace
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from attnbench.analysis.arms import PER_LENGTH, Metrics
+from attnbench.analysis.arms import PER_LENGTH, Metrics, sort_arms
+from attnbench.analysis.larger_budget import budgets_of, family_of
+from attnbench.analysis.tobit import Estimate, Line, Values, fit_line
+from attnbench.arm import Arm
 from attnbench.runs.metrics_csv import ARM_COLUMNS
 
 STOP_REASONS = ("solved", "plateau", "budget")
+# With fewer that half of the seeds learnt there is no exponent.
+LEAST_LENGTHS = 3
 _COSTS = ("steps_to_90", "tokens_to_90", "seconds_to_90")
 TRAINING_COST_COLUMNS = (
     *ARM_COLUMNS,
@@ -71,6 +78,54 @@ def seed_training_costs(metrics: Metrics) -> pd.DataFrame:
     return runs.named(own, [*ARM_COLUMNS, "length", "seed", "steps"])
 
 
+@dataclass(frozen=True)
+class PriceLaw:
+    """How the steps that one arm takes to learn grow with length: log2 steps = a + d · log2 length.
+
+    Attributes:
+        arm: the one of the largest budget, of each family and hidden size.
+        training_steps: its budget.
+        lengths: those with runs of their own.
+        arrived: of these, those where at least half of the seeds arrived.
+        line: None where there is no exponent.
+        reason: why there is none; else empty.
+        seeds: how many there are.
+    """
+
+    arm: Arm
+    training_steps: int
+    lengths: Sequence[int]
+    arrived: Sequence[int]
+    line: Line | None
+    reason: str
+    seeds: int
+
+    @property
+    def exponent(self) -> Estimate | None:
+        """The exponent of length."""
+        return None if self.line is None else self.line.estimate(np.array([0.0, 1.0]))
+
+    def steps_at(self, length: float) -> float:
+        """Return the steps that the law says."""
+        assert self.line is not None
+        return 2 ** self.line.at(np.array([1.0, math.log2(length)]))
+
+
+def find_price_laws(metrics: Metrics) -> list[PriceLaw]:
+    """Return how the price of length grows for each family of arms and hidden size, at its largest budget.
+
+    Only runs of their own for each length have one (protocol per_length).
+    """
+    runs = _runs(metrics)
+    budgets = budgets_of(metrics)
+    largest: dict[Arm, Arm] = {}
+    for arm in sorted(budgets, key=lambda arm: budgets[arm]):
+        largest[family_of(arm)._replace(hidden_size=arm.hidden_size)] = arm
+    rows = runs.by_arm()
+    found = ((arm, rows[arm].dropna(subset=["length"])) for arm in sort_arms(largest.values()) if arm in rows)
+    return [_price_law(arm, budgets[arm], own) for arm, own in found if own["length"].nunique() > 1]
+
+
 def _runs(metrics: Metrics) -> Metrics:
     """Return one row for each run that says how long it was trained, with its cost in three currencies.
 
@@ -97,3 +152,22 @@ def _half_arrived(runs: pd.DataFrame) -> pd.DataFrame:
     costs = runs[list(_COSTS)].astype(float).fillna(np.inf)
     middle = costs.groupby([runs["arm"], runs["group"]]).quantile(0.5, interpolation="lower")
     return middle.replace(np.inf, np.nan)
+
+
+def _price_law(arm: Arm, budget: int, runs: pd.DataFrame) -> PriceLaw:
+    cost, trained = runs["steps_to_90"].astype(float), runs["steps"].astype(float)
+    is_known = cost.notna().to_numpy()
+    lengths = runs["length"].astype(float).to_numpy()
+    places, cells = np.unique(lengths, return_inverse=True)
+    shares = np.bincount(cells, is_known) / np.bincount(cells)
+    arrived = places[shares >= 0.5].astype(int).tolist()
+    line, reason = None, ""
+    if len(arrived) < LEAST_LENGTHS:
+        reason = f"half of the seeds learnt {len(arrived)} of {len(places)} lengths, and {LEAST_LENGTHS} are the least"
+    else:
+        design = np.column_stack([np.ones(len(lengths)), np.log2(lengths)])
+        values = np.log2(cost.fillna(trained).to_numpy())
+        line = fit_line(Values(design, values, np.where(is_known, 0, 1), runs["seed"].to_numpy(), cells))
+    return PriceLaw(
+        arm, budget, places.astype(int).tolist(), arrived, line, reason, int(runs["seed"].nunique())
+    )

@@ -1,7 +1,12 @@
 import pandas as pd
 import pytest
 
-from attnbench.analysis.training_cost import TRAINING_COST_COLUMNS, seed_training_costs, training_cost_table
+from attnbench.analysis.training_cost import (
+    TRAINING_COST_COLUMNS,
+    find_price_laws,
+    seed_training_costs,
+    training_cost_table,
+)
 from tests.metrics_rows import metrics_of, metrics_row
 
 
@@ -92,3 +97,50 @@ def test_rows_that_do_not_say_how_long_they_trained_have_no_price():
     assert table.empty
     assert list(table.columns) == list(TRAINING_COST_COLUMNS)
     assert seed_training_costs(metrics_of([])).empty
+
+
+def price_law(costs, **values):
+    (law,) = find_price_laws(
+        metrics_of([row for length, own in costs.items() for row in runs(own, length, **values)])
+    )
+    return law
+
+
+def test_the_price_of_a_length_has_an_exponent():
+    law = price_law({4: [40, 44, 36], 8: [160, 150, 170], 16: [640, 600, 680]})
+    assert law.exponent.value == pytest.approx(2, abs=0.05)
+    assert law.exponent.low < 2 < law.exponent.high
+    assert law.steps_at(8) == pytest.approx(160, rel=0.05)
+
+
+def test_a_price_that_does_not_grow_has_an_exponent_around_zero():
+    law = price_law({4: [100, 110, 90], 8: [90, 100, 110], 16: [110, 90, 100], 32: [100, 110, 90]})
+    assert law.exponent.low < 0 < law.exponent.high
+    assert abs(law.exponent.value) < 0.05
+
+
+def test_runs_that_never_arrived_are_dearer_than_their_budget_and_not_left_out():
+    law = price_law({4: [60, 62, 58], 8: [240, 250, 230], 16: [960, 950, None], 32: [None] * 3})
+    assert law.exponent.value == pytest.approx(2, abs=0.1)
+    assert (law.lengths, law.arrived) == ([4, 8, 16, 32], [4, 8, 16])
+
+
+def test_fewer_than_three_learnt_lengths_have_no_exponent_of_the_price():
+    law = price_law({4: [60], 8: [240], 16: [None]})
+    assert law.exponent is None
+    assert law.reason == "half of the seeds learnt 2 of 3 lengths, and 3 are the least"
+
+
+def test_the_price_is_that_of_the_largest_budget():
+    costs = {4: [10, 11], 8: [40, 41], 16: [160, 161]}
+    small = [
+        row for length in costs for row in runs([None, None], length, variant="training.steps=500", steps=500)
+    ]
+    large = [
+        row
+        for length, own in costs.items()
+        for row in runs(own, length, variant="training.steps=2000", steps=2000)
+    ]
+    (law,) = find_price_laws(metrics_of(small + large))
+    assert law.training_steps == 2000
+    assert law.exponent.value == pytest.approx(2, abs=0.05)
