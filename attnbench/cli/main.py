@@ -16,6 +16,7 @@ from attnbench.cli.list import list_choices
 from attnbench.cli.options import FAILED, WRONG_USE, say
 from attnbench.cli.plot import plot
 from attnbench.cli.preview import preview
+from attnbench.cli.report import report
 from attnbench.cli.status import cancel, status
 from attnbench.cli.sweep import sweep
 from attnbench.cli.train import train
@@ -149,6 +150,7 @@ app.command(cls=Command)(sweep)
 app.command(cls=Command)(plot)
 app.command(cls=Command)(preview)
 app.command(cls=Command)(inspect)
+app.command(cls=Command)(report)
 app.command(cls=Command)(status)
 app.command(cls=Command)(cancel)
 app.command("list", cls=Command)(list_choices)

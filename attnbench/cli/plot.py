@@ -124,10 +124,8 @@ def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":
     from attnbench.cli.find import find_store
     from attnbench.runs.metrics_table import join_metrics, read_handed_metrics
 
-    path = Path(words)
-    folders = (results / words, path)
-    alone = next((each / "metrics.csv" for each in folders if _is_table_alone(each)), path)
-    if alone.is_file():
+    alone = table_alone(words, results)
+    if alone is not None:
         metrics, notes = read_handed_metrics(alone)
         for note in notes:
             say(note)
@@ -156,8 +154,12 @@ def tell_renamed(store: "RunStore") -> None:
         say(store.about_renamed(name, true))
 
 
-def _is_table_alone(folder: Path) -> bool:
-    return (folder / "metrics.csv").is_file() and not (folder / "runs").is_dir()
+def table_alone(words: str, results: Path) -> Path | None:
+    """Return the metrics.csv that the words name, by itself or in a folder without runs; None for a sweep."""
+    for folder in (results / words, Path(words)):
+        if (folder / "metrics.csv").is_file() and not (folder / "runs").is_dir():
+            return folder / "metrics.csv"
+    return Path(words) if Path(words).is_file() else None
 
 
 def _check_merged(store: "RunStore") -> None:

@@ -290,6 +290,7 @@ def _say_what_next(work: "Sweep", result: "SweepResult", files: Sequence[Path]) 
         say(f"Share {plan.share} is done. When all shares are: attnbench plot {store.path}")
     elif result.done:
         say(f"Draw it again, alone or beside other sweeps: attnbench plot {store.path}")
+        say(f"All of it as one page, to read and to send: attnbench report {store.path}")
 
 
 def _as_json(

@@ -3,6 +3,7 @@
 Many arms of one model are shades of its colour, the last in the order of legends the darkest.
 """
 
+import math
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -55,6 +56,8 @@ LineStyle = str | tuple[int, tuple[float, ...]]
 # Arms of one model share its colour and marker; of more than these, dashes alone are hard to tell apart.
 _FEW_DASHES = 3
 _LIGHTEST = 0.5
+# Of a page on a dark screen, and how far a colour is told from it (WCAG 2).
+_DARK_PAPER, _LEAST_CONTRAST = (0x14, 0x17, 0x1B), 4.5
 _LINE_STYLES: tuple[LineStyle, ...] = (
     "-",
     (0, (5, 1.5)),
@@ -175,3 +178,49 @@ def train_range(arm: Arm) -> str:
 def _short(key: str, keys: Sequence[str]) -> str:
     last = key.rpartition(".")[2]
     return key if sum(other.rpartition(".")[2] == last for other in keys) > 1 else last
+
+
+def on_dark_paper(colour: str) -> str:
+    """Return a colour, written as #rrggbb, with as much white as it needs to be told from dark paper (WCAG 2)."""
+    channels = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+    for share in range(0, 101, 5):
+        mixed = [round(each + (255 - each) * share / 100) for each in channels]
+        if (_luminance(mixed) + 0.05) / (_luminance(_DARK_PAPER) + 0.05) >= _LEAST_CONTRAST:
+            break
+    return "#" + "".join(f"{each:02X}" for each in mixed)
+
+
+def _luminance(channels: Iterable[int]) -> float:
+    parts = [each / 255 for each in channels]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _polygon(corners: int, turn: float = 0.0, inner: float = 1.0) -> str:
+    """Return the path of a regular polygon; of a star where every second corner lies at `inner` of the radius."""
+    points = []
+    for place in range(corners):
+        radius, angle = (inner if place % 2 else 1.0), 2 * math.pi * place / corners + math.radians(turn)
+        points.append(f"{radius * math.sin(angle):.3f},{-radius * math.cos(angle):.3f}")
+    return f"M{'L'.join(points)}Z"
+
+
+_CROSS = "M-1,-.35H-.35V-1H.35V-.35H1V.35H.35V1H-.35V.35H-1Z"
+MARKER_PATHS = {
+    "o": "M-.9,0A.9,.9,0,1,1,.9,0A.9,.9,0,1,1,-.9,0Z",
+    "s": "M-.8,-.8H.8V.8H-.8Z",
+    "^": _polygon(3),
+    "v": _polygon(3, 180),
+    ">": _polygon(3, 90),
+    "<": _polygon(3, -90),
+    "D": _polygon(4),
+    "d": "M0,-1L.6,0L0,1L-.6,0Z",
+    "p": _polygon(5),
+    "h": _polygon(6),
+    "H": _polygon(6, 30),
+    "8": _polygon(8, 22.5),
+    "*": _polygon(10, inner=0.45),
+    "P": _CROSS,
+    "X": "M-1,-.55L-.55,-1L0,-.45L.55,-1L1,-.55L.45,0L1,.55L.55,1L0,.45L-.55,1L-1,.55L-.45,0Z",
+}
+"""The markers of figures, matplotlib's letters, as SVG paths within a square from -1 to 1."""
