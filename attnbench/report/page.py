@@ -8,7 +8,6 @@ import base64
 import functools
 import hashlib
 import io
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 import attnbench
@@ -37,7 +35,7 @@ from attnbench.report.page_runs import (
 )
 from attnbench.report.page_tables import PageTable, curve_matrix, page_tables
 from attnbench.report.settings import SweepTables
-from attnbench.report.verdict import verdict_text
+from attnbench.report.verdict import verdicts
 from attnbench.runs.sweep_records import SweepRecords
 
 Tell = Callable[[str], None]
@@ -52,11 +50,6 @@ _SECTIONS = {
     "environment": "Environment",
     "again": "The same again",
 }
-# Headings within one verdict; any other begins a verdict of its own.
-_WITHIN = re.compile(r"#+ *\W*(found|not shown|method)", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"(?<=[.!?]) +(?=[A-Z“])")
-_EMPHASIS = re.compile(r"[*_]+")
-_SENTENCES = 3
 
 
 @dataclass(frozen=True)
@@ -113,7 +106,7 @@ class SweepPage:
             title=self.title,
             lead=self._lead(),
             sections=[(key, name) for key, name in _SECTIONS.items() if key not in absent],
-            verdict=self._verdict(),
+            verdicts=[] if self.tables is None else verdicts(self.tables),
             missing=[*self.notes, *self._missing()],
             panels=panels,
             pictures=self._pictures(),
@@ -140,13 +133,6 @@ class SweepPage:
         counts = {"arm": len(self.tables.metrics.arms), "length": frame["length"].nunique()}
         counts |= {"seed": frame["seed"].nunique(), "run": frame["run_id"].nunique()}
         return f"{', '.join(counted(count, what) for what, count in counts.items())}. {made}"
-
-    def _verdict(self) -> list[dict[str, Any]]:
-        if self.tables is None:
-            return [
-                {"heading": "", "sentences": ["Nothing can be said yet: no run has finished."], "whole": ""}
-            ]
-        return verdict_parts(verdict_text(self.tables))
 
     def _missing(self) -> list[str]:
         """Say what a reader might look for and does not find."""
@@ -229,77 +215,6 @@ class SweepPage:
                     "runs": curves.runs,
                     "note": some if len(kept) < len(curves.points) else "",
                 }
-
-
-def verdict_parts(text: str) -> list[dict[str, Any]]:
-    """Cut a verdict into one part a setting: its heading, three sentences, and the whole of it as HTML.
-
-    A part begins at a paragraph that follows a list, or at its heading. Where its first paragraph has more sentences,
-    the first two and the last are taken; where it has fewer, what stands first under *Found* and *Not shown*.
-    """
-    return [_part_of(lines) for lines in _parts(text.splitlines())]
-
-
-def _parts(lines: Sequence[str]) -> list[list[str]]:
-    parts: list[list[str]] = [[]]
-    is_begun = False
-    for line in lines:
-        begins = line.startswith("#") or (line.strip() and not line.startswith(("-", "*", " ")))
-        if begins and is_begun and not _WITHIN.match(line):
-            parts.append([])
-            is_begun = False
-        is_begun = is_begun or line.startswith(("- ", "* ")) or bool(_WITHIN.match(line))
-        parts[-1].append(line)
-    return parts
-
-
-def _part_of(lines: Sequence[str]) -> dict[str, Any]:
-    headings = [line for line in lines if line.startswith("#") and not _WITHIN.match(line)]
-    body = [line for line in lines if line not in headings]
-    paragraph: list[str] = []
-    for line in body:
-        if line.startswith(("- ", "* ", "#")) or (paragraph and not line.strip()):
-            break
-        paragraph += [line.strip()] if line.strip() else []
-    sentences = _SENTENCE_END.split(" ".join(paragraph))
-    if len(sentences) > _SENTENCES:
-        sentences = [*sentences[: _SENTENCES - 1], sentences[-1]]
-    elif len(sentences) < _SENTENCES:
-        sentences += [_first_under(name, body) for name in ("found", "not shown")]
-    # HTML in it is escaped, see `_markdown`.
-    return {
-        "heading": ": ".join(line.lstrip("# ") for line in headings),
-        "sentences": [Markup(_markdown().renderInline(each)) for each in sentences[:_SENTENCES] if each],
-        "whole": Markup(_markdown().render("\n".join(body))),
-    }
-
-
-def _first_under(name: str, lines: Sequence[str]) -> str:
-    """Return the first sentence of what a bullet or a heading of this name says; empty where there is none."""
-    for place, line in enumerate(lines):
-        told = _EMPHASIS.sub("", line).lstrip("-# ")
-        if told.lower().startswith(name):
-            below = (each.lstrip("-* ") for each in lines[place + 1 :] if each.strip())
-            said = told[len(name) :].lstrip(":. ") or next(below, "")
-            return f"{told[: len(name)]}: {_SENTENCE_END.split(said)[0]}" if said else ""
-    return ""
-
-
-@functools.cache
-def _markdown() -> MarkdownIt:
-    """Return what turns the verdict into HTML: lists and emphasis alone, since names in it are other people's."""
-    others = [
-        "link",
-        "image",
-        "autolink",
-        "html_inline",
-        "html_block",
-        "entity",
-        "reference",
-        "code",
-        "fence",
-    ]
-    return MarkdownIt("commonmark", {"html": False}).disable([*others, "blockquote"])
 
 
 def _distinct(invocations: Sequence[Mapping[str, Any]], key: str) -> list[str]:
