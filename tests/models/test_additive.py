@@ -109,6 +109,39 @@ def test_a_loss_that_hangs_on_the_weights_alone_is_differentiated() -> None:
     torch.testing.assert_close(gradients(found, of), gradients(expected, of))
 
 
+@pytest.mark.parametrize("of_keys", [1.0, 29.9, 31.0, 500.0])
+@pytest.mark.parametrize("of_queries", [1.0, 45.0, 500.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sums_of_any_size_have_the_tanh_of_the_formula(
+    of_queries: float, of_keys: float, dtype: torch.dtype
+) -> None:
+    """Products of exponents stand for tanh where they stay in the range of numbers, and no longer."""
+    queries, keys, _, _, score = (each.detach() for each in inputs())
+    of = [
+        (numbers * size / numbers.abs().max()).to(dtype).requires_grad_()
+        for numbers, size in ((queries, of_queries), (keys, of_keys), (score, 1.0))
+    ]
+    tolerance = {"rtol": 1e-9, "atol": 1e-9} if dtype == torch.float64 else {"rtol": 1e-5, "atol": 2e-6}
+    found, expected = additive_scores(*of), written_out(*of)
+    torch.testing.assert_close(found, expected, **tolerance)
+    torch.testing.assert_close(gradients(found, of), gradients(expected, of), **tolerance)
+
+
+@pytest.mark.parametrize("size", [1.0, 31.0])
+def test_the_slopes_are_those_of_small_changes(size: float) -> None:
+    queries, keys, values, projection, score = inputs()
+    large = (keys.detach() * size).requires_grad_()
+    assert torch.autograd.gradcheck(additive_scores, (queries, large, score))
+    assert torch.autograd.gradcheck(read_in_steps, (queries, large, values, projection, score))
+
+
+def test_a_step_runs_where_tensors_have_no_numbers() -> None:
+    """A device without autocast may not be asked for it."""
+    model, batch = arm("bahdanau").build(11, 9, seed=0).to("meta"), uneven_batch().to(torch.device("meta"))
+    model(batch).logits.sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
 def test_states_read_at_once_are_read_one_after_the_other() -> None:
     states, *source = inputs()
     found, memory = read_steps(states, memory_of(source)), memory_of(source)

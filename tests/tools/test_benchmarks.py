@@ -1,4 +1,6 @@
-"""The folder that `scripts/bench scale` times is one that attnbench itself takes for a finished sweep."""
+"""What benchmarks time is what they say: a finished sweep as attnbench itself takes it, a step beside its floor."""
+
+import time
 
 import pytest
 
@@ -14,6 +16,7 @@ from tools.benchmarks.scale import (
     sweep_words,
     train_one,
 )
+from tools.benchmarks.step import Sizes, time_by_turns
 
 SEEDS = 1
 
@@ -51,3 +54,11 @@ def test_made_jobs_wait_in_the_queue(plan, store, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
     states = JobRecords(store.jobs_path).states([run.spec.run_id for run in plan.runs])
     assert list(states.values()) == ["pending"] * len(plan.runs)
+
+
+@pytest.mark.slow(seconds=15)
+@pytest.mark.parametrize("length", [4, 16])
+def test_a_step_costs_little_more_than_twenty_lines_of_plain_torch(length):
+    """By the time of the processor, which other work on the machine blurs little; 1.5 lets noise pass."""
+    timing = time_by_turns("luong_general", Sizes(64, length, 64), turns=7, clock=time.process_time)
+    assert timing.ratio < 1.5

@@ -6,7 +6,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -14,16 +13,18 @@ from typing import Annotated
 import typer
 
 from tools.benchmarks.scale import time_scale
+from tools.benchmarks.step import seconds_of, time_step, trainer_of
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 app.command("scale")(time_scale)
+app.command("step")(time_step)
 ATTNBENCH = [sys.executable, "-m", "attnbench"]
 
 
 @app.command("help")
 def time_help(repeats: Annotated[int, typer.Option(min=1)] = 10) -> None:
     """Time `attnbench --help`; the aim is 0.3 s at most."""
-    seconds = [_seconds(lambda: _run([*ATTNBENCH, "--help"])) for _ in range(repeats)]
+    seconds = [seconds_of(lambda: _run([*ATTNBENCH, "--help"])) for _ in range(repeats)]
     print(f"attnbench --help: median {statistics.median(seconds):.2f} s of {repeats} (aim: at most 0.3)")
 
 
@@ -31,7 +32,7 @@ def time_help(repeats: Annotated[int, typer.Option(min=1)] = 10) -> None:
 def time_quick() -> None:
     """Time the `quick` sweep from command to figure; the aim is two minutes on two idle cores of 2020 or later."""
     with tempfile.TemporaryDirectory() as folder:
-        seconds = _seconds(lambda: _run([*ATTNBENCH, "sweep", "--results", folder]))
+        seconds = seconds_of(lambda: _run([*ATTNBENCH, "sweep", "--results", folder]))
         figure = Path(folder) / "quick-reverse" / "accuracy_vs_length.png"
         print(
             f"attnbench sweep (quick): {seconds:.0f} s to {figure.name} (aim: at most 120 on two idle cores)"
@@ -52,7 +53,7 @@ def time_overhead(
     import torch
 
     torch.set_num_threads(1)
-    trainer = _trainer(f"model={model}")
+    trainer = trainer_of(f"model={model}")
     bare = _bare_steps(trainer, steps)
 
     def full() -> None:
@@ -64,23 +65,13 @@ def time_overhead(
         warm_up()
     ratios, milliseconds = [], []
     for _ in range(repeats):
-        bare_seconds, full_seconds = _seconds(bare), _seconds(full)
+        bare_seconds, full_seconds = seconds_of(bare), seconds_of(full)
         ratios.append(full_seconds / bare_seconds - 1)
         milliseconds.append(1000 * full_seconds / steps)
     print(
         f"trainer's overhead ({model}): median {100 * statistics.median(ratios):.1f} % over {repeats} turns "
         f"of {steps} steps (aim: at most 5 %); a step takes {statistics.median(milliseconds):.1f} ms"
     )
-
-
-def _trainer(*overrides: str):  # type: ignore[no-untyped-def]  # types would import torch at start-up
-    from attnbench.config.compose import Configuration
-    from attnbench.config.run_request import request_run
-    from attnbench.runs.execute import make_trainer
-    from attnbench.training.device import resolve_device
-
-    request = request_run(Configuration(), ["task=reverse", "task.length=16", *overrides])
-    return make_trainer(request.spec, resolve_device("cpu"))
 
 
 def _bare_steps(trainer, steps: int) -> Callable[[], None]:  # type: ignore[no-untyped-def]
@@ -107,80 +98,6 @@ def _bare_steps(trainer, steps: int) -> Callable[[], None]:  # type: ignore[no-u
     return bare
 
 
-@app.command("step")
-def time_step(
-    models: Annotated[str, typer.Option(metavar="A,B", help="Which arms; all by default.")] = "",
-    repeats: Annotated[int, typer.Option(min=1)] = 7,
-    threads: Annotated[int, typer.Option(min=1)] = 1,
-) -> None:
-    """Time a training step of every arm, beside a bare floor of the same cell.
-
-    The floor is the fused recurrent calls of encoder and decoder, the output projection, loss, backward and the
-    optimizer's step alone. Floor and arm take turns, and the ratio is taken turn by turn. The aim: at most 1.4 for arms
-    that are parallel under teacher forcing, besides their own matrix products, and 4 for additive scores and input
-    feeding.
-    """
-    import torch
-
-    from attnbench.config.compose import Configuration
-
-    torch.set_num_threads(threads)
-    chosen = models.split(",") if models else Configuration().choices("model")
-    arms = [*chosen, *(f"{name} model.input_feeding=true" for name in chosen if name == "luong_general")]
-    for batch, length, hidden in ((64, 32, 64), (128, 64, 128)):
-        print(
-            f"batch {batch}, length {length}, hidden {hidden}, {threads} thread(s), medians of {repeats} turns"
-        )
-        for arm in arms:
-            print("  " + _time_arm(arm, (batch, length, hidden), repeats), flush=True)
-
-
-def _time_arm(arm: str, sizes: tuple[int, int, int], repeats: int) -> str:
-    batch, length, hidden = sizes
-    model, *options = arm.split()
-    own = [] if model.startswith("transformer") else [f"model.embedding_size={hidden}"]
-    numbers = [f"training.batch_size={batch}", f"task.length={length}", f"model.hidden_size={hidden}", *own]
-    trainer = _trainer(f"model={model}", *numbers, *options)
-    step, floor = (
-        _bare_steps(trainer, 1),
-        _floor_step(trainer.task.training_batch(0, 0, batch, trainer.lengths), hidden),
-    )
-    for _ in range(2):
-        step()
-        floor()
-    turns = [(_seconds(step), _seconds(floor)) for _ in range(repeats)]
-    seconds = statistics.median(mine for mine, _ in turns)
-    ratio = statistics.median(mine / bare for mine, bare in turns)
-    return (
-        f"{arm:40} {1000 * seconds:8.1f} ms  {batch * length / seconds:9.0f} tokens/s  {ratio:5.2f} x floor"
-    )
-
-
-def _floor_step(batch, hidden: int) -> Callable[[], None]:  # type: ignore[no-untyped-def]
-    """Return a function that takes one step of the bare floor: LSTMs, output projection, loss, backward, optimizer."""
-    import torch
-    from torch import nn
-
-    vocabulary = int(max(batch.source.max(), batch.target.max())) + 1
-    embedding = nn.Embedding(vocabulary, hidden)
-    directions = [nn.LSTM(hidden, hidden // 2, batch_first=True) for _ in range(2)]
-    decoder, output = nn.LSTM(hidden, hidden, batch_first=True), nn.Linear(hidden, vocabulary)
-    parts = nn.ModuleList([embedding, *directions, decoder, output])
-    optimizer = torch.optim.Adam(parts.parameters(), fused=True)
-
-    def floor() -> None:
-        source = embedding(batch.source)
-        finals = [direction(source)[1][0] for direction in directions]
-        first = torch.cat(finals, dim=2)
-        states, _ = decoder(embedding(batch.target), (first, torch.zeros_like(first)))
-        loss = nn.functional.cross_entropy(output(states).flatten(0, 1), batch.target.flatten())
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-
-    return floor
-
-
 @app.command("memory")
 def measure_memory() -> None:
     """Measure the largest memory of one worker over the runs of the `quick` lengths; the aim is 600 MB at most."""
@@ -205,12 +122,6 @@ def run_all() -> None:
 
 def _run(command: list[str]) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

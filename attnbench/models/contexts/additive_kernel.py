@@ -3,6 +3,10 @@
 The scores cost what it takes to move a number for every pair and unit through memory. So the work is done in portions
 that a processor's cache holds, and the tanh of the pairs is not kept, but computed again for the gradient.
 
+On a CPU the tanh itself costs most. But tanh x = 1 − 2 / (1 + e^2x), and e^2(q+k) is the product of e^2q and e^2k,
+which are made once for each query and each key: so a pair costs a multiplication and a division. Keys so large that the
+product could leave the range of numbers are left to tanh (`_have_exponents`).
+
 tanh' is 1 − tanh², so the gradient of k_j is v (Σ_i ds_ij − Σ_i ds_ij tanh²(q_i + k_j)), and that of q_i likewise: the
 squares are all that has to be summed over pairs.
 
@@ -45,9 +49,7 @@ class _Scores(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, queries: Tensor, keys: Tensor, weights: Tensor) -> Tensor:
         ctx.save_for_backward(queries, keys, weights)
-        return torch.cat(
-            [_match(queries[rows], keys[rows]) @ weights for rows in _slices_of_rows(queries, keys)]
-        )
+        return torch.cat([match @ weights for _, match in _matches(queries, keys)])
 
     @staticmethod
     @once_differentiable
@@ -55,8 +57,7 @@ class _Scores(torch.autograd.Function):
         queries, keys, weights = ctx.saved_tensors
         over_source, over_target = torch.empty_like(queries), torch.empty_like(keys)
         of_weights = torch.zeros_like(weights)
-        for rows in _slices_of_rows(queries, keys):
-            match = _match(queries[rows], keys[rows])
+        for rows, match in _matches(queries, keys):
             of_weights += weighted_sum(gradient[rows], match)
             squares = match.mul_(match).mul_(gradient[rows].unsqueeze(3))
             over_source[rows], over_target[rows] = squares.sum(dim=2), _over_target(squares)
@@ -65,9 +66,43 @@ class _Scores(torch.autograd.Function):
         return of_queries, of_keys, of_weights
 
 
-def _match(queries: Tensor, keys: Tensor) -> Tensor:
-    """Return tanh(q_i + k_j); (batch, target_len, source_len, hidden)."""
-    return (queries.unsqueeze(2) + keys.unsqueeze(1)).tanh_()
+def _matches(queries: Tensor, keys: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Yield rows of a batch and tanh(q_i + k_j) for them, (rows, target_len, source_len, hidden)."""
+    are_exponents = _have_exponents(keys)
+    if are_exponents:
+        queries, keys = _exponents(queries), _exponents(keys)
+    for rows in _slices_of_rows(queries, keys):
+        yield rows, _tanh_of_sums(queries[rows].unsqueeze(2), keys[rows].unsqueeze(1), are_exponents)
+
+
+LARGEST_KEY = 30.0
+"""e^±60 leaves room in single precision: a query at which e^2q is infinite or 0 is past 43, and tanh(43 − 30) is 1."""
+
+
+def _have_exponents(keys: Tensor) -> bool:
+    """Say whether e^2k stands for every key; not on a GPU, which would be waited for, and whose tanh is cheap."""
+    if keys.device.type != "cpu" or keys.dtype not in (torch.float32, torch.float64):
+        return False
+    return keys.numel() > 0 and bool(keys.abs().amax() <= LARGEST_KEY)
+
+
+def _exponents(numbers: Tensor) -> Tensor:
+    return (2 * numbers).exp_()
+
+
+def _tanh_of_sums(queries: Tensor, keys: Tensor, are_exponents: bool, room: Tensor | None = None) -> Tensor:
+    """Return tanh(q + k).
+
+    Args:
+        queries: q, or e^2q; broadcast to the keys.
+        keys: k, or e^2k.
+        are_exponents: whether they are e^2q and e^2k.
+        room: where to write it.
+    """
+    if not are_exponents:
+        return torch.add(queries, keys, out=room).tanh_()
+    inverse = torch.addcmul(keys.new_ones(()), queries, keys, out=room).reciprocal_()
+    return inverse.mul_(-2).add_(1)
 
 
 def _over_target(numbers: Tensor) -> Tensor:
@@ -102,6 +137,7 @@ class SteppedMemory(Memory):
             steps have left theirs.
         steps: what they leave.
         portions: of the keys.
+        are_exponents: whether the portions hold e^2k in place of k.
     """
 
     projection: Tensor
@@ -109,13 +145,14 @@ class SteppedMemory(Memory):
     token: Tensor
     steps: "_Steps"
     portions: "tuple[_Portion, ...]"
+    are_exponents: bool
 
     def matches(self, query: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """Yield the rows of a portion and tanh(q + k_j) for them, (rows, 1, source_len, hidden), in its room."""
-        queries = query.unsqueeze(2)
+        queries = (_exponents(query) if self.are_exponents else query).unsqueeze(2)
         for portion in self.portions:
-            match = torch.add(queries[portion.rows], portion.keys, out=portion.room)
-            yield portion.rows, match.tanh_()
+            rows = portion.rows
+            yield rows, _tanh_of_sums(queries[rows], portion.keys, self.are_exponents, portion.room)
 
 
 @dataclass(frozen=True)
@@ -123,7 +160,7 @@ class _Portion:
     """Rows of a batch whose pairs fit.
 
     Attributes:
-        keys: (rows, 1, source_len, hidden).
+        keys: k or e^2k, (rows, 1, source_len, hidden).
         room: for the tanh of the pairs, like the keys; all portions and steps write into the same, which stays in the
             cache.
     """
@@ -172,6 +209,7 @@ def stepped_memory(
     steps = _Steps()
     token: Tensor = _Source.apply(*source, steps)
     keys, values, projection, score = (each.detach() for each in source)
+    are_exponents = _have_exponents(keys)
     return SteppedMemory(
         values=values,
         mask=mask,
@@ -180,7 +218,8 @@ def stepped_memory(
         score=score,
         token=token,
         steps=steps,
-        portions=tuple(_portions(keys.unsqueeze(1))),
+        portions=tuple(_portions((_exponents(keys) if are_exponents else keys).unsqueeze(1))),
+        are_exponents=are_exponents,
     )
 
 
@@ -300,8 +339,8 @@ def _through_matches(query: Tensor, of_scores: Tensor, memory: SteppedMemory) ->
 
 
 def _without_autocast(device_type: str) -> AbstractContextManager[object]:
-    # To enter the context costs more than to ask whether it is needed.
-    if torch.is_autocast_enabled(device_type):
+    # To enter the context costs more than to ask whether it is needed; of a device without any one may not ask.
+    if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return nullcontext()
 
