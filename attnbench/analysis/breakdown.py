@@ -226,7 +226,13 @@ def l50_by_arm(breakdowns: pd.DataFrame, score: str = "token_accuracy") -> dict[
 
 def l50(of_arm: pd.DataFrame, score: str) -> Breakdown | None:
     """Return L50 of a score from an arm's own rows of breakdown.csv; None where it has none."""
-    return next(_breakdowns_in(l50_rows(of_arm, score)), None)
+    return breakdown_at(of_arm, score, threshold_of(score))
+
+
+def breakdown_at(of_arm: pd.DataFrame, score: str, threshold: str) -> Breakdown | None:
+    """Return where a score falls through a threshold, such as "L90", from an arm's own rows; None where it has none."""
+    is_asked = (of_arm["score"] == score) & (of_arm["threshold"] == threshold)
+    return next(_breakdowns_in(of_arm[is_asked]), None)
 
 
 def _breakdowns_in(rows: pd.DataFrame) -> Iterator[Breakdown]:

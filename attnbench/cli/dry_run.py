@@ -16,7 +16,8 @@ from attnbench.arm import shared_changes
 from attnbench.cli.options import say
 from attnbench.formatting import counted
 from attnbench.models.sizing import VocabularySizes, count_parameters
-from attnbench.report.summary import CONTEXT, context_cell
+from attnbench.plots.points import context_cell
+from attnbench.report.summary import CONTEXT
 from attnbench.runs.checks import find_damage
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore

@@ -87,7 +87,7 @@ def inspect(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show where a trained model looked as it wrote, what errors it makes, and whether its looks matter.
+    """Show what a trained model attends to as it writes, what errors it makes, and whether the attention matters.
 
     Draws examples as heatmaps (PNG, SVG, an interactive page, and shaded on the terminal), and scores the whole
     test set.
@@ -245,8 +245,15 @@ def _inspect(request: InspectRequest, as_json: bool) -> None:
     Raises:
         UserError: before anything is written.
     """
-    from attnbench.cli.inspect_examples import capture, draw_examples, print_shaded, shared_lengths
-    from attnbench.cli.inspect_scores import print_scores, score_runs, write_scores
+    from attnbench.cli.inspect_examples import (
+        capture,
+        draw_examples,
+        print_shaded,
+        shared_lengths,
+        with_worst,
+        write_page,
+    )
+    from attnbench.cli.inspect_scores import print_scores, score_runs, worst_lines, write_scores
     from attnbench.cli.progress import StageProgress
     from attnbench.inspection.load import check_comparable, load_run
     from attnbench.runs.store import check_writable
@@ -274,6 +281,8 @@ def _inspect(request: InspectRequest, as_json: bool) -> None:
             )
             scores = score_runs(runs, lengths, progress)
             files += write_scores(scores, request, drawn, out)
+            if drawn.count:
+                write_page(with_worst(runs, drawn, worst_lines(scores, drawn), progress), out)
     if as_json:
         print_json(_as_json(request, runs, drawn, scores, files))
         return

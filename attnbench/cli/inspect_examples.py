@@ -1,7 +1,7 @@
 """The examples that `attnbench inspect` shows, each answered by every run: chosen, drawn, printed and as JSON."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from attnbench.plots.layout import save_figure
 from attnbench.plots.style import model_style
 from attnbench.report.text_heatmap import shaded_lines
 from attnbench.runs.io import write_atomically
+from attnbench.runs.metrics_csv import read_rows
 from attnbench.tasks.base import LengthRange
 
 
@@ -39,6 +40,9 @@ class Drawn:
         run_ids: of the runs.
         attention_examples: of the same examples, for each run.
         about: which example each of them is, for captions.
+        at: the task and the length of its inputs, for the title of the page.
+        facts: what the page says of each run.
+        worst: of the examples by their place, those that were answered worst, in words; the page lists them.
         stems: what their files are called.
         length: of the test examples; None for a person's own text.
         notes: what a person should know.
@@ -50,6 +54,9 @@ class Drawn:
     attention_examples: Sequence[Sequence[AttentionExample]]
     about: Sequence[str]
     stems: Sequence[str]
+    at: str = ""
+    facts: Sequence[str] = ()
+    worst: Sequence[tuple[int, str]] = ()
     length: int | None = None
     notes: Sequence[str] = ()
     unknown: Sequence[str] = ()
@@ -98,6 +105,8 @@ def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stag
         attention_examples=attention_examples,
         about=[f"Test example {each.index} of {at}" for each in chosen],
         stems=[f"{each.index}" for each in chosen],
+        at=at,
+        facts=[_fact(run, examples.lengths.maximum) for run in runs],
         length=examples.lengths.maximum,
         notes=[
             shown if chosen else f"No example of {at} has a wrong word: there is none to draw",
@@ -127,9 +136,46 @@ def _capture_text(runs: Sequence[TrainedRun], choice: Choice, progress: StagePro
         attention_examples=attention_examples,
         about=["Own text, to which no right answer is known"],
         stems=["text"],
+        at=runs[0].spec.task.name,
+        facts=[_fact(run) for run in runs],
         notes=notes,
         unknown=own.unknown,
     )
+
+
+def _fact(run: TrainedRun, length: int | None = None) -> str:
+    """Say which run it is, and how accurate at a length, where it was evaluated there."""
+    file = run.folder.metrics_file
+    rows = read_rows(file) if length is not None and file.is_file() else []
+    for row in rows:
+        if row.get("length") == str(length) and row.get("token_accuracy"):
+            accuracy = float(row["token_accuracy"])
+            return f"Run {run.spec.run_id}: free-running token accuracy {accuracy:.3f} at this length"
+    return f"Run {run.spec.run_id}"
+
+
+def with_worst(
+    runs: Sequence[TrainedRun], drawn: Drawn, worst: Sequence[tuple[int, str]], progress: StageProgress
+) -> Drawn:
+    """Return what is drawn with the worst answers behind it, which the page alone shows.
+
+    Args:
+        runs: that answered.
+        drawn: the examples asked for.
+        worst: the number in the test of each example to list, and what is wrong with its answer.
+        progress: of what takes long.
+    """
+    own = [[*examples] for examples in drawn.attention_examples]
+    places = {each.index: place for place, each in enumerate(own[0])}
+    lacking = [index for index in dict.fromkeys(index for index, _ in worst) if index not in places]
+    picked = _test_of(runs, drawn.length).pick(lacking) if lacking else []
+    tell = progress.stage("answering the worst")
+    for done, example in enumerate(picked):
+        places[example.index] = len(own[0])
+        for run, examples in zip(runs, own, strict=True):
+            examples.append(capture_attention(run, example.batch, example.index))
+        tell(done + 1, len(picked))
+    return replace(drawn, attention_examples=own, worst=[(places[index], text) for index, text in worst])
 
 
 def arm_names(runs: Sequence[TrainedRun]) -> list[str]:
@@ -207,10 +253,16 @@ def draw_examples(drawn: Drawn, out: Path, progress: StageProgress) -> list[Path
         for number in range(drawn.count):
             files += _draw_example(drawn, number, out)
             tell(number + 1, drawn.count)
+    return [*files, write_page(drawn, out)]
+
+
+def write_page(drawn: Drawn, out: Path) -> Path:
+    """Write all examples as one page to click through; return its path."""
     page = out / ("page_text.html" if drawn.length is None else "page.html")
     arms = list(zip(drawn.names, drawn.attention_examples, strict=True))
-    write_atomically(page, attention_page(_title(drawn), arms).encode())
-    return [*files, page]
+    title = f"{drawn.at}: {' beside '.join(drawn.names)}{'' if drawn.length else ', own text'}"
+    write_atomically(page, attention_page(title, arms, drawn.facts, drawn.worst).encode())
+    return page
 
 
 def _draw_example(drawn: Drawn, number: int, out: Path) -> list[Path]:
@@ -237,11 +289,6 @@ def letters_note(drawn: Drawn) -> str | None:
     if not missing:
         return None
     return f"The font of PNG and SVG lacks {missing[:20]}: boxes stand for such letters. The page shows them."
-
-
-def _title(drawn: Drawn) -> str:
-    arms = " beside ".join(drawn.names)
-    return f"{arms}: {drawn.about[0]}" if drawn.count == 1 else f"{arms}: {drawn.count} examples"
 
 
 def print_shaded(drawn: Drawn) -> None:

@@ -1,6 +1,6 @@
 """The scores, errors and causal checks that `attnbench inspect` counts over whole test sets: tables and files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from attnbench.cli.inspect import InspectRequest
 from attnbench.cli.inspect_examples import Drawn, arm_names
 from attnbench.cli.options import print_text
 from attnbench.cli.progress import StageProgress
+from attnbench.formatting import counted
 from attnbench.inspection.decode import maps_of
 from attnbench.inspection.errors import ExampleErrors
 from attnbench.inspection.evaluate import (
@@ -38,31 +39,35 @@ CAUSAL_EXAMPLES = 100
 """Of each length: every answer of theirs is read anew some thirty times."""
 _NOTHING = "–"
 _LONGEST_LINE = 100
-_LOOKS = (
-    "Looks of the weights, teacher-forced. On gold: share of words whose largest weight lies where the answer stands; "
-    "equal, permuted: the same by equal weights and by the model's, permuted; mass: the weight on gold; AER: alignment "
-    "error rate; entropy: 0 is one word; change: from word to word, 0 to 1."
+_LISTED = 5  # worst answers of each run on the page
+_ATTENTION = (
+    "Attention weights against the gold alignment, teacher-forced. Alignment accuracy: share of words whose largest "
+    "weight lies on a gold position, where the answer stands; uniform, permuted: the same for uniform weights, and for "
+    "the model's permuted; weight on gold: their sum there; AER: alignment error rate; entropy in bits, 0 where one "
+    "word has all; change: Jensen–Shannon divergence from one written word to the next, 0 to 1."
 )
 _CAUSES = (
-    "Do the looks matter? Share of answers that became another one as the read lost one source word: the most "
-    "attended, another at random, the one with the largest gradient; permuted: how far answers moved with the weights "
-    "permuted, 0 to 1."
+    "Causal checks: does the answer depend on the attention? Share of answers that change when one source word is "
+    "erased from the context: the most attended, a random one, the one with the largest gradient; permuted: how far "
+    "the output distribution moves when the weights are permuted, 0 to 1."
 )
 _ERRORS = (
-    "Errors, running freely. At place: share of words right place by place (token accuracy). Then what was written is "
-    "aligned with what was expected: words too many, left out, exchanged for another word, swapped with the one "
-    "beside. Of the exchanged, looked wrong: away from where the answer stands; looked right: there, yet said wrong."
+    "Errors, free-running. Accuracy: share of words right place by place. Then what was written is aligned with the "
+    "reference: words inserted, left out, exchanged for another, swapped with the one beside. Of the exchanged, looked "
+    "wrong: attention away from where the answer stands; looked right: there, and yet wrong."
 )
 _ERROR_COLUMNS = {
     "words": "words",
-    "at place": "accuracy",
-    "too many": "inserted",
+    "accuracy": "accuracy",
+    "inserted": "inserted",
     "left out": "left_out",
-    "other word": "exchanged",
+    "exchanged": "exchanged",
     "swapped": "swapped",
     "looked wrong": "looked_wrong",
     "looked right": "looked_right",
 }
+_EDITS = {name: _ERROR_COLUMNS[name] for name in ("inserted", "left out", "exchanged", "swapped")}
+_WORST_LINES = {"asked": "source", "expected": "expected", "produced": "written", "looked_at": "attended to"}
 WORST_COLUMNS = (
     "run_id",
     "length",
@@ -122,13 +127,13 @@ def score_runs(runs: Sequence[TrainedRun], lengths: Sequence[int], progress: Sta
 
 
 def _score(scores: Scores, run: TrainedRun, examples: HeldOut, where: str, progress: StageProgress) -> None:
-    tell = progress.stage(f"{where}: where it looks")
+    tell = progress.stage(f"{where}: attention")
     attention = evaluate_attention(run, examples, with_heads=maps_of(run.model) > 1, on_progress=tell)
     scores.attention += attention_rows(run, attention)
     errors = evaluate_errors(run, examples, on_progress=progress.stage(f"{where}: errors"))
     scores.errors += error_rows(run, examples.lengths, errors)
     scores.worst += [in_words(run, examples.lengths.maximum, each) for each in errors.worst]
-    tell = progress.stage(f"{where}: whether looks matter")
+    tell = progress.stage(f"{where}: causal checks")
     causes = evaluate_causes(run, examples.fewer(CAUSAL_EXAMPLES), on_progress=tell)
     scores.causal += causal_rows(run, examples.lengths, causes)
 
@@ -198,27 +203,41 @@ def write_scores(scores: Scores, request: InspectRequest, drawn: Drawn, out: Pat
     return [out / name for name in tables]
 
 
+def worst_lines(scores: Scores, drawn: Drawn) -> list[tuple[int, str]]:
+    """Return the numbers of the examples of the length drawn that each run answered worst, and what is wrong."""
+    lines = []
+    for run_id, name in zip(drawn.run_ids, drawn.names, strict=True):
+        worst = [each for each in scores.worst if (each.run_id, each.length) == (run_id, drawn.length)]
+        arm = f"{name}, " if len(drawn.names) > 1 else ""
+        for each in worst[:_LISTED]:
+            slips = described(each.errors.aligned)
+            lines.append((each.errors.index, f"{arm}test example {each.errors.index}: {slips}"))
+    return lines
+
+
 def print_scores(scores: Scores, request: InspectRequest, drawn: Drawn) -> None:
     """Print the tables over whole test sets, then the worst examples of the length drawn; worst.csv has more."""
     names = dict(zip(drawn.run_ids, drawn.names, strict=True))
     console = Console()
-    for table, words in (
-        (_looks_table(scores, names), _LOOKS),
-        (_causes_table(scores, names), _CAUSES),
-        (_errors_table(scores, names), _ERRORS),
+    for table, conclusions, words in (
+        (_attention_table(scores, names), _conclusions(scores.attention, names, _on_gold), _ATTENTION),
+        (_causes_table(scores, names), _conclusions(scores.causal, names, _depends), _CAUSES),
+        (_errors_table(scores, names), _conclusions(scores.errors, names, _right), _ERRORS),
     ):
         if table.row_count:
             console.print(table)
+            for conclusion in conclusions:
+                console.print(Text(conclusion, style="bold"))
             console.print(Text(f"{words}\n"))
     scored = {str(row["run_id"]) for row in scores.attention if row["weights"] == "model" and row["words"]}
     for run_id in names.keys() - scored:
-        line = f"{names[run_id]} has no attention weights over the source: no look to score, none to change."
+        line = f"{names[run_id]} has no attention weights over the source: there is nothing to score or to change."
         console.print(Text(f"{line}\n"))
     _print_worst(scores, request, drawn, names)
 
 
-def _looks_table(scores: Scores, names: Mapping[str, str]) -> Table:
-    table = _table("on gold", "equal", "permuted", "mass", "AER", "entropy", "change")
+def _attention_table(scores: Scores, names: Mapping[str, str]) -> Table:
+    table = _table("alignment accuracy", "uniform", "permuted", "weight on gold", "AER", "entropy", "change")
     for (run_id, length), rows in _by_test(scores.attention).items():
         model, equal, permuted = (
             _row(rows, weights=kind, layer=None) for kind in ("model", "uniform", "permuted")
@@ -232,7 +251,7 @@ def _looks_table(scores: Scores, names: Mapping[str, str]) -> Table:
 
 
 def _causes_table(scores: Scores, names: Mapping[str, str]) -> Table:
-    table = _table("most attended", "at random", "largest gradient", "permuted")
+    table = _table("most attended", "random", "largest gradient", "permuted")
     for (run_id, length), rows in _by_test(scores.causal).items():
         erased = [
             _row(rows, change=f"erased_{kind}").get("flip_rate")
@@ -250,6 +269,51 @@ def _errors_table(scores: Scores, names: Mapping[str, str]) -> Table:
         overall = _row(rows, position=None)
         _add(table, names[run_id], length, [overall[name] for name in _ERROR_COLUMNS.values()])
     return table
+
+
+def _conclusions(
+    rows: Sequence[Row], names: Mapping[str, str], say: Callable[[Sequence[Row]], str]
+) -> list[str]:
+    """Return one plain sentence for each run, about the longest length that it has something to say of."""
+    found: dict[str, str] = {}
+    for (run_id, length), own in _by_test(rows).items():
+        if said := say(own):
+            found[run_id] = f"{names[run_id]}, length {length}: {said}."
+    return list(found.values())
+
+
+def _on_gold(rows: Sequence[Row]) -> str:
+    model, uniform = (
+        _row(rows, weights=kind, layer=None).get("alignment_accuracy") for kind in ("model", "uniform")
+    )
+    if model is None or uniform is None:
+        return ""
+    return f"{_share(model)} of the words attend most to a gold position, {_share(uniform)} under uniform weights"
+
+
+def _depends(rows: Sequence[Row]) -> str:
+    most, other = (
+        _row(rows, change=f"erased_{kind}").get("flip_rate") for kind in ("most_attended", "random")
+    )
+    if most is None or other is None:
+        return ""
+    return (
+        f"erasing the most attended word changes {_share(most)} of the answers, a random one {_share(other)}"
+    )
+
+
+def _right(rows: Sequence[Row]) -> str:
+    overall = _row(rows, position=None)
+    kinds = {name: int(overall[column] or 0) for name, column in _EDITS.items()}
+    said = f"{_share(overall['accuracy'])} of the words are right"
+    if not any(kinds.values()):
+        return said
+    most = max(kinds, key=lambda name: kinds[name])
+    return f"{said}; {kinds[most]:,} of {counted(sum(kinds.values()), 'error')} are words {most}"
+
+
+def _share(value: Cell) -> str:
+    return "–" if value is None else f"{float(value):.0%}".replace("%", "\u00a0%")  # kept on one line
 
 
 def _table(*columns: str) -> Table:
@@ -294,9 +358,9 @@ def _print_worst(scores: Scores, request: InspectRequest, drawn: Drawn, names: M
         for row in [] if request.choice.wrong_only else worst[: request.choice.count]:
             line = f"{name}, example {row['index']}: {row['slips']}"
             print_text(Text(line, style="bold"))
-            for label in ("asked", "expected", "produced", "looked_at"):
+            for label, told in _WORST_LINES.items():
                 if row[label]:
-                    print_text(Text(f"  {label.replace('_', ' '):10}{_cut(str(row[label]))}"))
+                    print_text(Text(f"  {told:12}{_cut(str(row[label]))}"))
             print_text(Text(f"  {row['command']}", style="dim"))
 
 

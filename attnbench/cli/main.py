@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 
 import attnbench
 from attnbench.cli.doctor import doctor
+from attnbench.cli.export import export
 from attnbench.cli.inspect import inspect
 from attnbench.cli.list import list_choices
 from attnbench.cli.options import FAILED, WRONG_USE, say
@@ -148,6 +149,7 @@ def program(
 app.command(cls=Command)(train)
 app.command(cls=Command)(sweep)
 app.command(cls=Command)(plot)
+app.command(cls=Command)(export)
 app.command(cls=Command)(preview)
 app.command(cls=Command)(inspect)
 app.command(cls=Command)(report)

@@ -251,14 +251,17 @@ def _invocation(plan: "SweepPlan") -> dict[str, Any]:
 def _report(work: "Sweep", result: "SweepResult", is_drawn: bool, as_json: bool) -> bool:
     """Draw, tell what came of the runs, and say whether all of the folder is whole, or of the share."""
     from attnbench.cli.plot import print_report, tell_renamed
-    from attnbench.report.sweep_report import report_store
+    from attnbench.report.sweep_report import report_as_json, report_store
 
     plan, store, refusal = work.plan, work.store, work.refusal
 
     def tell(tables: "SweepTables", verdicts: "Sequence[Verdict]") -> None:
-        if not as_json:
+        if as_json:
+            told.update(report_as_json(tables, verdicts))
+        else:
             print_report(tables, verdicts)
 
+    told: dict[str, Any] = {}
     files: list[Path] = []
     damages: list[str] = []
     if result.done:
@@ -271,7 +274,7 @@ def _report(work: "Sweep", result: "SweepResult", is_drawn: bool, as_json: bool)
         say(f"{run_id} failed: {reason}")
         say(f"  its folder: {store.folder(run_id).path}; --retry-failed repeats it")
     if as_json:
-        print_json(_as_json(store, result, files, refusal))
+        print_json(_as_json(store, result, files, refusal) | told)
     else:
         _say_what_next(work, result, files)
     # A damaged run that stands in the plan has been repeated by now: these are of another sweep or share.

@@ -50,7 +50,7 @@ _AXES = "rows: the words it wrote, running freely; columns: the words of the sou
 _SELF = "self-attention of the encoder, rows: the source words as they are read; columns: those that each looks at"
 _HEADS = "above: the mean over all layers and heads; below: each of them"
 _KINDS = {
-    "weights": "weights: how a written word shared its look",
+    "weights": "weights: how a written word shares its attention over the source",
     "gradient": "gradient: how strongly a source word moves the answer, |∂ log p / ∂ embedding|",
 }
 _REACH = "of the first {} words alone"

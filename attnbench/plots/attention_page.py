@@ -26,12 +26,19 @@ Value = None | bool | int | float | str | Sequence["Value"] | Mapping[str, "Valu
 _SCRIPTS = ("numbers.js", "colours.js", "views.js", "words.js", "tooltip.js", "maps.js", "arms.js", "page.js")
 
 
-def attention_page(title: str, arms: Sequence[tuple[str, Sequence[AttentionExample]]]) -> str:
+def attention_page(
+    title: str,
+    arms: Sequence[tuple[str, Sequence[AttentionExample]]],
+    facts: Sequence[str] = (),
+    worst: Sequence[tuple[int, str]] = (),
+) -> str:
     """Return the HTML of a page that shows the same examples under one arm or side by side under two.
 
     Args:
         title: of the page, any text.
         arms: the name of each arm and what it made of the same examples, in the same order.
+        facts: lines below the title, such as the accuracy of each run.
+        worst: the examples that were answered worst, by their place among those of an arm, and what is wrong with them.
 
     Raises:
         ValueError: for no arm, more than two, no example, or arms with different numbers of examples.
@@ -41,6 +48,8 @@ def attention_page(title: str, arms: Sequence[tuple[str, Sequence[AttentionExamp
     style = _part("page.css")
     examples = [example for _, own in arms for example in own]
     values: Value = {
+        "facts": list(facts),
+        "worst": [[place, text] for place, text in worst],
         "kinds": _kinds_of(examples),
         "kind": _chosen_kind(examples),
         "arms": [

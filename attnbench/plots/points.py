@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from attnbench.analysis.larger_budget import without_budget
 from attnbench.arm import Arm, shared_changes
 from attnbench.plots.style import ArmLook, arm_looks, order_arms, train_range
 
+NOTHING = "–"
+"""The cell of a table that has no number."""
 _PROTOCOLS = {"per_length": "one model per length", "mixed": "mixed lengths"}
 
 
@@ -252,6 +254,18 @@ def length_text(length: float) -> str:
     if float(length).is_integer() or length >= 100:
         return f"{length:.0f}"
     return f"{length:.1f}" if length >= 10 else f"{length:.2f}"
+
+
+def context_cell(numbers: Collection[int], bits: Collection[int]) -> str:
+    """Return how many numbers, or bits where they are squeezed, cross from encoder to decoder over the lengths."""
+    return f"{range_cell(bits)} bits" if len(bits) else range_cell(numbers)
+
+
+def range_cell(numbers: Collection[int]) -> str:
+    """Return the least and the most of some numbers as `384–1984`, or the one number that they are."""
+    if len(numbers) == 0:
+        return NOTHING
+    return "–".join(f"{number:.0f}" for number in sorted({min(numbers), max(numbers)}))
 
 
 def without_size(arm: Arm) -> Arm:

@@ -1,16 +1,15 @@
 """The table that a sweep prints: what each arm reached at each length, and where it breaks down."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from attnbench.plots.points import ArmRows, Panel, breakdown_cell
+from attnbench.plots.points import NOTHING, ArmRows, Panel, breakdown_cell, context_cell
 
 # What fits beside the other columns on a terminal.
 _MOST_LENGTHS = 8
-_NONE = "–"
 CONTEXT = "context: numbers that cross from encoder to decoder, over the tested lengths"
 # Score: its name, and how its means are written.
 _SCORES = {
@@ -108,13 +107,13 @@ def _breakdown_name(panel: Panel) -> str:
 
 def _mean(rows: ArmRows, score: str, length: int) -> str:
     means = rows.points(score).set_index("length")["mean"]
-    return format(means[length], _SCORES[score][1]) if length in means.index else _NONE
+    return format(means[length], _SCORES[score][1]) if length in means.index else NOTHING
 
 
 def _breakdown(rows: ArmRows) -> str:
     score = "bleu" if rows.breakdown("bleu") else "token_accuracy"
     found = rows.breakdown(score)
-    return _NONE if found is None else breakdown_cell(found, rows.tested(score))
+    return NOTHING if found is None else breakdown_cell(found, rows.tested(score))
 
 
 def _seeds(rows: ArmRows) -> str:
@@ -125,23 +124,11 @@ def _context(rows: ArmRows) -> str:
     return context_cell(rows.metrics["context_size"].dropna(), rows.metrics["channel_bits"].dropna())
 
 
-def context_cell(numbers: Collection[int], bits: Collection[int]) -> str:
-    """Return how many numbers, or bits where they are squeezed, cross from encoder to decoder over the lengths."""
-    return f"{range_cell(bits)} bits" if len(bits) else range_cell(numbers)
-
-
-def range_cell(numbers: Collection[int]) -> str:
-    """Return the least and the most of some numbers as `384–1984`, or the one number that they are."""
-    if len(numbers) == 0:
-        return _NONE
-    return "–".join(f"{number:.0f}" for number in sorted({min(numbers), max(numbers)}))
-
-
 def _budget(rows: ArmRows) -> str:
     """Return how many of the arm's runs, of those whose end is known, were ended by their budget."""
     runs = rows.metrics.drop_duplicates("run_id").dropna(subset=["stop_reason"])
     if runs.empty:
-        return _NONE
+        return NOTHING
     return f"{(runs['stop_reason'] == 'budget').sum()}/{len(runs)}"
 
 

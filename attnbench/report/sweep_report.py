@@ -4,8 +4,9 @@ It is handed rows or a store, tells a callback what to show, and knows no termin
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -17,11 +18,12 @@ from attnbench.analysis.training_cost import seed_training_costs, training_cost_
 from attnbench.errors import UserError, unknown
 from attnbench.formatting import joined
 from attnbench.plots.points import split_panels
+from attnbench.report.paper_tables import accuracy_tables, latex_text, markdown_text
 from attnbench.report.settings import NO_RECORDS, SweepTables
 from attnbench.report.verdict import Verdict, verdict_markdown, verdicts
 from attnbench.runs.io import remove_partial_files, write_atomically
 from attnbench.runs.metrics_csv import ARM_COLUMNS
-from attnbench.runs.metrics_table import join_metrics, write_table
+from attnbench.runs.metrics_table import as_records, join_metrics, write_rounded_table, write_table
 from attnbench.runs.sentences import SENTENCES_FILE, write_sentence_table
 from attnbench.runs.store import RunStore
 from attnbench.runs.training_records import TrainingRecords
@@ -86,14 +88,24 @@ def report_metrics(
     copies = {"metrics.csv": joined} if is_copied else {}
     if is_copied and (tried := records.tuning_rows()):
         copies["tuning.csv"] = pd.DataFrame(tried)
-    for name, table in (copies | _files_of(tables)).items():
+    for name, table in copies.items():
         files.append(out / name)
         write_table(files[-1], table)
+    for name, table in _files_of(tables).items():
+        files.append(out / name)
+        write_rounded_table(files[-1], table)
     if (is_copied or keeps_sentences) and len(tables.sentences):
         files.append(out / SENTENCES_FILE)
         write_sentence_table(files[-1], tables.sentences)
-    files.append(out / "verdict.md")
-    write_atomically(files[-1], verdict_markdown(found).encode())
+    paper = accuracy_tables(tables)
+    texts = {
+        "table.md": markdown_text(paper),
+        "table.tex": latex_text(paper),
+        "verdict.md": verdict_markdown(found),
+    }
+    for name, text in texts.items():
+        files.append(out / name)
+        write_atomically(files[-1], text.encode())
     tell(tables, found)
     return [*files, *_draw(tables, out)] if is_drawn else files
 
@@ -112,10 +124,11 @@ def report_figure(name: str, metrics: Sequence[pd.DataFrame], out: Path, is_copi
     table, figure = FIGURES[name](Metrics.of(joined))
     out.mkdir(parents=True, exist_ok=True)
     remove_partial_files(out)
-    files = []
-    for stem, each in (({"metrics": joined} if is_copied else {}) | {name: table}).items():
-        files.append(out / f"{stem}.csv")
-        write_table(files[-1], each)
+    files = [out / "metrics.csv"] if is_copied else []
+    if is_copied:
+        write_table(files[0], joined)
+    files.append(out / f"{name}.csv")
+    write_rounded_table(files[-1], table)
     return [*files, *save_figure(figure, out / name)]
 
 
@@ -181,6 +194,16 @@ def check_scores(metrics: Sequence[pd.DataFrame]) -> dict[str, tuple[int, int]]:
             "filled in, as a sweep writes it."
         )
     return missing_scores(rows)
+
+
+def report_as_json(tables: SweepTables, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Return for JSON what a sweep shows: verdicts, and the rows of curve.csv, breakdown.csv, comparison.csv."""
+    return {
+        "verdict": [asdict(each) for each in verdicts],
+        "curve": as_records(tables.curve),
+        "breakdown": as_records(tables.breakdown),
+        "comparison": as_records(tables.comparison),
+    }
 
 
 def _files_of(tables: SweepTables) -> dict[str, pd.DataFrame]:

@@ -70,7 +70,7 @@ def verdicts(tables: SweepTables) -> list[Verdict]:
     generalisation.
     """
     settings = split_settings(tables)
-    return [_verdict(setting, _heading(setting, settings)) for setting in settings]
+    return [_verdict(setting, heading_among(setting, settings)) for setting in settings]
 
 
 def verdict_text(verdicts: Sequence[Verdict], width: int | None = None, has_method: bool = True) -> str:
@@ -130,7 +130,7 @@ def _verdict(setting: Setting, heading: str) -> Verdict:
     )
 
 
-def _heading(setting: Setting, settings: Sequence[Setting]) -> str:
+def heading_among(setting: Setting, settings: Sequence[Setting]) -> str:
     """Name task and protocol, and where several settings of a sweep share these, what tells this one apart."""
     heading = setting.panel.heading + (", real text" if setting.is_text else "")
     alike = [each for each in settings if each.panel.heading == setting.panel.heading]

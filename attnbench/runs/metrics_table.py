@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -9,6 +10,7 @@ from attnbench.runs.handed_tables import read_handed_table
 from attnbench.runs.io import write_atomically
 from attnbench.runs.metrics_csv import METRICS, Column, LocatedRows, Value, parse_rows
 
+DIGITS = 5
 _TYPES = {column.name: column for column in METRICS}
 
 
@@ -54,6 +56,36 @@ def join_metrics(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
 def write_table(path: Path, frame: pd.DataFrame) -> None:
     """Write a table as CSV without its index, atomically; what is missing becomes an empty cell."""
     write_atomically(path, frame.to_csv(index=False, lineterminator="\n").encode())
+
+
+def write_rounded_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table that was worked out of metrics as `write_table` does, with numbers as `rounded` has them."""
+    rounded_text = frame.to_csv(index=False, lineterminator="\n", float_format=_rounded_text)
+    write_atomically(path, rounded_text.encode())
+
+
+def rounded(number: float) -> float:
+    """Return a number with the digits that a mean over a few seeds carries; a whole number stays as it is."""
+    value = float(number)  # numpy's would be written with its type
+    return value if value.is_integer() else float(f"{value:.{DIGITS}g}")
+
+
+def _rounded_text(number: Any) -> str:
+    return repr(rounded(number))
+
+
+def as_records(frame: pd.DataFrame) -> list[dict[str, Value]]:
+    """Return the rows of a table for JSON: numbers as `rounded` has them, None where a cell is missing."""
+    return [
+        {name: _plain(cell) for name, cell in zip(frame.columns, cells, strict=True)}
+        for cells in frame.astype(object).itertuples(index=False, name=None)
+    ]
+
+
+def _plain(cell: Any) -> Value:
+    if pd.isna(cell):
+        return None
+    return rounded(float(cell)) if isinstance(cell, float) else cell
 
 
 def _frame(columns: Mapping[str, Sequence[Value]]) -> pd.DataFrame:

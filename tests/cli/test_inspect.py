@@ -96,8 +96,44 @@ def test_by_default_three_examples_and_the_whole_test_set(here, luong):
         assert f"inspect/{name}" in finished.err
     assert "Next: `attnbench inspect" in finished.err
     assert finished.out.count("Test example ") == 3
-    for words in ("on gold", "most attended", "looked wrong:", "left out", "exchanged at position"):
-        assert words in " ".join(finished.out.split())
+    printed = " ".join(finished.out.split())
+    for words in (
+        "on a gold position",
+        "most attended",
+        "looked wrong:",
+        "left out",
+        "exchanged at position",
+    ):
+        assert words in printed
+
+
+def test_under_each_table_stands_one_plain_conclusion(here, luong):
+    printed = " ".join(attnbench("inspect", luong, "--examples", "1").out.split())
+    folder = here / "results/train/runs" / luong / "inspect"
+
+    def cell(name, column, **values):
+        rows = [
+            row for row in rows_of(folder / name) if all(row[key] == each for key, each in values.items())
+        ]
+        return f"{float(rows[0][column]):.0%}".replace("%", " %")
+
+    model, uniform = (
+        cell("attention.csv", "alignment_accuracy", weights=each) for each in ("model", "uniform")
+    )
+    most, other = (
+        cell("causal.csv", "flip_rate", change=f"erased_{each}") for each in ("most_attended", "random")
+    )
+    right = cell("errors.csv", "accuracy", position="")
+    where = "luong general, length 3"
+    assert (
+        f"{where}: {model} of the words attend most to a gold position, {uniform} under uniform weights."
+        in printed
+    )
+    assert (
+        f"{where}: erasing the most attended word changes {most} of the answers, a random one {other}."
+        in printed
+    )
+    assert f"{where}: {right} of the words are right; " in printed
 
 
 def test_the_tables_have_rows_for_every_length_and_kind(here, luong):
@@ -133,7 +169,7 @@ def test_an_arm_without_attention_says_so(here, fixed):
     finished = attnbench("inspect", fixed, "--examples", "1")
     assert finished.status == 0
     assert "fixed has no attention weights over the source; shaded: the gradient" in finished.out
-    assert "no look to score, none to change" in " ".join(finished.out.split())
+    assert "there is nothing to score or to change" in " ".join(finished.out.split())
     (row, *_) = rows_of(here / "results/train/runs" / fixed / "inspect" / "attention.csv")
     assert (row["weights"], row["alignment_accuracy"]) == ("model", "")
 
@@ -267,7 +303,7 @@ def test_a_persons_custom_text_is_answered_and_words_outside_the_vocabulary_are_
     assert finished.status == 0
     assert "read and drawn as <unk>: zebra" in finished.err
     assert files_of(here, luong) == [*heatmaps("text"), "page_text.html"]
-    assert "on gold" not in finished.out
+    assert "gold" not in finished.out
     assert attnbench("inspect", luong, "--text", "a zebra b", "--json").json["unknown_words"] == ["zebra"]
 
 

@@ -13,7 +13,7 @@ import attnbench as package
 from tests import ROOT
 from tests.commands import TINY, attnbench, in_a_process
 
-COMMANDS = ("train", "sweep", "plot", "preview", "inspect", "status", "cancel", "list", "doctor")
+COMMANDS = ("train", "sweep", "plot", "export", "preview", "inspect", "status", "cancel", "list", "doctor")
 HEAVY = ("torch", "pandas", "matplotlib", "numpy", "hydra", "scipy")
 
 

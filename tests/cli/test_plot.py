@@ -18,6 +18,8 @@ DRAWN = {
     "capacity.csv",
     "price.csv",
     "verdict.md",
+    "table.md",
+    "table.tex",
 }
 
 
@@ -338,3 +340,18 @@ def test_a_table_without_scores_is_nothing_to_draw(tmp_path):
     table = table_of(tmp_path / "none", curve_rows({4: [None]}, bits_recovered=None))
     assert "no row has token_accuracy, teacher_forced_accuracy, bits_recovered or bleu" in refused(table)
     assert written(table.parent) == {"metrics.csv"}
+
+
+def test_export_prints_the_tables_of_a_sweep_and_writes_nothing(swept):
+    before = contents(swept)
+    latex = attnbench("export", swept, "--latex")
+    assert (latex.status, latex.err) == (0, "")
+    assert latex.out.startswith("% \\usepackage{booktabs}\n")
+    assert latex.out.count("\\begin{table}") == 3
+    assert "\n    luong general & " in latex.out
+    assert "| luong general | " in attnbench("export", swept, "--markdown").out
+    for words in ([], ["--latex", "--markdown"]):
+        finished = attnbench("export", swept, *words)
+        assert finished.status == 2
+        assert "Expected --latex or --markdown, one of them." in finished.err
+    assert contents(swept) == before

@@ -38,7 +38,7 @@ def test_a_sweep_leaves_the_files_of_the_contract(results):
         for name in ("accuracy_vs_length", "bits_vs_length", "price")
         for kind in ("png", "svg")
     }
-    verdict = {"comparison.csv", "capacity.csv", "price.csv", "verdict.md"}
+    verdict = {"comparison.csv", "capacity.csv", "price.csv", "verdict.md", "table.md", "table.tex"}
     assert files == tables | figures | verdict
     assert "fixed" in finished.out
     assert "luong general" in finished.out
@@ -157,6 +157,18 @@ def test_json_is_one_document_and_nothing_else(results):
     assert sorted(found["done"]) == [run.name for run in run_folders(results / "quick-reverse")]
     assert (found["failed"], found["unfinished"]) == ({}, [])
     assert str(results / "quick-reverse" / "metrics.csv") in found["files"]
+    (verdict,) = found["verdict"]
+    assert verdict["heading"] == "reverse: one model per length"
+    assert f"**{verdict['headline']}**" in (results / "quick-reverse" / "verdict.md").read_text()
+    rows = rows_of(results / "quick-reverse" / "curve.csv")
+    assert [each["mean"] for each in found["curve"]] == [float(row["mean"]) for row in rows]
+    l50 = [
+        each
+        for each in found["breakdown"]
+        if each["score"] == "token_accuracy" and each["threshold"] == "L50"
+    ]
+    assert [each["model"] for each in l50] == ["fixed", "luong_general"]
+    assert {each["low"] for each in l50} == {None}
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_tables_and_verdict_are_told_once_they_are_written_and_before_figures(tm
 
 def test_without_figures_there_are_tables_alone(tmp_path):
     _, files = report(tmp_path / "out", two_arms(), is_drawn=False)
-    assert {path.suffix for path in files} == {".csv", ".md"}
+    assert {path.suffix for path in files} == {".csv", ".md", ".tex"}
 
 
 def test_tables_and_words_need_no_matplotlib():

@@ -3,7 +3,15 @@ import pytest
 
 from attnbench.errors import DamagedFileError
 from attnbench.runs.metrics_csv import METRICS, METRICS_COLUMNS, read_rows, write_rows
-from attnbench.runs.metrics_table import collect_metrics, join_metrics, read_metrics, write_table
+from attnbench.runs.metrics_table import (
+    as_records,
+    collect_metrics,
+    join_metrics,
+    read_metrics,
+    rounded,
+    write_rounded_table,
+    write_table,
+)
 from tests.growth import growth
 from tests.metrics_rows import as_text, curve_rows, metrics_row, metrics_table
 
@@ -149,3 +157,21 @@ def test_joining_rows_costs_ten_times_as_much_for_ten_times_as_many():
     )
     assert len(join_metrics(rows)) == 10_000
     assert growth(lambda: join_metrics(rows[:1000]), lambda: join_metrics(rows)) < 30
+
+
+def test_what_was_worked_out_is_written_with_the_digits_that_it_carries(path):
+    table = pd.DataFrame(
+        {"mean": [0.9992000000000001, 13.370712011065182, None], "steps": [1234567.0, 0.03125, 2e-9]}
+    )
+    write_rounded_table(path, table)
+    assert path.read_text() == "mean,steps\n0.9992,1234567.0\n13.371,0.03125\n,2e-09\n"
+    write_table(path, table)
+    assert "13.370712011065182" in path.read_text()
+
+
+def test_records_for_json_have_null_where_a_cell_is_missing():
+    table = pd.DataFrame(
+        {"arm": ["a", ""], "n": pd.array([3, None], dtype="Int64"), "x": [1 / 3, float("nan")]}
+    )
+    assert as_records(table) == [{"arm": "a", "n": 3, "x": 0.33333}, {"arm": "", "n": None, "x": None}]
+    assert rounded(123456.0) == 123456.0

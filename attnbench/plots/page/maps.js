@@ -1,21 +1,41 @@
 // Maps as pictures: one large with its words, and small multiples of every layer and head.
 
-const CELL = { least: 5, most: 30 };
+const CELL = { least: 5, usual: 30, most: 110 };
 const TILE = { least: 64, most: 128 };
-const FONT = "12px system-ui, sans-serif";
+const LETTERS = { least: 12, most: 24 }; // pixels; they grow with the cells
+const MOST_OF_HEIGHT = 0.8;
 
-/** Where things stand on a large map, in CSS pixels. Long words are cut to `labels`. */
+/** Where things stand on a large map, in CSS pixels: as large as the page is wide, and no higher than the window. */
 function layoutOf(view, width) {
+  const cellBeside = (left) => {
+    const fitting = Math.floor((width - left - 4) / view.columns.length);
+    const within = Math.floor((MOST_OF_HEIGHT * innerHeight) / view.rows.length);
+    return Math.max(CELL.least, Math.min(CELL.most, fitting, Math.max(CELL.usual, within)));
+  };
+  const written = view.rows.map((row) => view.words[row]);
+  const leftOf = (size) => Math.ceil(widestOf(written, size)) + 16 + size;
+  const letters = Math.max(LETTERS.least, Math.min(LETTERS.most, Math.floor(cellBeside(leftOf(LETTERS.most)) * 0.45)));
+  const left = leftOf(letters);
+  const cell = cellBeside(left);
+  const upright = widestOf(view.columns, letters) < cell - 2;
+  const top = upright ? letters + 8 : Math.ceil(widestOf(view.columns, letters)) + 10;
+  const [right, bottom] = [left + cell * view.columns.length, top + cell * view.rows.length];
+  return { left, top, cell, letters, upright, width: right + 4, height: bottom + 4 };
+}
+
+function fontOf(letters) {
+  return `${letters}px system-ui, sans-serif`;
+}
+
+/** How wide the widest of some words is, where long ones are cut. */
+function widestOf(words, letters) {
   const pen = document.createElement("canvas").getContext("2d");
-  pen.font = FONT;
-  const isUpright = (cell) => Math.max(...view.columns.map((word) => pen.measureText(word).width)) < cell - 2;
-  const widest = (words) => Math.min(110, Math.max(...words.map((word) => pen.measureText(word).width)));
-  const left = Math.ceil(widest(view.rows.map((row) => view.words[row]))) + 28;
-  const fitting = Math.floor((width - left - 4) / view.columns.length);
-  const cell = Math.max(CELL.least, Math.min(CELL.most, fitting));
-  const upright = isUpright(cell);
-  const top = upright ? 20 : Math.ceil(widest(view.columns)) + 10;
-  return { left, top, cell, upright, width: left + cell * view.columns.length + 4, height: top + cell * view.rows.length + 4 };
+  pen.font = fontOf(letters);
+  return Math.min(widestLabel(letters), Math.max(...words.map((word) => pen.measureText(word).width)));
+}
+
+function widestLabel(letters) {
+  return 9 * letters;
 }
 
 /** The cells of a map as a picture of one pixel each: drawing them one by one takes seconds for many heads. */
@@ -67,32 +87,33 @@ function outlineGold(pen, view, layout, colour, inset, thickness) {
 }
 
 function paintLabels(pen, view, layout, chosen) {
-  const { left, top, cell } = layout;
-  const every = Math.ceil(13 / cell);
-  pen.font = FONT;
+  const { left, top, cell, letters } = layout;
+  const every = Math.ceil((letters + 1) / cell);
+  const cut = (word) => shortened(pen, word, widestLabel(letters));
+  pen.font = fontOf(letters);
   pen.textBaseline = "middle";
   pen.textAlign = "right";
   view.rows.forEach((row, y) => {
     if (y % every && row !== chosen) return;
     pen.fillStyle = themeColour(view.isWrong(row) ? "wrong" : "ink");
     const mark = view.isWrong(row) ? "✗ " : "";
-    pen.fillText(mark + shortened(pen, view.words[row]), left - 6, top + (y + 0.5) * cell);
+    pen.fillText(mark + cut(view.words[row]), left - 6, top + (y + 0.5) * cell);
   });
   pen.fillStyle = themeColour("ink");
   pen.textAlign = layout.upright ? "center" : "left";
   view.columns.forEach((word, column) => {
     if (column % every) return;
     pen.save();
-    pen.translate(left + (column + 0.5) * cell, top - (layout.upright ? 10 : 6));
+    pen.translate(left + (column + 0.5) * cell, top - (layout.upright ? letters / 2 + 4 : 6));
     if (!layout.upright) pen.rotate(-Math.PI / 2);
-    pen.fillText(shortened(pen, word), 0, 0);
+    pen.fillText(cut(word), 0, 0);
     pen.restore();
   });
 }
 
-function shortened(pen, word) {
+function shortened(pen, word, width) {
   let letters = [...word];
-  while (letters.length > 1 && pen.measureText(letters.join("")).width > 110) letters = [...letters.slice(0, -2), "…"];
+  while (letters.length > 1 && pen.measureText(letters.join("")).width > width) letters = [...letters.slice(0, -2), "…"];
   return letters.join("");
 }
 

@@ -1,6 +1,6 @@
 // The page as a whole: what is chosen, and drawing it anew when that changes.
 
-const { arms, kinds, kind: firstKind } = JSON.parse(document.getElementById("values").textContent);
+const { arms, kinds, kind: firstKind, facts, worst } = JSON.parse(document.getElementById("values").textContent);
 let state = { example: 0, kind: firstKind, row: null, reading: 0, tiles: arms.map(() => ({})) };
 
 function announce(text) {
@@ -81,6 +81,21 @@ function setUpKinds() {
   }
 }
 
+/** What is known of each run, and the examples that it got most wrong. */
+function setUpRuns() {
+  document.getElementById("facts").append(...facts.map((text) => element("li", { text })));
+  const place = document.getElementById("worst");
+  place.hidden = worst.length === 0;
+  place.querySelector("ol").append(...worst.map(([number, text]) => {
+    const button = element("button", { type: "button", text });
+    button.addEventListener("click", () => {
+      chooseExample(number);
+      scrollTo({ top: 0 });
+    });
+    return element("li", {}, button);
+  }));
+}
+
 /** Keep the keys of the legend that something on the page needs. */
 function setUpLegend() {
   const all = arms.flatMap((arm) => arm.examples);
@@ -97,6 +112,7 @@ function setUpLegend() {
 
 function setUp() {
   setUpExamples();
+  setUpRuns();
   setUpKinds();
   setUpLegend();
   const stretched = document.getElementById("stretched");
