@@ -39,7 +39,8 @@ from attnbench.report.verdict import verdicts
 from attnbench.runs.sweep_records import SweepRecords
 
 Tell = Callable[[str], None]
-_PICTURE_DPI = 110
+# Still pictures: dots an inch, fewer where a figure of many arms is large.
+_PICTURE_DPI, _MOST_DOTS = 110, 1_200_000
 _SECTIONS = {
     "verdict": "Verdict",
     "charts": "Charts",
@@ -186,7 +187,9 @@ class SweepPage:
         pictures = []
         for name, figure in draw_length_figures(self.tables.panels if self.tables else ()).items():
             data = io.BytesIO()
-            figure.savefig(data, format="png", dpi=_PICTURE_DPI)
+            width, height = figure.get_size_inches()
+            dpi = min(_PICTURE_DPI, (_MOST_DOTS / (width * height)) ** 0.5)
+            figure.savefig(data, format="png", dpi=dpi)
             about = f"{name.replace('_', ' ')}; the tables below hold its numbers"
             pictures.append(picture_of(data.getvalue(), about))
         return pictures
