@@ -1,9 +1,11 @@
+import html
 import json
 import re
 
-from attnbench.report.page import SweepPage, verdict_parts
+from attnbench.report.page import SweepPage
 from attnbench.report.page_tables import arm_table, number_text, numbers_of
 from attnbench.report.settings import SweepTables
+from attnbench.report.verdict import verdicts
 from attnbench.runs.store import RunStore
 from attnbench.runs.sweep_records import SweepRecords
 from tests.commands import attnbench
@@ -11,79 +13,20 @@ from tests.metrics_rows import curve_rows, metrics_table
 from tests.plots.sweeps import two_arms
 from tests.report.pages import HOSTILE, hostile_rows
 
-BEFORE = """\
-reverse: fixed fell at 13.4 tokens [13.1, 13.7]. No breakdown: luong. Ceilings hold. Not shown: memory; others.
-- 4 to 24 tokens.
-- Brackets are intervals.
-
-copy: nothing fell. Not shown: others.
-- 4 to 8 tokens.
-"""
-SINCE = """\
-# reverse: one model per length
-
-**fixed breaks down at 13.4 tokens.**
-
-## Found
-
-- It fell. And more.
-- luong did not.
-
-## Not shown
-
-- Memory.
-
-## Method
-
-- Five seeds.
-
-# copy: one model per length
-
-**Nothing breaks down.**
-
-## Found
-
-- All held.
-"""
-
-
-def test_a_verdict_of_one_paragraph_and_a_list_has_three_sentences_and_the_rest_to_unfold():
-    first, second = verdict_parts(BEFORE)
-    assert first["sentences"] == [
-        "reverse: fixed fell at 13.4 tokens [13.1, 13.7].",
-        "No breakdown: luong.",
-        "Not shown: memory; others.",
-    ]
-    assert "Ceilings hold." in first["whole"]
-    assert "<li>4 to 24 tokens.</li>" in first["whole"]
-    assert second["sentences"] == ["copy: nothing fell.", "Not shown: others."]
-    assert "nothing fell" not in second["whole"]
-
-
-def test_a_verdict_with_headings_tells_its_headline_what_was_found_and_what_was_not():
-    first, second = verdict_parts(SINCE)
-    assert (first["heading"], second["heading"]) == (
-        "reverse: one model per length",
-        "copy: one model per length",
-    )
-    assert first["sentences"] == [
-        "<strong>fixed breaks down at 13.4 tokens.</strong>",
-        "Found: It fell.",
-        "Not shown: Memory.",
-    ]
-    assert "<li>luong did not.</li>" in first["whole"]
-    assert "<h2>Method</h2>" in first["whole"]
-    assert second["sentences"] == ["<strong>Nothing breaks down.</strong>", "Found: All held."]
-
-
-def test_markup_and_links_in_a_verdict_are_text():
-    (part,) = verdict_parts("a: <b>own</b> [x](javascript:alert(1)) fell.\n- <script>planted=1</script>\n")
-    assert part["sentences"] == ["a: &lt;b&gt;own&lt;/b&gt; [x](javascript:alert(1)) fell."]
-    assert "&lt;script&gt;" in part["whole"]
-
 
 def page_of(rows, tmp_path, **options):
     return SweepPage("a sweep", SweepTables.of(metrics_table(rows)), SweepRecords(tmp_path), "", **options)
+
+
+def test_three_sentences_come_first_and_the_whole_verdict_is_to_unfold(tmp_path):
+    rows = two_arms()
+    (verdict,) = verdicts(SweepTables.of(metrics_table(rows)))
+    text = html.unescape(page_of(rows, tmp_path).html())
+    shown, folded = text.split("<details", 1)
+    for sentence in (verdict.headline, f"Found: {verdict.found[0]}", f"Not shown: {verdict.not_shown[0]}"):
+        assert f"<p>{sentence}</p>" in shown
+    for sentences in verdict.lists.values():
+        assert all(f"<li>{sentence}</li>" in folded for sentence in sentences)
 
 
 def test_no_name_becomes_an_element_or_ends_the_script(tmp_path):
