@@ -40,7 +40,7 @@ def plot(
         typer.Option(
             metavar="NAME",
             help="One figure in place of those against length: memory (L50, context size), capacity (bits), "
-            "price (steps of training).",
+            "price (steps of training), law (L50 against budget and hidden size).",
         ),
     ] = None,
     baseline: Annotated[
@@ -94,7 +94,7 @@ def plot(
                 records=TrainingRecords(path for _, path in tables),
             )
         else:
-            files = report_figure(figure, metrics, folder, is_copied)
+            files = report_figure(figure, metrics, folder, is_copied, tell=print_words)
         for path in files:
             say(f"{path}")
 
@@ -102,14 +102,19 @@ def plot(
 def print_report(tables: "SweepTables", verdict: str) -> None:
     """Print what each arm reached, and the verdict."""
     from rich.console import Console
-    from rich.text import Text
 
     from attnbench.report.summary import summary_table
 
-    console = Console()
-    console.print(summary_table(tables.panels))
-    # Not as markup: intervals stand in brackets.
-    console.print(Text(verdict.rstrip()))
+    Console().print(summary_table(tables.panels))
+    print_words(verdict.rstrip())
+
+
+def print_words(words: str) -> None:
+    """Print sentences, which hold intervals in brackets: not as markup."""
+    from rich.console import Console
+    from rich.text import Text
+
+    Console().print(Text(words))
 
 
 def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":

@@ -23,6 +23,7 @@ from attnbench.plots.points import (
 )
 from attnbench.report.bits_words import HALF_WAY, bits_held, bounded, ceilings, end_of_any_code, leaks
 from attnbench.report.comparison_words import LEAST_PAIRS, comparison_sentences, contrasts
+from attnbench.report.law_words import law_blocks
 from attnbench.report.settings import FREE_RUNNING, TEACHER_FORCED, Setting, SweepTables, split_settings
 from attnbench.report.text_words import text_details, text_head
 
@@ -41,8 +42,10 @@ def verdict_text(tables: SweepTables) -> str:
     Its first three sentences say what broke down where, what did not, and what may not be concluded. A list of
     details follows: seeds, intervals, sizes of contexts, budgets, and the smallest p of the test. It speaks of
     memory only where a larger budget left a breakdown in place, and under `extrapolation` of length generalisation.
+    Where arms have several budgets or hidden sizes, a block for each task and protocol says the law of the breakdown.
     """
-    return "\n\n".join(_block(setting) for setting in split_settings(tables)) + "\n"
+    blocks = [_block(setting) for setting in split_settings(tables)]
+    return "\n\n".join([*blocks, *law_blocks(tables.laws, tables.price_laws)]) + "\n"
 
 
 def _block(setting: Setting) -> str:
