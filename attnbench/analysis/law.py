@@ -7,7 +7,7 @@ budget and the largest size are left out of the fit and predicted.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -103,6 +103,7 @@ class Law:
 
     Attributes:
         family: the arms' identity, with hidden size 0 and without budget.
+        length_unit: what a length counts, empty where that is not known.
         cells: those that learnt, by size and budget.
         not_learnt: those that did not, of which no length is known.
         axes: what the law has an exponent of.
@@ -114,6 +115,7 @@ class Law:
     """
 
     family: Arm
+    length_unit: str
     cells: Sequence[LawCell]
     not_learnt: Sequence[LawCell]
     axes: Sequence[Axis] = ()
@@ -177,7 +179,9 @@ def find_laws(metrics: Metrics, breakdowns: pd.DataFrame, tuning: TuningRows = (
     for arm in budgets:
         if arm in found and arm in own:
             families.setdefault(family_of(arm), []).append(LawCell(arm, budgets[arm], found[arm], own[arm]))
-    return [_law(family, families[family]) for family in sort_arms(families) if len(families[family]) > 1]
+    units = {family_of(arm): _unit(rows) for arm, rows in metrics.by_arm().items()}
+    several = [family for family in sort_arms(families) if len(families[family]) > 1]
+    return [law_of(family, units[family], families[family]) for family in several]
 
 
 def law_table(laws: Iterable[Law], prices: Iterable[PriceLaw]) -> pd.DataFrame:
@@ -201,39 +205,44 @@ def law_cell_table(laws: Iterable[Law]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(LAW_CELL_COLUMNS)).astype(types)
 
 
-def _law(family: Arm, cells: Sequence[LawCell]) -> Law:
+def _unit(rows: pd.DataFrame) -> str:
+    return next(iter(rows["length_unit"].dropna()), "")
+
+
+def law_of(family: Arm, unit: str, cells: Sequence[LawCell]) -> Law:
+    """Return the law of the cells of one family, or why there is none.
+
+    Args:
+        family: what its arms have in common.
+        unit: of their lengths.
+        cells: at least one, in any order.
+    """
     ordered = sorted(cells, key=lambda cell: (cell.arm.hidden_size, cell.training_steps))
     learnt = [cell for cell in ordered if cell.found.censored != "not_learnt"]
-    law = Law(family, learnt, [cell for cell in ordered if cell not in learnt])
+    law = Law(family, unit, learnt, [cell for cell in ordered if cell not in learnt])
     fallen = [cell for cell in learnt if cell.is_fallen]
     if len(fallen) < LEAST_CELLS:
         told = f"{len(fallen)} of {len(ordered)} cells broke down within the tested lengths"
-        return _without(law, f"{told}, and {LEAST_CELLS} are the least")
+        return replace(law, reason=f"{told}, and {LEAST_CELLS} are the least")
     axes = [axis for axis in AXES if len(_places(fallen, axis)) > 1]
     missing = [axis for axis in AXES if axis not in axes]
     # Cells of another value on such an axis are all bounds, which hold no exponent from above.
     used = [cell for cell in learnt if all(cell.place(axis) in _places(fallen, axis) for axis in missing)]
     if not _can_fit(used, axes):
-        return _without(
-            law, "the cells that broke down leave the two exponents open: budget and size go together"
+        return replace(
+            law, reason="the cells that broke down leave the two exponents open: budget and size go together"
         )
     held_out = _held_out(used, axes)
     fitted = [cell for cell in used if cell not in held_out]
-    return Law(
-        family,
-        learnt,
-        law.not_learnt,
-        axes,
-        fit_line(_values(fitted, _design(fitted, axes))),
-        _missing(missing, ordered),
-        fitted,
-        held_out,
-        _curvature(used, axes),
+    return replace(
+        law,
+        axes=axes,
+        line=fit_line(_values(fitted, _design(fitted, axes))),
+        reason=_missing(missing, ordered),
+        fitted=fitted,
+        held_out=held_out,
+        curvature=_curvature(used, axes),
     )
-
-
-def _without(law: Law, reason: str) -> Law:
-    return Law(law.family, law.cells, law.not_learnt, reason=reason)
 
 
 def _missing(axes: Sequence[Axis], cells: Sequence[LawCell]) -> str:

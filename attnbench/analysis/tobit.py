@@ -14,7 +14,7 @@ from scipy import special
 
 from attnbench.analysis.statistics import CONFIDENCE
 
-DRAWS = 300
+DRAWS = 200
 """Of the weights of groups, for each kind of groups."""
 _STREAM = 20_261_130
 # Added to the spread of values, in their unit: without it three points on a line have a likelihood without end.

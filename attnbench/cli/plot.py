@@ -42,7 +42,7 @@ def plot(
         typer.Option(
             metavar="NAME",
             help="One figure in place of those against length: memory (L50, context size), capacity (bits), "
-            "price (steps of training).",
+            "price (steps of training), law (L50 against budget and hidden size).",
         ),
     ] = None,
     baseline: Annotated[
@@ -96,7 +96,7 @@ def plot(
                 records=TrainingRecords(path for _, path in tables),
             )
         else:
-            files = report_figure(figure, metrics, folder, is_copied)
+            files = report_figure(figure, metrics, folder, is_copied, tell=print_verdicts)
         for path in files:
             say(f"{path}")
 
@@ -104,15 +104,23 @@ def plot(
 def print_report(tables: "SweepTables", verdicts: "Sequence[Verdict]") -> None:
     """Print what each arm reached, and the verdict without its method."""
     from rich.console import Console
-    from rich.text import Text
 
     from attnbench.report.summary import summary_table
-    from attnbench.report.verdict import verdict_text
 
     console = Console()
     console.print(summary_table(tables.panels))
-    # Not as markup: intervals stand in brackets.
-    console.print(Text(verdict_text(verdicts, console.width, has_method=False).rstrip()))
+    print_verdicts(verdicts, has_method=False)
+
+
+def print_verdicts(verdicts: "Sequence[Verdict]", has_method: bool = True) -> None:
+    """Print verdicts as wide as the terminal; not as markup, since intervals stand in brackets."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from attnbench.report.verdict import verdict_text
+
+    console = Console()
+    console.print(Text(verdict_text(verdicts, console.width, has_method).rstrip()))
 
 
 def read_sweep(words: str, results: Path) -> "tuple[pd.DataFrame, Path]":

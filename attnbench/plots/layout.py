@@ -85,11 +85,14 @@ def place_panels(figure: Figure, grid: Mapping[tuple[int, int], Axes], caption: 
     ]
     lines, caption_height = wrap_caption(caption, sum(widths))
     below = _BOTTOM + EDGE + caption_height
-    width, height = sum(widths), above + sum(heights) + _BETWEEN_ROWS * (len(heights) - 1) + below
+    # Rows below the first have room for a title of their own where they have one.
+    titled = {row for (row, _), ax in grid.items() if row and ax.get_title()}
+    between = [_BETWEEN_ROWS + (above - EDGE) * (row in titled) for row in range(1, len(heights))]
+    width, height = sum(widths), above + sum(heights) + sum(between) + below
     figure.set_size_inches(width, height)
     for (row, column), ax in grid.items():
         left = sum(widths[:column]) + _LEFT
-        bottom = below + sum(heights[row + 1 :]) + _BETWEEN_ROWS * (len(heights) - 1 - row)
+        bottom = below + sum(heights[row + 1 :]) + sum(between[row:])
         ax.set_position(
             (left / width, bottom / height, panels[row, column][0] / width, heights[row] / height)
         )

@@ -10,9 +10,12 @@ import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arm_rows, arms_of
 from attnbench.analysis.breakdown import HALF, Breakdown, l50, lengths_around
-from attnbench.analysis.larger_budget import without_budget
+from attnbench.analysis.larger_budget import family_of, without_budget
+from attnbench.analysis.law import Law
+from attnbench.analysis.tobit import Estimate
+from attnbench.analysis.training_cost import PriceLaw
 from attnbench.arm import Arm, shared_changes
-from attnbench.plots.style import ArmLook, arm_looks, order_arms, train_range
+from attnbench.plots.style import ArmLook, arm_labels, arm_looks, in_words, order_arms, train_range
 
 NOTHING = "–"
 """The cell of a table that has no number."""
@@ -337,3 +340,33 @@ def _shared(arms: Sequence[Arm]) -> list[str]:
     facts = [f"hidden size {size}" for size in sizes if len(sizes) == 1]
     facts += [f"trained on lengths {lengths}" for lengths in ranges if lengths and len(ranges) == 1]
     return [*facts, *shared_changes(arm.variant for arm in arms).parts]
+
+
+def at_largest_size(laws: Iterable[PriceLaw]) -> list[PriceLaw]:
+    """Return of each family of arms the price of length at its largest hidden size."""
+    largest: dict[Arm, PriceLaw] = {}
+    for law in sorted(laws, key=lambda law: law.arm.hidden_size):
+        largest[without_size(family_of(law.arm))] = law
+    return [largest[family] for family in order_arms(largest)]
+
+
+def exponent_text(found: Estimate) -> str:
+    """Return `0.21 [0.18, 0.24]`, or the number alone where it has no interval."""
+    interval = "" if math.isnan(found.low) else f" [{_rounded(found.low)}, {_rounded(found.high)}]"
+    return f"{_rounded(found.value)}{interval}"
+
+
+def law_name(law: Law, families: Sequence[Arm]) -> str:
+    """Return the name of a family among others as sentences have it, with its task where these have several."""
+    label = in_words(arm_labels([each for each in families if each.task == law.family.task])[law.family])
+    return f"{label} on {law.family.task}" if len({each.task for each in families}) > 1 else label
+
+
+def price_name(law: PriceLaw, arms: Sequence[Arm]) -> str:
+    """Return the name of an arm of the price of length among others as sentences have it, with its budget."""
+    alike = {arm: family_of(arm)._replace(hidden_size=arm.hidden_size) for arm in arms}
+    return in_words(arm_labels([*alike.values()])[alike[law.arm]], f"{law.training_steps:,} steps")
+
+
+def _rounded(number: float) -> str:
+    return f"{round(number, 2) + 0.0:.2f}"  # never "-0.00"

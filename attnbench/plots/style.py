@@ -130,11 +130,21 @@ def arm_looks(arms: Iterable[Arm]) -> dict[Arm, ArmLook]:
         tag = ascii_lowercase[place % 26] if len(alike) > 1 else ""
         style = model_style(arm.model)
         if len(alike) > _FEW_DASHES:
-            style = replace(
-                style, colour=_lightened(style.colour, _LIGHTEST * (1 - place / (len(alike) - 1)))
-            )
-        looks[arm] = ArmLook(style, labels[arm], _LINE_STYLES[place % len(_LINE_STYLES)], tag)
+            style = replace(style, colour=shades(style.colour, len(alike))[place])
+        looks[arm] = ArmLook(style, labels[arm], line_style(place), tag)
     return looks
+
+
+def shades(colour: str, count: int) -> list[str]:
+    """Return so many shades of a colour, written as #rrggbb, the last of them the colour itself."""
+    return [_lightened(colour, _LIGHTEST * (1 - place / max(count - 1, 1))) for place in range(count - 1)] + [
+        colour
+    ] * (count > 0)
+
+
+def line_style(place: int) -> LineStyle:
+    """Return the line of one of several that share a colour, by its place among them."""
+    return _LINE_STYLES[place % len(_LINE_STYLES)]
 
 
 def _lightened(colour: str, share: float) -> str:

@@ -39,6 +39,7 @@ _WIDTH, _HEIGHT = 5.2, 3.0  # inches, without the room for points that never arr
 _HEAD = 14.0  # points, of an arrow
 # Numbers worth a tick, and the doublings that one needs.
 _ROUND, _DOUBLINGS = (1, 2, 5), 7
+NO_NOTES: Mapping[Arm, str] = {}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def draw_training_cost_figure(costs: pd.DataFrame, seeds: pd.DataFrame) -> Figur
     """
     panels = split_rows(costs.dropna(subset=["length"]))
     points = [training_cost_points(rows, seeds) for rows in panels]
-    height = _HEIGHT + max(map(_room_for_arrows, points)) / 72
+    height = _HEIGHT + max(map(room_for_arrows, points)) / 72
     figure = new_figure()
     grid = {
         (0, column): draw_training_cost(add_panel(figure, _WIDTH, height), rows, each)
@@ -87,13 +88,19 @@ def draw_training_cost_figure(costs: pd.DataFrame, seeds: pd.DataFrame) -> Figur
     return place_panels(figure, grid, training_cost_caption(costs, [each for own in points for each in own]))
 
 
-def draw_training_cost(ax: Axes, costs: pd.DataFrame, points: Sequence[TrainingCostPoint]) -> Axes:
+def draw_training_cost(
+    ax: Axes,
+    costs: pd.DataFrame,
+    points: Sequence[TrainingCostPoint],
+    notes: Mapping[Arm, str] = NO_NOTES,
+) -> Axes:
     """Draw steps against length for the arms of one panel.
 
     Args:
         ax: empty axes of their final size; the legend stands beside them.
         costs: their rows of `training_cost_table`.
         points: the same as `training_cost_points` gives them.
+        notes: what the legend says below the name of an arm.
     """
     draw_frame(ax, panel_title(arms_of(costs)), "steps until 0.9 of the way to perfect", "y")
     units = ", ".join(costs["length_unit"].dropna().unique())
@@ -103,7 +110,7 @@ def draw_training_cost(ax: Axes, costs: pd.DataFrame, points: Sequence[TrainingC
     for start, end in layout.arrows:
         ax.annotate("", end, start, arrowprops=ARROW, zorder=1.5)
     handles = [
-        _draw_arm(ax, look, [point for point in points if point.arm == arm], layout)
+        _draw_arm(ax, look, [point for point in points if point.arm == arm], layout, notes.get(arm, ""))
         for arm, look in arm_looks(point.arm for point in points).items()
     ]
     return add_legend(ax, [*handles, *budgets, *_explanations(points)])
@@ -194,7 +201,7 @@ def _set_steps(ax: Axes, points: Sequence[TrainingCostPoint]) -> None:
     top = _top(points)
     bottom = min([*_all_steps(points), top / 2]) / 1.25
     height = ax.get_window_extent().height * 72 / ax.figure.dpi
-    share = max(height - _room_for_arrows(points), height / 3) / height
+    share = max(height - room_for_arrows(points), height / 3) / height
     ax.set_yscale("log", base=2)
     ax.set_ylim(bottom, 1.05 * bottom * (top / bottom) ** (1 / share))
     ticks = [number * 10.0**exponent for exponent in range(9) for number in _ROUND]
@@ -213,7 +220,7 @@ def _all_steps(points: Sequence[TrainingCostPoint]) -> list[int]:
     return [step for point in points for step in (*point.seed_steps, point.trained_steps)]
 
 
-def _room_for_arrows(points: Sequence[TrainingCostPoint]) -> float:
+def room_for_arrows(points: Sequence[TrainingCostPoint]) -> float:
     """Return how many points of height the arrows need above the last step."""
     top = _top(points)
     most = max((len(stack) for (_, budget), stack in _stacks(points).items() if budget == top), default=0)
@@ -248,7 +255,7 @@ def _draw_budgets(ax: Axes, layout: TrainingCostLayout) -> list[Line2D]:
 
 
 def _draw_arm(
-    ax: Axes, look: ArmLook, points: Sequence[TrainingCostPoint], layout: TrainingCostLayout
+    ax: Axes, look: ArmLook, points: Sequence[TrainingCostPoint], layout: TrainingCostLayout, note: str
 ) -> Line2D:
     """Draw an arm's points and the line through them; return its entry of the legend."""
     joined = [pair for pair in pairwise(points) if not any(point.is_censored for point in pair)]
@@ -260,7 +267,8 @@ def _draw_arm(
         _draw_point(ax, point, layout.positions[point], look)
         if look.tag and point in alone:
             write_tag(ax, look, layout.positions[point], look.style.marker_size)
-    return arm_entry(look, look.label + (f" ({look.tag})" if look.tag and alone else ""))
+    tag = f" ({look.tag})" if look.tag and alone else ""
+    return arm_entry(look, "\n".join(filter(None, (look.label + tag, note))))
 
 
 def _draw_point(ax: Axes, point: TrainingCostPoint, at: Position, look: ArmLook) -> None:

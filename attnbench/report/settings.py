@@ -14,9 +14,10 @@ from attnbench.analysis.capacity import capacity_table
 from attnbench.analysis.comparison import DEFAULT_BASELINE, comparison_table, setting_of
 from attnbench.analysis.curves import curve_table
 from attnbench.analysis.larger_budget import larger_budget_table
+from attnbench.analysis.law import Law, find_laws
 from attnbench.analysis.rates import lengths_at_edge
 from attnbench.analysis.retention import TEXT_SCORES, retention_table, text_runs
-from attnbench.analysis.training_cost import training_cost_table
+from attnbench.analysis.training_cost import PriceLaw, find_price_laws, training_cost_table
 from attnbench.arm import Arm
 from attnbench.plots.points import ArmRows, Capacity, Panel, capacities, split_panels
 from attnbench.plots.style import arm_labels, in_words
@@ -33,6 +34,8 @@ class SweepTables:
     Attributes:
         rates_at_edge: of arms whose chosen learning rate is an outermost of those tried, the lengths of their training.
         baseline: the model that all others were compared with, None where there is none.
+        laws: of the families of arms that have several budgets or hidden sizes.
+        price_laws: how the steps to learn grow with length, beside the laws: empty where there is none.
         sentences: of real text, as far as they are at hand, as in sentences.csv.gz.
     """
 
@@ -45,6 +48,8 @@ class SweepTables:
     retention: pd.DataFrame
     larger_budget: pd.DataFrame
     training_cost: pd.DataFrame
+    laws: Sequence[Law]
+    price_laws: Sequence[PriceLaw]
     rates_at_edge: Mapping[Arm, Sequence[int]]
     baseline: str | None
 
@@ -68,6 +73,7 @@ class SweepTables:
         sentences = records.sentences(text_runs(metrics))
         draws = TextDraws.of(metrics, sentences)
         breakdowns = breakdown_table(metrics, tuning, draws)
+        laws = find_laws(metrics, breakdowns, tuning)
         return cls(
             metrics=metrics,
             sentences=sentences,
@@ -78,6 +84,8 @@ class SweepTables:
             retention=retention_table(metrics, draws),
             larger_budget=larger_budget_table(metrics, breakdowns, records.has_levelled, tuning),
             training_cost=training_cost_table(metrics),
+            laws=laws,
+            price_laws=find_price_laws(metrics) if laws else [],
             rates_at_edge=lengths_at_edge(tuning),
             baseline=wanted if any(arm.model == wanted for arm in metrics.arms) else None,
         )

@@ -4,7 +4,7 @@ It is handed rows or a store, tells a callback what to show, and knows no termin
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,17 @@ from attnbench.analysis.arms import Metrics
 from attnbench.analysis.breakdown import breakdown_table
 from attnbench.analysis.capacity import capacity_table, context_size_table
 from attnbench.analysis.curves import curve_table, missing_scores
-from attnbench.analysis.training_cost import seed_training_costs, training_cost_table
+from attnbench.analysis.law import Law, find_laws, law_cell_table, law_table
+from attnbench.analysis.training_cost import (
+    PriceLaw,
+    find_price_laws,
+    seed_training_costs,
+    training_cost_table,
+)
 from attnbench.errors import UserError, unknown
 from attnbench.formatting import joined
 from attnbench.plots.points import split_panels
+from attnbench.report.law_words import law_verdicts
 from attnbench.report.paper_tables import accuracy_tables, latex_text, markdown_text
 from attnbench.report.settings import NO_RECORDS, SweepTables
 from attnbench.report.verdict import Verdict, verdict_markdown, verdicts
@@ -81,7 +88,7 @@ def report_metrics(
     """
     joined = join_sweeps(metrics)
     tables = SweepTables.of(joined, baseline, records)
-    found = verdicts(tables)
+    found = [*verdicts(tables), *law_verdicts(tables.laws, tables.price_laws)]
     out.mkdir(parents=True, exist_ok=True)
     remove_partial_files(out)
     files = []
@@ -110,8 +117,16 @@ def report_metrics(
     return [*files, *_draw(tables, out)] if is_drawn else files
 
 
-def report_figure(name: str, metrics: Sequence[pd.DataFrame], out: Path, is_copied: bool) -> list[Path]:
-    """Write one figure of `FIGURES` and its table into a folder; return what was written.
+def report_figure(
+    name: str,
+    metrics: Sequence[pd.DataFrame],
+    out: Path,
+    is_copied: bool,
+    tell: Callable[[Sequence[Verdict]], None],
+) -> list[Path]:
+    """Write one figure of `FIGURES` and its tables into a folder; return what was written.
+
+    Is told what there is to say beside the figure, if anything.
 
     Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself.
 
@@ -121,15 +136,18 @@ def report_figure(name: str, metrics: Sequence[pd.DataFrame], out: Path, is_copi
     from attnbench.plots.layout import save_figure
 
     joined = join_sweeps(metrics)
-    table, figure = FIGURES[name](Metrics.of(joined))
+    named = FIGURES[name](Metrics.of(joined))
     out.mkdir(parents=True, exist_ok=True)
     remove_partial_files(out)
     files = [out / "metrics.csv"] if is_copied else []
     if is_copied:
         write_table(files[0], joined)
-    files.append(out / f"{name}.csv")
-    write_rounded_table(files[-1], table)
-    return [*files, *save_figure(figure, out / name)]
+    for stem, each in named.tables.items():
+        files.append(out / f"{stem}.csv")
+        write_rounded_table(files[-1], each)
+    if named.verdicts:
+        tell(named.verdicts)
+    return [*files, *save_figure(named.figure, out / name)]
 
 
 def join_sweeps(metrics: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -212,6 +230,7 @@ def _files_of(tables: SweepTables) -> dict[str, pd.DataFrame]:
         "capacity.csv": tables.capacity,
         "longer.csv": tables.larger_budget,
         "retention.csv": tables.retention,
+        **{f"{stem}.csv": table for stem, table in _law_tables(tables.laws, tables.price_laws).items()},
     }
     return {
         "curve.csv": tables.curve,
@@ -235,7 +254,16 @@ def _draw(tables: SweepTables, out: Path) -> list[Path]:
     return [path for name, figure in figures.items() for path in save_figure(figure, out / name)]
 
 
-def _context_size(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
+@dataclass(frozen=True)
+class NamedFigure:
+    """A figure that a person asked for by name, the tables behind it by the stems of their files, and its words."""
+
+    tables: Mapping[str, pd.DataFrame]
+    figure: "Figure"
+    verdicts: Sequence[Verdict] = ()
+
+
+def _context_size(metrics: Metrics) -> NamedFigure:
     from attnbench.plots.context_size import context_size_points, draw_context_size_figure, not_drawn
 
     sizes = context_size_table(metrics, breakdown_table(metrics))
@@ -249,10 +277,10 @@ def _context_size(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
             "--figure memory: expected an arm that learnt and has a context, since both axes are logarithms. "
             f"{not_drawn(sizes)} Without --figure, what there is is drawn."
         )
-    return sizes, draw_context_size_figure(sizes)
+    return NamedFigure({"memory": sizes}, draw_context_size_figure(sizes))
 
 
-def _capacity(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
+def _capacity(metrics: Metrics) -> NamedFigure:
     from attnbench.plots.capacity import draw_capacity_figure
 
     capacity = capacity_table(metrics)
@@ -262,10 +290,10 @@ def _capacity(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
             "real text, whose entropy nobody knows. Without --figure, what there is is drawn."
         )
     panels = split_panels(metrics, curve_table(metrics), breakdown_table(metrics))
-    return capacity, draw_capacity_figure(panels, capacity)
+    return NamedFigure({"capacity": capacity}, draw_capacity_figure(panels, capacity))
 
 
-def _training_cost(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
+def _training_cost(metrics: Metrics) -> NamedFigure:
     from attnbench.plots.training_cost import draw_training_cost_figure
 
     costs = training_cost_table(metrics)
@@ -274,12 +302,40 @@ def _training_cost(metrics: Metrics) -> "tuple[pd.DataFrame, Figure]":
             "--figure price: expected runs of their own for each length (protocol per_length) with "
             "train_max_length, steps and chance_accuracy; there are none. Without --figure, what there is is drawn."
         )
-    return costs, draw_training_cost_figure(costs, seed_training_costs(metrics))
+    return NamedFigure({"price": costs}, draw_training_cost_figure(costs, seed_training_costs(metrics)))
 
 
-FIGURES: "Mapping[str, Callable[[Metrics], tuple[pd.DataFrame, Figure]]]" = {
+def _law(metrics: Metrics) -> NamedFigure:
+    from attnbench.plots.law import PriceRows, draw_law_figure, drawn_laws
+
+    laws = find_laws(metrics, breakdown_table(metrics))
+    if not laws:
+        raise UserError(
+            "--figure law: expected an arm with several budgets or several hidden sizes, and its free-running "
+            "accuracies, from which L50 is found; every arm has one of both. A sweep over "
+            "`training.steps=500,1000,2000 model.hidden_size=16,32,64` makes them. Without --figure, what there is is "
+            "drawn."
+        )
+    prices = find_price_laws(metrics)
+    found = law_verdicts(laws, prices)
+    reasons = " ".join(fact for each in found for fact in each.found)
+    if not drawn_laws(laws):
+        raise UserError(
+            "--figure law: expected a cell, which is one budget and one hidden size, that broke down within the tested "
+            f"lengths. {reasons} Test other lengths. Without --figure, what there is is drawn."
+        )
+    rows = PriceRows(training_cost_table(metrics), seed_training_costs(metrics), prices)
+    return NamedFigure(_law_tables(laws, prices), draw_law_figure(laws, rows), found)
+
+
+def _law_tables(laws: Sequence[Law], prices: Sequence[PriceLaw]) -> dict[str, pd.DataFrame]:
+    return {"law": law_table(laws, prices), "law_cells": law_cell_table(laws)}
+
+
+FIGURES: Mapping[str, Callable[[Metrics], NamedFigure]] = {
     "memory": _context_size,
     "capacity": _capacity,
     "price": _training_cost,
+    "law": _law,
 }
-"""What a person may ask for by name; each gives the table of what it shows and the figure."""
+"""What a person may ask for by name; each gives the tables of what it shows and the figure."""

@@ -74,7 +74,7 @@ def test_the_interval_over_seeds_of_a_constant_is_students():
     interval = mean_interval(offsets.tolist())
     line = fit_line(values)
     assert line.at(np.ones(1)) == pytest.approx(interval.mean)
-    # Of 300 draws the standard deviation is known to 4 %.
+    # Of 200 draws the standard deviation is known to 5 %.
     assert line.margin(np.ones(1), beyond_seeds=False) == pytest.approx(interval.mean - interval.low, rel=0.1)
 
 

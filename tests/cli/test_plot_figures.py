@@ -4,7 +4,7 @@ import pytest
 
 from attnbench.runs.metrics_csv import write_rows
 from tests.commands import attnbench, rows_of
-from tests.metrics_rows import curve_rows
+from tests.metrics_rows import curve_rows, law_rows
 
 MEMORY_FILES = ["memory.csv", "memory.png", "memory.svg"]
 
@@ -54,7 +54,7 @@ def test_an_unknown_figure_is_wrong_use_and_names_the_nearest(sweep):
     assert done.status == 2
     assert (
         done.err
-        == "attnbench: Unknown figure 'memry'. Known: capacity, memory, price. Did you mean memory?\n"
+        == "attnbench: Unknown figure 'memry'. Known: capacity, law, memory, price. Did you mean memory?\n"
     )
     assert names_in(sweep) == ["metrics.csv"]
     # The name is looked at before the sweep.
@@ -112,3 +112,41 @@ def test_a_memory_figure_without_an_arm_says_of_each_why(sweep):
     assert "blind: no context, which a log axis cannot show (L50 8)" in done.err
     assert "fixed: not learnt" in done.err
     assert names_in(sweep) == ["metrics.csv"]
+
+
+def test_the_law_is_written_with_both_its_tables_and_told(tmp_path):
+    rows = law_rows(
+        (500, 1000, 2000, 4000), (16, 32, 64), lambda steps, size: 0.2 * steps + 0.5 * size - 0.75
+    )
+    write_rows(tmp_path / "metrics.csv", rows)
+    done = attnbench("plot", tmp_path / "metrics.csv", "--figure", "law")
+    assert done.status == 0
+    assert names_in(tmp_path) == ["law.csv", "law.png", "law.svg", "law_cells.csv", "metrics.csv"]
+    assert "fell into their 95 % intervals" in " ".join(done.out.split())
+    assert [row["exponent_of"] for row in rows_of(tmp_path / "law.csv")][:3] == [
+        "steps",
+        "hidden_size",
+        "constant",
+    ]
+    assert len(rows_of(tmp_path / "law_cells.csv")) == 12
+    # Without the option the verdict says the same, and the tables are there.
+    (tmp_path / "law.csv").unlink()
+    assert attnbench("plot", tmp_path / "metrics.csv").status == 0
+    assert "the law of the breakdown" in (tmp_path / "verdict.md").read_text()
+    assert "law.csv" in names_in(tmp_path)
+
+
+def test_a_law_of_one_budget_and_one_size_is_wrong_use_and_says_what_would_do(sweep):
+    done = attnbench("plot", sweep, "--figure", "law")
+    assert done.status == 2
+    assert "expected an arm with several budgets or several hidden sizes" in done.err
+    assert "training.steps=500,1000,2000 model.hidden_size=16,32,64" in done.err
+    assert names_in(sweep) == ["metrics.csv"]
+
+
+def test_a_law_of_arms_that_never_broke_down_is_wrong_use_and_names_them(tmp_path):
+    write_rows(tmp_path / "metrics.csv", law_rows((500, 1000), (16, 32), lambda steps, size: 20, seeds=2))
+    done = attnbench("plot", tmp_path / "metrics.csv", "--figure", "law")
+    assert done.status == 2
+    assert "fixed did not fall in 4 of 4 cells" in " ".join(done.err.split())
+    assert names_in(tmp_path) == ["metrics.csv"]

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from attnbench.runs.io import write_atomically
+from tools.coverage.law import LawRow, law_rows
 from tools.coverage.page import page
 from tools.coverage.simulation import MemoryRow, Row, breakdown_rows, gap_rows, mean_rows, memory_rows
 from tools.coverage.text import TextRow, text_rows
@@ -24,9 +25,12 @@ def main(
 ) -> None:
     """Write the page and print it; progress goes to stderr."""
     started = time.perf_counter()
-    print(f"Simulating {sweeps} sweeps a case for {out}; 6000 take about four minutes …", file=sys.stderr)
+    print(
+        f"Simulating {sweeps} sweeps a case for {out}; 6000 take about a quarter of an hour …",
+        file=sys.stderr,
+    )
     rows, memory, texts = list(_rows(sweeps)), list(_memory_rows(sweeps)), list(_text_rows(sweeps))
-    text = page(rows, memory, texts, sweeps, datetime.date.today().isoformat())
+    text = page(rows, memory, texts, list(_law_rows(sweeps)), sweeps, datetime.date.today().isoformat())
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, text.encode())
     print(text)
@@ -49,6 +53,12 @@ def _memory_rows(sweeps: int) -> Iterator[MemoryRow]:
 def _text_rows(sweeps: int) -> Iterator[TextRow]:
     for row in text_rows(sweeps):
         print(f"  real text, {row.method}", file=sys.stderr)
+        yield row
+
+
+def _law_rows(sweeps: int) -> Iterator[LawRow]:
+    for row in law_rows(sweeps):
+        print(f"  law, {row.planted.name}, {row.quantity}", file=sys.stderr)
         yield row
 
 

@@ -1,0 +1,106 @@
+from attnbench.report.law_words import law_verdicts
+from attnbench.report.settings import SweepTables
+from attnbench.report.verdict import verdict_text
+from tests.metrics_rows import curve_rows, law_rows, metrics_table
+
+STEPS, SIZES, LENGTHS = (500, 1000, 2000, 4000), (16, 32, 64), (4, 6, 8, 12, 16, 24, 32, 48)
+
+
+def planted(steps, size):
+    return 0.2 * steps + 0.5 * size - 0.75
+
+
+def laws_of(*arms):
+    tables = SweepTables.of(metrics_table([row for rows in arms for row in rows]))
+    return law_verdicts(tables.laws, tables.price_laws)
+
+
+def law_block(*arms):
+    return verdict_text(laws_of(*arms)[:1])
+
+
+def test_the_law_is_said_with_its_intervals_its_range_and_what_it_had_not_seen():
+    (law,) = laws_of(law_rows(STEPS, SIZES, planted, seeds=4, lengths=LENGTHS))
+    assert law.heading == "reverse: one model per length: the law of the breakdown"
+    assert law.headline.startswith(
+        "Over 500 to 2,000 steps and hidden size 16 to 32, L50 of fixed goes as steps^0.19 ["
+    )
+    assert "· hidden size^0." in law.headline
+    assert law.found[0] == (
+        "Fixed: Of 6 cells held out of the fit, of the largest budget (4,000) or the largest size (64), 6 fell into "
+        "their 95 % intervals."
+    )
+    assert law.found[1].startswith(
+        "Fixed: fitted to 6 cells; 4 seeds each; log2 L50 at one step and one unit "
+    )
+    assert "twice the steps makes L50 1.1" in law.found[1]
+    assert law.not_shown == ("Fixed: nothing that was tested contradicts it.",)
+
+
+def test_where_the_law_bends_and_misses_the_verdict_says_so():
+    bent = law_rows((*STEPS, 8000), SIZES, lambda s, h: planted(s, h) - 0.06 * (s - 11) ** 2, lengths=LENGTHS)
+    head = law_block(bent)
+    assert "it bends in the steps, each doubling moves L50 less than the one before" in head
+    assert "it misses 8,000 steps at hidden size 16 (" in head
+    assert "expected in [" in head
+
+
+def test_floor_and_ceiling_are_counted():
+    stuck = curve_rows(
+        {8: [0.0] * 5, 16: [0.0] * 5}, variant="training.steps=50", hidden_size=16, chance_accuracy=0.0
+    )
+    rows = law_rows(STEPS, SIZES, planted, lengths=(8, 12, 16)) + [row | {"steps": 50} for row in stuck]
+    head = law_block(rows)
+    assert "ceiling: 5 of 12 cells did not fall up to the longest tested (16)" in head
+    assert "floor: 1 cell learnt nothing, of which it says nothing" in head
+    deeper = law_block(law_rows(STEPS, SIZES, lambda s, h: planted(s, h) - 1, lengths=(6, 8, 12, 16)))
+    assert "fell ahead of the shortest tested (6)" in deeper
+
+
+def test_an_exponent_whose_interval_holds_zero_is_not_shown_to_differ_from_it():
+    rows = law_rows(STEPS, SIZES, lambda steps, size: 0.5 * size + 1, lengths=LENGTHS)
+    assert "that it depends on the steps is not shown" in law_block(rows)
+
+
+def test_without_an_exponent_the_reason_is_given():
+    block = law_block(law_rows([500, 1000], [32], planted, lengths=LENGTHS))
+    assert "No law is shown." in block
+    assert (
+        "- Fixed: no exponent: 2 of 2 cells broke down within the tested lengths, and 3 are the least."
+        in block
+    )
+
+
+def test_the_control_has_one_sentence():
+    attention = law_rows(STEPS, SIZES, lambda steps, size: 20, lengths=LENGTHS, model="luong_general")
+    block = law_block(law_rows(STEPS, SIZES, planted, lengths=LENGTHS), attention)
+    assert "- No cell broke down, so there is no law: luong general did not fall in 12 of 12 cells." in block
+    assert block.count("luong general") == 2  # and in the price of length
+
+
+def test_the_price_of_length_is_said_for_every_arm():
+    def priced(rows, cost):
+        return [row | {"steps_to_90": cost(row["length"])} for row in rows]
+
+    fixed = priced(law_rows(STEPS, SIZES, planted, lengths=LENGTHS), lambda length: length**2)
+    attention = law_rows(STEPS, SIZES, lambda steps, size: 20, lengths=LENGTHS, model="luong_general")
+    block = law_block(fixed, priced(attention, lambda length: 100 + length % 3))
+    price = next(line for line in block.split("\n") if line.startswith("- The price of length"))
+    assert "length^2.00" in price
+    assert "length^0.0" in price
+    assert price.endswith("other sizes: law.csv.")
+
+
+def test_one_seed_has_no_test_of_what_was_held_out():
+    block = law_block(law_rows(STEPS, SIZES, planted, lengths=LENGTHS, seeds=1))
+    assert "are not compared: an interval takes two seeds." in block
+    assert "one seed, so no interval" in block
+
+
+def test_tasks_have_blocks_of_their_own_and_a_sweep_of_one_cell_has_none():
+    rows = (
+        law_rows(STEPS, SIZES, planted, lengths=LENGTHS),
+        law_rows(STEPS, SIZES, planted, lengths=LENGTHS, task="copy"),
+    )
+    assert len(laws_of(*rows)) == 2
+    assert not laws_of(law_rows([500], [16], planted, lengths=LENGTHS))
