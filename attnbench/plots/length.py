@@ -44,6 +44,10 @@ _BITS_A_NUMBER = 32
 # Of ceilings, which are black: arms have the line styles of their own.
 _CEILING_STYLES: tuple[Any, ...] = ("-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 _HALF = "half: the length beyond its best bucket at which less than half of an arm's best is left"
+_CHANCE_OF_TEXT = (
+    "token accuracy compares place by place, so that a translation shifted by one word may lie below the line of one "
+    "who always writes the commonest word"
+)
 _BARS = {
     SEEDS: "95 % Student t interval",
     BOTH: "95 % interval over sentences (bootstrap) and seeds (Student t)",
@@ -78,8 +82,9 @@ def draw_accuracy(ax: Axes, panel: Panel, score: str = "token_accuracy") -> Axes
     _draw_frame(ax, panel, score)
     ax.set_ylim(-0.03, 1.04)
     handles = [_draw_arm(ax, rows, score, _note(rows, score)) for rows in arms]
+    is_text = any(map(_is_text, arms))
     for chance in _merge(_by_length(rows.points(score), "chance") for rows in arms):
-        handles += _draw_levels(ax, chance)
+        handles += _draw_levels(ax, chance, is_text)
     for place, (rows, ceiling) in enumerate(_ceilings(arms, score)):
         handles += [_draw_ceiling(ax, rows, ceiling, place), *_draw_kept(ax, rows, place)]
     for rows in arms:
@@ -134,6 +139,7 @@ def length_caption(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     has_ceiling = any(_ceilings(arms, score) for score in scores)
     meaning = sentence(
         *(_MEANINGS[score] for score in scores),
+        _CHANCE_OF_TEXT if "token_accuracy" in scores and any(map(_is_text, arms)) else "",
         _L50 if "L50" in thresholds else "",
         _HALF if HALF in thresholds else "",
         _CEILING if has_ceiling else "",
@@ -164,17 +170,24 @@ def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
 
 def _bars(arms: Sequence[ArmRows], points: pd.DataFrame, scores: Sequence[str]) -> list[str]:
     """Say what bars are, and where there are none; nothing where one seed has none."""
-    without = points[points["low"].isna()]["seeds"]
+    without = points.loc[points.index.difference(_with_bars(points).index), "seeds"]
     if points["seeds"].max() <= 1 and len(without) == len(points):
         return []
+    if points["seeds"].max() == 2 and len(without) == len(points):
+        brackets = any(
+            found.interval_over for rows in arms for each in scores if (found := rows.breakdown(each))
+        )
+        return ["no interval is drawn of two seeds", *(["brackets: 95 % interval"] if brackets else [])]
     reasons = ["there is one seed"] if (without == 1).any() else []
-    reasons += ["all seeds are equal"] if (without > 1).any() else []
+    reasons += ["there are two"] if (without == 2).any() else []
+    reasons += ["all seeds are equal"] if (without > 2).any() else []
     some = f" (none where {' or '.join(reasons)})" if reasons else ""
     halves = [found for rows in arms for each in scores if (found := rows.breakdown(each))]
     halves = [found for found in halves if found.threshold == HALF]
     # Of real text it matters that other sentences would tell something else.
     names = _BARS | {SEEDS: f"{_BARS[SEEDS]} over seeds alone, not over sentences"} if halves else _BARS
-    kinds = [names[each] for each in names if (points["interval_over"] == each).any()] or [names[SEEDS]]
+    drawn = _with_bars(points)["interval_over"]
+    kinds = [names[each] for each in names if (drawn == each).any()] or [names[SEEDS]]
     what = "bars and brackets" if any(found.interval_over for found in halves) else "bars"
     return [f"{what}: {' or '.join(kinds)}{some}"]
 
@@ -182,7 +195,10 @@ def _bars(arms: Sequence[ArmRows], points: pd.DataFrame, scores: Sequence[str]) 
 def training_facts(panels: Sequence[Panel]) -> list[str]:
     """Name what the arms share, since legends name only what differs, and how long they were trained."""
     arms = [rows for panel in panels for rows in panel.arms]
-    return shared_facts([rows.arm for rows in arms], pd.concat([rows.metrics["steps"] for rows in arms]))
+    names = {key: name for panel in panels for key, name in panel.data_names.items()}
+    return shared_facts(
+        [rows.arm for rows in arms], pd.concat([rows.metrics["steps"] for rows in arms]), names
+    )
 
 
 def _draw_figure(panels: Sequence[Panel], draws: Mapping[str, Callable[[Axes, Panel], Axes]]) -> Figure:
@@ -221,7 +237,7 @@ def _draw_arm(ax: Axes, rows: ArmRows, score: str, note: str = "") -> Line2D:
     for seed in seeds if len(seeds) > 1 else []:
         ax.plot(seed["length"], seed[score], color=colour, linestyle=line, linewidth=0.8, alpha=0.3)
     ax.plot(points["length"], points["mean"], color=colour, linestyle=line, linewidth=1.6)
-    bars = points.dropna(subset=["low"])
+    bars = _with_bars(points)
     if len(bars):
         margins = [bars["mean"] - bars["low"], bars["high"] - bars["mean"]]
         ax.errorbar(bars["length"], bars["mean"], margins, fmt="none", ecolor=colour, elinewidth=1, capsize=3)
@@ -234,6 +250,11 @@ def _draw_arm(ax: Axes, rows: ArmRows, score: str, note: str = "") -> Line2D:
     return arm_entry(rows.look, f"{rows.look.label}\n{note}".strip())
 
 
+def _with_bars(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the points whose interval is drawn: two seeds give one that hides the curves, so they stand alone."""
+    return points[(points["seeds"] != 2)].dropna(subset=["low"])
+
+
 def _mark_l50(ax: Axes, rows: ArmRows, score: str) -> None:
     """Mark where the mean falls through L50; the legend has the number."""
     found = rows.breakdown(score)
@@ -243,8 +264,15 @@ def _mark_l50(ax: Axes, rows: ArmRows, score: str) -> None:
         mark.set(markersize=15, markeredgewidth=2.2, path_effects=halo)
 
 
-def _draw_levels(ax: Axes, chance: Mapping[int, float]) -> list[Line2D]:
-    """Draw chance and the level half way from there to perfect; return their entries of the legend."""
+def _is_text(rows: ArmRows) -> bool:
+    return rows.breakdown("bleu") is not None
+
+
+def _draw_levels(ax: Axes, chance: Mapping[int, float], is_text: bool) -> list[Line2D]:
+    """Draw chance and the level half way from there to perfect; return their entries of the legend.
+
+    Real text has no L50, so no such level; its chance is what the commonest word alone scores.
+    """
     if not chance:
         return []
     lengths, chances = _sorted(chance)
@@ -253,9 +281,13 @@ def _draw_levels(ax: Axes, chance: Mapping[int, float]) -> list[Line2D]:
     lengths, chances = [left, *lengths, right], [chances[0], *chances, chances[-1]]
     half = [on_scale(each, 0.5) for each in chances]
     (chance_line,) = ax.plot(lengths, chances, color=GREY, linestyle="--", linewidth=1)
-    (half_line,) = ax.plot(lengths, half, color=GREY, linestyle=":", linewidth=0.8, zorder=1)
     value = f" ({chances[0]:.3g})" if min(chances) == max(chances) else ""
-    chance_line.set_label(f"chance{value}")
+    chance_line.set_label(
+        f"always the commonest\nword of the training{value}" if is_text else f"chance{value}"
+    )
+    if is_text:
+        return [chance_line]
+    (half_line,) = ax.plot(lengths, half, color=GREY, linestyle=":", linewidth=0.8, zorder=1)
     half_line.set_label("half way from chance to 1")
     return [chance_line, half_line]
 

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -14,11 +14,13 @@ from attnbench.analysis.larger_budget import family_of, without_budget
 from attnbench.analysis.law import Law
 from attnbench.analysis.tobit import Estimate
 from attnbench.analysis.training_cost import PriceLaw
-from attnbench.arm import Arm, shared_changes
+from attnbench.arm import Arm, Variant, shared_changes
 from attnbench.plots.style import ArmLook, arm_labels, arm_looks, in_words, order_arms, train_range
 
 NOTHING = "–"
 """The cell of a table that has no number."""
+DATA_KEY = "task.data"
+NO_NAMES: Mapping[str, str] = {}
 _PROTOCOLS = {"per_length": "one model per length", "mixed": "mixed lengths"}
 
 
@@ -63,6 +65,7 @@ class Panel:
     protocol: str
     length_unit: str
     arms: Sequence[ArmRows]
+    data_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -100,7 +103,12 @@ def panel_title(arms: Sequence[Arm]) -> str:
     return f"{arms[0].task}: {_PROTOCOLS.get(arms[0].protocol, arms[0].protocol)}"
 
 
-def split_panels(metrics: Metrics, curve: pd.DataFrame, breakdowns: pd.DataFrame) -> list[Panel]:
+def split_panels(
+    metrics: Metrics,
+    curve: pd.DataFrame,
+    breakdowns: pd.DataFrame,
+    data_names: Mapping[str, str] = NO_NAMES,
+) -> list[Panel]:
     """Split the tables of a sweep into panels: different tasks, protocols and units of length never share one."""
     tables = [_rows_by_arm(table) for table in (metrics.frame, curve, breakdowns)]
     arms = order_arms(tables[0])
@@ -110,7 +118,7 @@ def split_panels(metrics: Metrics, curve: pd.DataFrame, breakdowns: pd.DataFrame
         members = [arm for arm in arms if place[arm] == (task, protocol, unit)]
         looks = arm_looks(members)
         rows = [ArmRows(arm, looks[arm], *(own[arm] for own in tables)) for arm in members]
-        panels.append(Panel(task, protocol, unit, rows))
+        panels.append(Panel(task, protocol, unit, rows, data_names))
     return panels
 
 
@@ -276,7 +284,11 @@ def without_size(arm: Arm) -> Arm:
     return arm._replace(hidden_size=0)
 
 
-def shared_facts(arms: Iterable[Arm], steps: Iterable[float] | None = None) -> list[str]:
+def shared_facts(
+    arms: Iterable[Arm],
+    steps: Iterable[float] | None = None,
+    data_names: Mapping[str, str] = NO_NAMES,
+) -> list[str]:
     """Say what all arms share, then what those of each panel share besides: parts of a sentence, if any.
 
     Legends name only what differs within a panel.
@@ -284,16 +296,17 @@ def shared_facts(arms: Iterable[Arm], steps: Iterable[float] | None = None) -> l
     Args:
         arms: of all panels.
         steps: of their runs, where the caption is to say how long they were trained.
+        data_names: the files of texts, by the fingerprint that a variant holds.
     """
     panels: dict[tuple[str, str], list[Arm]] = {}
     for arm in arms:
         told = arm if steps is None else without_budget(arm)
         panels.setdefault((arm.task, arm.protocol), []).append(told)
-    common = _shared([arm for panel in panels.values() for arm in panel])
+    common = _shared([arm for panel in panels.values() for arm in panel], data_names)
     facts = [*common, *(budget_facts(steps) if steps is not None else [])]
     parts = [f"all arms: {', '.join(facts)}"] if facts else []
     for panel in panels.values():
-        own = [fact for fact in _shared(panel) if fact not in common]
+        own = [fact for fact in _shared(panel, data_names) if fact not in common]
         parts += [f"in “{panel_title(panel)}”: {', '.join(own)}"] if own else []
     return parts
 
@@ -335,11 +348,18 @@ def _bracket(breakdown: Breakdown, tested: Iterable[int]) -> str:
     return f"between tested {first} and {rest[0]}" if rest else f"at tested {first}"
 
 
-def _shared(arms: Sequence[Arm]) -> list[str]:
+def told_changes(variant: Variant, data_names: Mapping[str, str]) -> list[str]:
+    """Return changes as captions have them: a text by the names of its files, or not at all where unknown."""
+    fingerprint = variant.get(DATA_KEY)
+    name = data_names.get(fingerprint or "")
+    return [*variant.without([DATA_KEY]).parts, *([f"text {name}"] if name else [])]
+
+
+def _shared(arms: Sequence[Arm], data_names: Mapping[str, str]) -> list[str]:
     sizes, ranges = {arm.hidden_size for arm in arms}, {train_range(arm) for arm in arms}
     facts = [f"hidden size {size}" for size in sizes if len(sizes) == 1]
     facts += [f"trained on lengths {lengths}" for lengths in ranges if lengths and len(ranges) == 1]
-    return [*facts, *shared_changes(arm.variant for arm in arms).parts]
+    return [*facts, *told_changes(shared_changes(arm.variant for arm in arms), data_names)]
 
 
 def at_largest_size(laws: Iterable[PriceLaw]) -> list[PriceLaw]:

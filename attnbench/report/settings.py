@@ -19,7 +19,7 @@ from attnbench.analysis.rates import lengths_at_edge
 from attnbench.analysis.retention import TEXT_SCORES, retention_table, text_runs
 from attnbench.analysis.training_cost import PriceLaw, find_price_laws, training_cost_table
 from attnbench.arm import Arm
-from attnbench.plots.points import ArmRows, Capacity, Panel, capacities, split_panels
+from attnbench.plots.points import DATA_KEY, ArmRows, Capacity, Panel, capacities, split_panels
 from attnbench.plots.style import arm_labels, in_words
 from attnbench.runs.training_records import TrainingRecords
 
@@ -36,6 +36,7 @@ class SweepTables:
         baseline: the model that all others were compared with, None where there is none.
         laws: of the families of arms that have several budgets or hidden sizes.
         price_laws: how the steps to learn grow with length, beside the laws: empty where there is none.
+        data_names: the files of texts, by the fingerprint that a variant holds, as far as run folders are at hand.
         sentences: of real text, as far as they are at hand, as in sentences.csv.gz.
     """
 
@@ -52,6 +53,7 @@ class SweepTables:
     price_laws: Sequence[PriceLaw]
     rates_at_edge: Mapping[Arm, Sequence[int]]
     baseline: str | None
+    data_names: Mapping[str, str]
 
     @classmethod
     def of(
@@ -88,12 +90,20 @@ class SweepTables:
             price_laws=find_price_laws(metrics) if laws else [],
             rates_at_edge=lengths_at_edge(tuning),
             baseline=wanted if any(arm.model == wanted for arm in metrics.arms) else None,
+            data_names=records.data_names(_runs_by_data(metrics)),
         )
 
     @cached_property
     def panels(self) -> list[Panel]:
         """The arms of each task and protocol, with their rows."""
-        return split_panels(self.metrics, self.curve, self.breakdown)
+        return split_panels(self.metrics, self.curve, self.breakdown, self.data_names)
+
+
+def _runs_by_data(metrics: Metrics) -> dict[str, str]:
+    """Return one run for each text that arms were trained on, by its fingerprint."""
+    runs = zip(metrics.numbers.tolist(), metrics.frame["run_id"], strict=True)
+    found = {metrics.arms[number].variant.get(DATA_KEY): run_id for number, run_id in runs}
+    return {data: run_id for data, run_id in found.items() if data is not None}
 
 
 @dataclass(frozen=True)

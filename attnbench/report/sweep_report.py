@@ -122,7 +122,7 @@ def report_figure(
     metrics: Sequence[pd.DataFrame],
     out: Path,
     is_copied: bool,
-    tell: Callable[[Sequence[Verdict]], None],
+    tell: Callable[[Sequence[Verdict]], None] = lambda _: None,
 ) -> list[Path]:
     """Write one figure of `FIGURES` and its tables into a folder; return what was written.
 

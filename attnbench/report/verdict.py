@@ -13,7 +13,7 @@ from attnbench.analysis.larger_budget import BUDGET_KEY, without_budget
 from attnbench.analysis.statistics import FEW_SEEDS, USUAL_LEVEL, may_cover_less
 from attnbench.arm import Variant, shared_changes
 from attnbench.formatting import joined, span
-from attnbench.plots.points import budget_facts
+from attnbench.plots.points import budget_facts, told_changes
 from attnbench.report.bits_words import bits_found, bounded, ceilings, end_of_any_code, leaks
 from attnbench.report.breakdown_words import (
     HALF_WAY,
@@ -246,7 +246,8 @@ def _what_was_done(setting: Setting) -> str:
     sizes = {arm.hidden_size for arm in setting.labels}
     seeds = span(rows.metrics["seed"].nunique() for rows in setting.arms)
     facts = [f"hidden size {sizes.pop()}"] if len(sizes) == 1 else []
-    facts += shared_changes(without_budget(arm).variant for arm in setting.labels).parts
+    changes = shared_changes(without_budget(arm).variant for arm in setting.labels)
+    facts += told_changes(changes, setting.panel.data_names)
     facts.append("one seed" if seeds == "1" else f"{seeds} seeds")
     facts += budget_facts(metrics["steps"])
     lengths = f"{metrics['length'].min()} to {metrics['length'].max()} {setting.unit}"

@@ -43,6 +43,17 @@ class TrainingRecords:
                 continue
         return rows
 
+    def data_names(self, runs: Mapping[str, str]) -> dict[str, str]:
+        """Return the names of the files that texts were read from, as far as the runs are at hand.
+
+        Args:
+            runs: one run_id for each fingerprint of a text.
+        """
+        found = {
+            data: _files_named(store.folder(run)) for data, run in runs.items() for store in self._stores
+        }
+        return {data: names for data, names in found.items() if names}
+
     def sentences(self, run_ids: Collection[str]) -> "pd.DataFrame":
         """Return the rows of sentences.csv.gz of these runs, as far as they are at hand and whole.
 
@@ -58,6 +69,18 @@ class TrainingRecords:
                 tables.append(table)
         joined = join_sentences(tables)
         return joined[joined["run_id"].isin(run_ids)].reset_index(drop=True)
+
+
+def _files_named(folder: RunFolder) -> str:
+    """Return the names of the training files of a run, without their folders; nothing where that is not known."""
+    if not folder.spec_file.is_file():
+        return ""
+    try:
+        task = folder.read_spec()["task"]
+        files = dict.fromkeys(Path(task[key]).name for key in ("source", "target") if task.get(key))
+    except (DamagedFileError, KeyError, TypeError, AttributeError):
+        return ""
+    return " and ".join(files)
 
 
 def late_gain(folder: RunFolder) -> float | None:

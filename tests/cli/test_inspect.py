@@ -431,3 +431,20 @@ def test_the_tables_fit_into_eighty_columns(here, luong):
     lines = attnbench("inspect", luong, "--examples", "1").out.splitlines()
     (heading,) = [line for line in lines if line.split()[:2] == ["arm", "length"] and "words" in line]
     assert heading.split()[-2:] == ["wrong", "right"]
+
+
+def test_the_page_names_task_length_run_and_accuracy_and_lists_the_worst_answers(here, luong):
+    attnbench("inspect", luong, "--examples", "1")
+    folder = here / "results/train/runs" / luong
+    page = (folder / "inspect" / "page.html").read_text()
+    (row,) = rows_of(folder / "metrics.csv")
+    assert "<h1>reverse, 3 tokens: luong general</h1>" in page
+    values = json.loads(page.partition('id="values">')[2].partition("</script>")[0])
+    accuracy = float(row["token_accuracy"])
+    assert values["facts"] == [f"Run {luong}: free-running token accuracy {accuracy:.3f} at this length"]
+    worst = rows_of(folder / "inspect" / "worst.csv")[:5]
+    examples = [each["index"] for each in values["arms"][0]["examples"]]
+    assert [examples[place] for place, _ in values["worst"]] == [int(each["index"]) for each in worst]
+    assert values["worst"][0][1] == f"test example {worst[0]['index']}: {worst[0]['slips']}"
+    # The worst are of the page alone: one example was asked for.
+    assert files_of(here, luong) == sorted([*heatmaps(0), "page.html", *FILES])

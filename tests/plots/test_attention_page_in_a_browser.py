@@ -287,6 +287,7 @@ def test_the_source_is_shown_looking_at_itself(opened: Opened):
     )
     page.one("[data-kind='encoder']").click()
     assert page.hover(0, 1)[0] == "a ← b: 1.000"
+    page.driver.execute_script("scrollTo(0, 0)")  # from under the controls, which stay in view
     page.one("[data-row='2']").click()
     assert page.source_colours() == [DARKEST, LIGHTEST, LIGHTEST]
     assert page.texts(".note") == ["The encoder of this arm has no self-attention."]
@@ -335,3 +336,26 @@ def test_a_dark_screen_gets_dark_paper(opened: Opened, driver: Any):
     paper = numbers_of(page.one("body").value_of_css_property("background-color"))
     choose_colours(driver, "light")
     assert max(paper) < 40
+
+
+def test_the_worst_answers_are_listed_and_a_click_shows_one(driver: Any, opened: Opened, tmp_path: Path):
+    arms = [("luong general", [attention_example(), attention_example(index=9, source=("x", "y", "z"))])]
+    path = tmp_path / "worst.html"
+    page_text = attention_page("reverse", arms, [f"Run {HOSTILE}"], [(1, f"test example 9: {HOSTILE}")])
+    path.write_text(page_text, encoding="utf-8")
+    page = opened(*arms)
+    assert page.texts("#worst *") == []
+    driver.get(path.as_uri())
+    assert page.texts("#facts li") == [f"Run {HOSTILE}"]
+    assert page.texts("#worst li") == [f"test example 9: {HOSTILE}"]
+    page.one("#worst button").click()
+    assert page.texts(".source .word") == ["x", "y", "z"]
+
+
+def test_the_map_is_as_wide_as_its_place_or_as_high_as_the_window(opened: Opened):
+    page = opened(("luong general", [long_attention_example(24)]))
+    width, height, place, window = page.driver.execute_script(
+        "const box = document.querySelector('canvas.map').getBoundingClientRect();"
+        "return [box.width, box.height, document.querySelector('main > section').clientWidth, innerHeight];"
+    )
+    assert width > 0.9 * place or height > 0.75 * window

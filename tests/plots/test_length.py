@@ -55,6 +55,26 @@ def test_intervals_are_bars_from_low_to_high():
     assert (start[1], end[1]) == pytest.approx((0.6 - 0.248414, 0.6 + 0.248414), abs=1e-6)
 
 
+def test_of_two_seeds_no_bars_are_drawn():
+    assert bars_of(draw(curve_rows({4: [1.0, 0.8], 8: [0.9, 0.7]}))) == []
+    assert bars_of(draw(curve_rows({4: [1.0, 0.8, 0.9], 8: [0.9, 0.7, 0.8]}))) != []
+
+
+def bars_of(ax):
+    return [
+        each
+        for each in ax.collections
+        if len(each.get_paths()) > 0 and "LineCollection" in type(each).__name__
+    ]
+
+
+def test_of_real_text_the_grey_line_is_that_of_the_commonest_word():
+    rows = [row | {"token_accuracy": 0.1, "chance_accuracy": 0.286} for row in text_rows(seeds=3)]
+    entries = [text.get_text() for text in draw(rows).get_legend().get_texts()]
+    assert "always the commonest\nword of the training (0.286)" in entries
+    assert not any("chance" in each for each in entries)
+
+
 def test_chance_is_drawn_over_the_whole_axis_and_named():
     ax = draw(two_arms())
     (chance,) = [line for line in ax.get_lines() if str(line.get_label()).startswith("chance")]

@@ -10,7 +10,7 @@ from attnbench.plots.length import length_caption
 from attnbench.plots.points import split_panels
 from tests.metrics_rows import curve_rows, metrics_of, metrics_row
 from tests.planted_sentences import joined_runs, planted_run
-from tests.plots.sweeps import ACCURACIES, panels_of, text_rows, two_arms
+from tests.plots.sweeps import ACCURACIES, panels_of, sweep_of, text_rows, two_arms
 
 
 def test_intervals_and_number_of_seeds_are_stated():
@@ -24,13 +24,13 @@ def test_unequal_numbers_of_seeds_and_missing_intervals_are_stated():
     rows = curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9, 0.8]})
     caption = length_caption(panels_of(rows), ACCURACIES)
     assert "mean of 2 to 3 seeds" in caption
-    assert "(none where all seeds are equal)" in caption
+    assert "(none where there are two or all seeds are equal)" in caption
 
 
 def test_a_length_with_one_seed_among_several_is_why_it_has_no_interval():
-    caption = length_caption(panels_of(curve_rows({4: [1.0, 0.8], 8: [0.9]})), ACCURACIES)
+    caption = length_caption(panels_of(curve_rows({4: [1.0, 0.8, 0.9], 8: [0.9]})), ACCURACIES)
     assert "(none where there is one seed)" in caption
-    caption = length_caption(panels_of(curve_rows({4: [1.0, 1.0], 8: [0.9]})), ACCURACIES)
+    caption = length_caption(panels_of(curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9]})), ACCURACIES)
     assert "(none where there is one seed or all seeds are equal)" in caption
 
 
@@ -113,10 +113,31 @@ def bleu_caption(*, seeds, with_sentences):
 
 
 def test_it_is_said_what_the_intervals_of_real_text_are_over():
-    both = bleu_caption(seeds=2, with_sentences=True)
+    both = bleu_caption(seeds=3, with_sentences=True)
     assert "bars and brackets: 95 % interval over sentences (bootstrap) and seeds (Student t)" in both
-    alone = bleu_caption(seeds=2, with_sentences=False)
+    alone = bleu_caption(seeds=3, with_sentences=False)
     assert "95 % Student t interval over seeds alone, not over sentences" in alone
     one = bleu_caption(seeds=1, with_sentences=True)
     assert "Lines: one seed; bars and brackets: 95 % bootstrap interval over sentences alone" in one
     assert "one seed, so there is no interval" in bleu_caption(seeds=1, with_sentences=False)
+
+
+def test_of_two_seeds_no_interval_is_drawn_and_the_caption_says_so():
+    caption = length_caption(panels_of(curve_rows({4: [1.0, 0.8], 8: [0.9, 0.7]})), ACCURACIES)
+    assert "faint: each seed; no interval is drawn of two seeds" in caption
+    assert "bars:" not in caption
+
+
+def test_a_text_is_named_by_its_files_or_not_at_all():
+    rows = [row | {"variant": "task.data=68ee2a71"} for row in text_rows(seeds=3)]
+    assert "68ee2a71" not in length_caption(panels_of(rows), ["bleu"])
+    panels = split_panels(*sweep_of(rows), {"68ee2a71": "train.en and train.eo"})
+    assert "text train.en and train.eo, at most" in length_caption(panels, ["bleu"])
+
+
+def test_the_line_of_the_commonest_word_is_explained_where_accuracy_of_a_text_is_drawn():
+    rows = [row | {"token_accuracy": 0.1, "chance_accuracy": 0.286} for row in text_rows(seeds=3)]
+    assert "the line of one who always writes the commonest word" in length_caption(
+        panels_of(rows), ACCURACIES
+    )
+    assert "commonest word" not in length_caption(panels_of(two_arms()), ACCURACIES)

@@ -64,3 +64,11 @@ def test_every_tuning_table_is_read_and_a_damaged_one_is_none(tmp_path):
         (tmp_path / name / "tuning.csv").write_text(text)
     records = TrainingRecords([tmp_path / "one", tmp_path / "two", tmp_path / "three"])
     assert records.tuning_rows() == [{"model": "fixed", "learning_rate": "0.01"}]
+
+
+def test_a_text_is_named_by_the_files_that_its_runs_name(tmp_path):
+    folder = tmp_path / "runs" / "a"
+    folder.mkdir(parents=True)
+    (folder / "spec.yaml").write_text("run_id: a\ntask: {source: /data/train.en, target: /data/train.eo}\n")
+    records = TrainingRecords([tmp_path])
+    assert records.data_names({"68ee2a71": "a", "0": "b"}) == {"68ee2a71": "train.en and train.eo"}

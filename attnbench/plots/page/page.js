@@ -84,16 +84,17 @@ function setUpKinds() {
 /** What is known of each run, and the examples that it got most wrong. */
 function setUpRuns() {
   document.getElementById("facts").append(...facts.map((text) => element("li", { text })));
-  const place = document.getElementById("worst");
-  place.hidden = worst.length === 0;
-  place.querySelector("ol").append(...worst.map(([number, text]) => {
+  if (!worst.length) return;
+  const lines = worst.map(([number, text]) => {
     const button = element("button", { type: "button", text });
     button.addEventListener("click", () => {
       chooseExample(number);
       scrollTo({ top: 0 });
     });
     return element("li", {}, button);
-  }));
+  });
+  const title = element("h2", { text: "The worst answers in the test: a click shows one" });
+  document.getElementById("worst").append(title, element("ol", {}, ...lines));
 }
 
 /** Keep the keys of the legend that something on the page needs. */
