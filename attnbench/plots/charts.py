@@ -24,7 +24,7 @@ Spec = dict[str, Any]
 Row = dict[str, Any]
 
 # With more arms the note of a whole length would not fit on a screen: then each point has its own.
-_MOST_IN_A_NOTE = 12
+_MOST_IN_A_NOTE = 16
 # Under so few seeds an interval says little and hides the seeds themselves.
 LEAST_SEEDS = 3
 _MOST_LEARNING_POINTS = 6_000

@@ -25,6 +25,7 @@ from attnbench.formatting import counted, joined
 from attnbench.plots.charts import MEASURES, ChartArm, Spec, chart_arms, learning_chart, length_chart, thinned
 from attnbench.plots.length import DRAWN_SCORES, SCORE_NAMES, draw_length_figures, length_caption
 from attnbench.plots.points import Panel
+from attnbench.report import verdict
 from attnbench.report.page_runs import (
     Picture,
     environment_facts,
@@ -37,11 +38,11 @@ from attnbench.report.page_runs import (
 )
 from attnbench.report.page_tables import PageTable, curve_matrix, page_tables
 from attnbench.report.settings import SweepTables
-from attnbench.report.verdict import verdict_text
 from attnbench.runs.sweep_records import SweepRecords
 
 Tell = Callable[[str], None]
-_PICTURE_DPI = 110
+# Still pictures: dots an inch, fewer where a figure of many arms is large.
+_PICTURE_DPI, _MOST_DOTS = 110, 1_200_000
 _SECTIONS = {
     "verdict": "Verdict",
     "charts": "Charts",
@@ -146,7 +147,7 @@ class SweepPage:
             return [
                 {"heading": "", "sentences": ["Nothing can be said yet: no run has finished."], "whole": ""}
             ]
-        return verdict_parts(verdict_text(self.tables))
+        return verdict_parts(_verdict_markdown(self.tables))
 
     def _missing(self) -> list[str]:
         """Say what a reader might look for and does not find."""
@@ -200,7 +201,9 @@ class SweepPage:
         pictures = []
         for name, figure in draw_length_figures(self.tables.panels if self.tables else ()).items():
             data = io.BytesIO()
-            figure.savefig(data, format="png", dpi=_PICTURE_DPI)
+            width, height = figure.get_size_inches()
+            dpi = min(_PICTURE_DPI, (_MOST_DOTS / (width * height)) ** 0.5)
+            figure.savefig(data, format="png", dpi=dpi)
             about = f"{name.replace('_', ' ')}; the tables below hold its numbers"
             pictures.append(picture_of(data.getvalue(), about))
         return pictures
@@ -229,6 +232,14 @@ class SweepPage:
                     "runs": curves.runs,
                     "note": some if len(kept) < len(curves.points) else "",
                 }
+
+
+def _verdict_markdown(tables: SweepTables) -> str:
+    """Return what verdict.md says: of either form that the verdict has had."""
+    words: Any = verdict
+    if hasattr(words, "verdict_markdown"):
+        return str(words.verdict_markdown(words.verdicts(tables)))
+    return str(words.verdict_text(tables))
 
 
 def verdict_parts(text: str) -> list[dict[str, Any]]:
@@ -262,15 +273,17 @@ def _part_of(lines: Sequence[str]) -> dict[str, Any]:
             break
         paragraph += [line.strip()] if line.strip() else []
     sentences = _SENTENCE_END.split(" ".join(paragraph))
+    rest = body
     if len(sentences) > _SENTENCES:
         sentences = [*sentences[: _SENTENCES - 1], sentences[-1]]
-    elif len(sentences) < _SENTENCES:
+    else:
+        rest = [line for line in body if line.strip() not in paragraph]
         sentences += [_first_under(name, body) for name in ("found", "not shown")]
     # HTML in it is escaped, see `_markdown`.
     return {
         "heading": ": ".join(line.lstrip("# ") for line in headings),
         "sentences": [Markup(_markdown().renderInline(each)) for each in sentences[:_SENTENCES] if each],
-        "whole": Markup(_markdown().render("\n".join(body))),
+        "whole": Markup(_markdown().render("\n".join(rest))),
     }
 
 

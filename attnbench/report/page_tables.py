@@ -24,6 +24,22 @@ _ENDS = {
     "below": "fell before the shortest tested",
     "not_learnt": "not learnt",
 }
+# The CSV has them; a screen has no room for what few ask.
+_HIDDEN = {
+    "accuracy_threshold",
+    "baseline_variant",
+    "baseline_hidden_size",
+    "interval_over",
+    "length_unit",
+    "length_min",
+    "p_floor",
+    "seeds_above",
+    "seeds_below",
+    "seeds_not_learnt",
+    "shared_min",
+    "shared_max",
+    "shared_lengths",
+}
 _KINDS = {"contrast": "mean over log length", "length": "at one length"}
 _OUTCOMES = {"plateau": "plateau", "length": "one length"}
 _HEADINGS = {
@@ -121,12 +137,10 @@ def numbers_of(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
 def arm_table(name: str, title: str, frame: pd.DataFrame, key: str = "") -> PageTable:
     """Return a table of ours: one column for the arm in place of those that tell arms apart, without empty columns."""
     shown = frame.head(MOST_ROWS)
-    kept = [each for each in frame.columns if each not in ARM_COLUMNS and _is_told(frame[each])]
-    columns: dict[str, list[Cell]] = {}
-    if set(ARM_COLUMNS) <= set(frame.columns):
-        columns = _arm_cells(shown)
-    else:
-        kept = [each for each in frame.columns if _is_told(frame[each])]
+    has_arms = set(ARM_COLUMNS) <= set(frame.columns)
+    left_out = {*_HIDDEN, *(ARM_COLUMNS if has_arms else ())}
+    kept = [each for each in frame.columns if each not in left_out and _is_told(frame[each])]
+    columns = _arm_cells(shown) if has_arms else {}
     columns |= {each: [cell_of(each, value) for value in shown[each].tolist()] for each in kept}
     return PageTable(
         name=name,

@@ -1,8 +1,5 @@
 """The page of attention, opened from disk in a real browser without a window: what hover, click and keys do."""
 
-import os
-import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,23 +9,22 @@ import torch
 
 from attnbench.inspection.capture import capture_attention
 from attnbench.plots.attention_page import attention_page
+from tests import browser
+from tests.browser import (
+    IN_A_BROWSER,
+    ActionChains,
+    Keys,
+    choose_colours,
+    numbers_of,
+    screen_of,
+    started_browser,
+    widths,
+)
 from tests.inspection.small_runs import small_spec, untrained
 from tests.models.arms import arm_names
 from tests.plots.attention_examples import attention_example, long_attention_example, numbers, random_shares
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not BROWSER, reason="no chromium, chromium-browser or google-chrome on the PATH"),
-    pytest.mark.skipif(not DRIVER, reason="no chromedriver on the PATH (Debian: chromium-driver)"),
-]
+pytestmark = IN_A_BROWSER
 LIGHTEST, DARKEST = (255, 255, 255), (8, 38, 94)
 HOSTILE = '<!--<script </script></script x><script>broken = 1</script><img src=x onerror="broken = 1">'
 # The middle of a cell of the first map as the page lays it out, in pixels from its upper left corner.
@@ -56,20 +52,8 @@ VIOLATION = """
 """
 
 
-class Page:
-    """A page in the browser, as a person has it before them."""
-
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
-
-    def all(self, selector: str) -> list[Any]:
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
-
-    def one(self, selector: str) -> Any:
-        return self.driver.find_element(By.CSS_SELECTOR, selector)
-
-    def texts(self, selector: str) -> list[str]:
-        return [each.text for each in self.all(selector)]
+class Page(browser.Page):
+    """The page of attention in the browser."""
 
     def hover(self, row: int, column: int) -> tuple[str, tuple[int, ...]]:
         """Move the mouse to a cell of the first map; return what the tooltip says and the cell's colour."""
@@ -80,9 +64,6 @@ class Page:
         ActionChains(self.driver).move_to_element_with_offset(canvas, round(right), round(down)).perform()
         return self.one("#tooltip").text, tuple(self.driver.execute_script(PIXEL, x, y))
 
-    def press(self, *keys: str) -> None:
-        ActionChains(self.driver).send_keys(*keys).perform()
-
     def source_colours(self, arm: int = 1) -> list[tuple[int, ...]]:
         words = self.all(f"main > section:nth-child({arm}) .source .word")
         return [numbers_of(word.value_of_css_property("background-color")) for word in words]
@@ -91,25 +72,10 @@ class Page:
 Opened = Callable[..., Page]
 
 
-def numbers_of(colour: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", colour)[:3])
-
-
 @pytest.fixture(scope="module")
 def driver() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for argument in ("--headless=new", "--window-size=1200,900", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    if os.geteuid() == 0:
-        options.add_argument("--no-sandbox")  # as root, as in containers, it would not start
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "light"}]}
-    )
-    yield driver
-    driver.quit()
+    with started_browser() as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -354,24 +320,18 @@ def test_nothing_is_fetched_and_nothing_may_be(driver: Any, tmp_path: Path):
 
 @pytest.mark.parametrize("width", [360, 700, 1600])
 def test_the_page_itself_never_scrolls_sideways(opened: Opened, driver: Any, width: int):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 2, "mobile": False}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    page = opened(
-        ("transformer", [long_attention_example(60, layers=2, heads=8)]),
-        ("fixed", [long_attention_example(60)]),
-    )
-    root = "document.documentElement"
-    needed, there = page.driver.execute_script(f"return [{root}.scrollWidth, {root}.clientWidth]")
-    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    with screen_of(driver, width):
+        opened(
+            ("transformer", [long_attention_example(60, layers=2, heads=8)]),
+            ("fixed", [long_attention_example(60)]),
+        )
+        needed, there = widths(driver)
     assert needed == there > width - 20  # what is missing is the bar that scrolls down
 
 
 def test_a_dark_screen_gets_dark_paper(opened: Opened, driver: Any):
     page = opened(("luong general", [attention_example()]))
-    dark, light = (
-        {"features": [{"name": "prefers-color-scheme", "value": value}]} for value in ("dark", "light")
-    )
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    choose_colours(driver, "dark")
     paper = numbers_of(page.one("body").value_of_css_property("background-color"))
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", light)
+    choose_colours(driver, "light")
     assert max(paper) < 40

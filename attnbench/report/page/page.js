@@ -3,6 +3,7 @@
 
 const values = JSON.parse(document.getElementById("values").textContent);
 const hidden = new Set();
+const MOST_PRINTED_ROWS = 80;
 const drawn = new Map();
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -22,6 +23,7 @@ async function draw(box) {
     actions: false,
     renderer: "svg",
     defaultStyle: false,
+    logLevel: 1, // errors alone: without an arm that is shown a scale has no extent, of which Vega warns
     tooltip: { disableDefaultStyle: true },
   });
   drawn.set(number, { view, arms });
@@ -111,9 +113,10 @@ document.addEventListener("change", ({ target }) => {
   showArms();
 });
 document.addEventListener("toggle", drawVisible, true);
+// On paper nothing unfolds: what is short is printed whole.
 let opened = [];
 window.addEventListener("beforeprint", () => {
-  opened = all("details:not([open])").filter((each) => !each.classList.contains("as-table"));
+  opened = all("details:not([open])").filter((each) => all("tr", each).length <= MOST_PRINTED_ROWS);
   for (const each of opened) each.open = true;
 });
 window.addEventListener("afterprint", () => {
