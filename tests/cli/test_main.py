@@ -13,7 +13,19 @@ import attnbench as package
 from tests import ROOT
 from tests.commands import TINY, attnbench, in_a_process
 
-COMMANDS = ("train", "sweep", "plot", "export", "preview", "inspect", "status", "cancel", "list", "doctor")
+COMMANDS = (
+    "train",
+    "sweep",
+    "plot",
+    "export",
+    "report",
+    "preview",
+    "inspect",
+    "status",
+    "cancel",
+    "list",
+    "doctor",
+)
 HEAVY = ("torch", "pandas", "matplotlib", "numpy", "hydra", "scipy")
 
 
@@ -76,7 +88,7 @@ def test_every_command_says_what_it_does(command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_takes_both_folders(command, tmp_path):
     words = {"plot": ["nowhere"], "inspect": ["nowhere"], "status": ["nowhere"], "cancel": ["nowhere"]}
-    words |= {"list": ["models"], "train": ["model=none"], "sweep": ["model=none"]}
+    words |= {"report": ["nowhere"], "list": ["models"], "train": ["model=none"], "sweep": ["model=none"]}
     folders = ("--results", tmp_path, "--config-dir", tmp_path)
     assert "No such option" not in attnbench(command, *words.get(command, []), *folders).err
 

@@ -44,9 +44,10 @@ def test_a_sweep_leaves_the_files_of_the_contract(results):
     assert "luong general" in finished.out
     messages = finished.err.splitlines()
     assert messages[0].startswith("4 runs on ")
-    assert (
-        messages[-1] == f"Draw it again, alone or beside other sweeps: attnbench plot {results}/quick-reverse"
-    )
+    assert messages[-2:] == [
+        f"Draw it again, alone or beside other sweeps: attnbench plot {results}/quick-reverse",
+        f"All of it as one page, to read and to send: attnbench report {results}/quick-reverse",
+    ]
     assert str(results / "quick-reverse" / "accuracy_vs_length.png") in messages
     assert "" not in messages
 

@@ -43,7 +43,12 @@ VIOLATION = """
     document.addEventListener("securitypolicyviolation", (event) => done(event.effectiveDirective));
     document.body.append(Object.assign(new Image(), { src: "https://example.invalid/a.png" }));
 """
-EVALUATED = "try { return new Function('return 1')(); } catch (error) { return error.name; }"
+# Behind a timer, since what the driver itself runs may evaluate whatever it likes.
+EVALUATED = """
+    const done = arguments[0];
+    const look = () => { try { done(new Function("return 1")()); } catch (error) { done(error.name); } };
+    setTimeout(look, 0);
+"""
 # How many lines of means each chart has, told by their width.
 MEANS = """
     const lines = (box) => box.querySelectorAll("path[stroke-width='2']").length;
@@ -63,8 +68,16 @@ class Page(browser.Page):
         line = self.all(STRIPS)[strip]
         self.driver.execute_script("arguments[0].closest('figure').scrollIntoView({ block: 'center' })", line)
         ActionChains(self.driver).move_to_element(line).perform()
-        rows = self.all("#vg-tooltip-element.visible tr")
-        return dict(row.text.split(": ", 1) if ": " in row.text else row.text.split("\n", 1) for row in rows)
+        note = "#vg-tooltip-element.visible td"
+        return dict(zip(self.texts(f"{note}.key"), self.texts(f"{note}.value"), strict=True))
+
+    def unfold(self) -> None:
+        self.driver.execute_script("document.querySelectorAll('details').forEach((each) => each.open = true)")
+
+    def click(self, selector: str) -> None:
+        button = self.one(selector)
+        self.driver.execute_script("arguments[0].scrollIntoView({ block: 'center' })", button)
+        button.click()
 
     def switch(self, label: str) -> Any:
         """Return the switch of an arm in the first legend."""
@@ -149,18 +162,19 @@ def test_the_keyboard_switches_arms_and_all_at_once(opened: Opened, driver: Any)
     page.settle()
     assert driver.execute_script(MEANS)[0] == 0
     assert not any(box.is_selected() for box in page.all("input[data-arm]"))
-    page.press(Keys.SHIFT, Keys.TAB, Keys.NULL, Keys.ENTER)
+    back = ActionChains(driver).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT)
+    back.send_keys(Keys.ENTER).perform()
     page.settle()
     assert driver.execute_script(MEANS)[0] == 3
 
 
 def test_a_heading_sorts_by_numbers_with_missing_ones_last(opened: Opened, driver: Any):
     page = opened(two_arms() + curve_rows({4: [0.9], 8: [0.8]}, model="bahdanau"))
-    driver.execute_script("document.querySelectorAll('details').forEach((each) => each.open = true)")
+    page.unfold()
     table = "#charts figure:first-child table"
     heading = page.one(f"{table} th:nth-child(4)")
     assert page.column(table, 4) == ["0.600 [0.476, 0.724]", "–", "0.997 [0.982, 1.000]"]
-    heading.find_element("css selector", "button").click()
+    page.click(f"{table} th:nth-child(4) button")
     assert (heading.get_attribute("aria-sort"), page.column(table, 1)) == (
         "ascending",
         ["fixed", "luong general", "bahdanau"],
@@ -170,15 +184,15 @@ def test_a_heading_sorts_by_numbers_with_missing_ones_last(opened: Opened, drive
         "descending",
         ["luong general", "fixed", "bahdanau"],
     )
-    page.one(f"{table} th:nth-child(1) button").click()
+    page.click(f"{table} th:nth-child(1) button")
     assert heading.get_attribute("aria-sort") == "none"
     assert page.column(table, 1) == ["bahdanau", "fixed", "luong general"]
 
 
 def test_a_table_is_saved_whole_with_the_columns_of_its_file(opened: Opened, downloads: Path):
     page = opened(two_arms())
-    page.driver.execute_script("document.querySelectorAll('details').forEach((each) => each.open = true)")
-    page.one("[data-csv='breakdown.csv']").click()
+    page.unfold()
+    page.click("[data-csv='breakdown.csv']")
     path = downloads / "breakdown.csv"
     deadline = time.monotonic() + 10
     while not path.exists() and time.monotonic() < deadline:
@@ -191,14 +205,14 @@ def test_a_table_is_saved_whole_with_the_columns_of_its_file(opened: Opened, dow
 def test_nothing_is_fetched_or_evaluated_and_nothing_may_be(opened: Opened, driver: Any):
     opened(two_arms())
     assert driver.execute_script("return performance.getEntriesByType('resource').length") == 0
-    assert driver.execute_script(EVALUATED) == "EvalError"
+    assert driver.execute_async_script(EVALUATED) == "EvalError"
     assert driver.execute_async_script(VIOLATION) == "img-src"
     driver.get_log("browser")  # it complains of these two
 
 
 def test_names_with_markup_are_only_text(opened: Opened, driver: Any):
     page = opened(hostile_rows(), title=HOSTILE)
-    driver.execute_script("document.querySelectorAll('details').forEach((each) => each.open = true)")
+    page.unfold()
     assert page.one("h1").text == HOSTILE
     assert [each.strip() for each in page.texts("#charts .arm")] == ["fixed", HOSTILE]
     assert HOSTILE in page.one("#verdict").text
@@ -229,7 +243,7 @@ def test_the_page_of_the_standard_sweep_never_scrolls_sideways(
     path.write_text(SweepPage("standard", tables, SweepRecords(tmp_path), "").html(), encoding="utf-8")
     with screen_of(driver, width):
         page = opened.file(path)  # type: ignore[attr-defined]
-        driver.execute_script("document.querySelectorAll('details').forEach((each) => each.open = true)")
+        page.unfold()
         needed, there = widths(driver)
         charts = [each.size["width"] for each in page.all(".chart svg")]
     assert needed == there > width - 20
@@ -260,10 +274,7 @@ def test_a_dark_screen_gets_dark_paper_and_lighter_arms_and_print_does_not(opene
 
 def test_a_screen_reader_is_told_what_charts_and_tables_are(opened: Opened):
     page = opened(two_arms())
-    told = [
-        each.get_attribute("aria-label")
-        for each in page.all(".chart [aria-label][role^='graphics-document']")
-    ]
+    told = [each.get_attribute("aria-label") for each in page.all(".chart[role='graphics-document']")]
     assert told[0] == (
         "reverse: one model per length: free-running token accuracy of 2 arms against input length. "
         "A table of the same follows."
@@ -314,7 +325,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_script_in_a_vocabulary_is_shown_as_text(opened: Opened, driver: Any, planted: Path):
     page = opened.file(planted)  # type: ignore[attr-defined]
-    driver.execute_script("document.querySelectorAll('details').forEach((each) => each.open = true)")
+    page.unfold()
     assert PLANTED in page.one("#attention").text
     assert page.all("main script, #attention td img") == []
     assert driver.execute_script("return typeof planted") == "undefined"
@@ -323,12 +334,9 @@ def test_a_script_in_a_vocabulary_is_shown_as_text(opened: Opened, driver: Any, 
     assert all(each.get_property("naturalWidth") > 100 for each in pictures)
 
 
-def test_learning_curves_are_drawn_when_they_are_unfolded_and_show_what_is_chosen(
-    opened: Opened, driver: Any, planted: Path
-):
+def test_learning_curves_show_what_is_chosen(opened: Opened, driver: Any, planted: Path):
     page = opened.file(planted)  # type: ignore[attr-defined]
-    assert page.all("#learning svg.marks") == []
-    page.one("#learning summary").click()
+    page.click("#learning summary")
     deadline = time.monotonic() + 10
     while not page.all("#learning svg.marks") and time.monotonic() < deadline:
         time.sleep(0.05)

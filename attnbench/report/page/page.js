@@ -23,6 +23,7 @@ async function draw(box) {
     actions: false,
     renderer: "svg",
     defaultStyle: false,
+    logLevel: 1, // errors alone: without an arm that is shown a scale has no extent, of which Vega warns
     tooltip: { disableDefaultStyle: true },
   });
   drawn.set(number, { view, arms });
