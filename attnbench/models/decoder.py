@@ -190,11 +190,29 @@ class Decoder(nn.Module):
             DecoderState(layers, state.position + embedded.shape[1], state.readout),
         )
 
+    def _run_through(
+        self, embedded: Tensor, state: DecoderState, memory: Memory
+    ) -> tuple[Tensor, Tensor | None, DecoderState] | None:
+        """Leave the loop to the context, where it has a faster one for a decoder that is wired like this."""
+        is_plain = self.context.reads_before and not self.feeds_input and self.readout.context is None
+        if not is_plain or embedded.shape[1] == 1 or len(self.recurrence.layers) > 1:
+            return None
+        (bottom,) = self.recurrence.layers
+        assert isinstance(bottom, Recurrence)
+        looped = self.context.run_through(embedded, bottom.layer, state.layers[0], memory)
+        if looped is None:
+            return None
+        states, weights, last = looped
+        after = DecoderState([last], state.position + embedded.shape[1], state.readout)
+        return self._read_out(states, state, None, embedded), weights, after
+
     def _step_through(
         self, embedded: Tensor, state: DecoderState, memory: Memory, wants_weights: bool
     ) -> tuple[Tensor, Tensor | None, DecoderState]:
         """Advance one step at a time; what nothing feeds back is read out in one go afterwards."""
         start = state
+        if looped := self._run_through(embedded, state, memory):
+            return looped
         steps: list[Tensor] = []
         contexts: list[Tensor] = []
         all_weights: list[Tensor] = []

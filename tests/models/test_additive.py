@@ -1,5 +1,6 @@
 """Additive scores in portions, and their gradients gathered over steps, against the formula written out."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from attnbench.models.contexts.additive_kernel import (
     read_steps,
     stepped_memory,
 )
+from attnbench.models.contexts.additive_loop import run_through
 from tests.models.arms import WIRINGS, arm, build, in_words, uneven_batch
 from tests.models.reading import random
 
@@ -162,6 +164,56 @@ def test_autocast_leaves_single_precision_as_it_is() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found, _ = read_steps(states, memory_of(source))
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def lstm_inputs(batch: int) -> list[Tensor]:
+    """Words, hidden state, cell, keys, values, projection and score, and the weights and biases of an LSTM."""
+    shapes = ((batch, 3, 2), (batch, 4), (batch, 4), (batch, 6, 4), (batch, 6, 4), (4, 4), (4,))
+    weights = ((16, 2 + 4), (16, 4), (16,), (16,))
+    return [
+        random(*shape, seed=seed).requires_grad_() for seed, shape in enumerate((*shapes, *weights), start=20)
+    ]
+
+
+def through_time(*tensors: Tensor, is_looped: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return states, weights and last cell of an LSTM that reads before each step."""
+    words, hidden, cell, *source = tensors[:7]
+    keys, values, projection, score = source
+    layer = torch.nn.LSTM(6, 4, batch_first=True).double()
+    for (name, _), weights in zip(list(layer.named_parameters()), tensors[7:], strict=True):
+        delattr(layer, name)
+        setattr(layer, name, weights)
+    memory = stepped_memory(keys, values, MASK[: len(words)], projection, score)
+    if is_looped:
+        return run_through(words, layer, hidden, cell, memory)
+    states, looks = [], []
+    for word in words.unbind(1):
+        query = hidden.unsqueeze(1) @ projection.t()
+        open_positions = MASK[: len(words)].unsqueeze(1)
+        scores = written_out(query, keys, score).masked_fill(~open_positions, float("-inf"))
+        looks.append(torch.softmax(scores, dim=2))
+        joined = torch.cat([word, (looks[-1] @ values).squeeze(1)], dim=1)
+        hidden, cell = torch.lstm_cell(joined, (hidden, cell), *tensors[7:])
+        states.append(hidden)
+    return torch.stack(states, dim=1), torch.cat(looks, dim=1), cell
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("of", [(0, 1, 2), (0,), (1,), (2,)], ids=str)
+def test_the_loop_and_its_gradients_are_those_of_one_step_after_the_other(
+    batch: int, of: tuple[int, ...]
+) -> None:
+    tensors = lstm_inputs(batch)
+    found, expected = (through_time(*tensors, is_looped=each) for each in (True, False))
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    wanted = [torch.cat([each[part].flatten() for part in of]) for each in (found, expected)]
+    found_gradients, expected_gradients = (gradients(each, tensors) for each in wanted)
+    torch.testing.assert_close(found_gradients, expected_gradients, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(gradients(wanted[0], tensors), found_gradients, rtol=0, atol=0)
+
+
+def test_the_slopes_of_the_loop_are_those_of_small_changes() -> None:
+    assert torch.autograd.gradcheck(partial(through_time, is_looped=True), lstm_inputs(2))
 
 
 @pytest.mark.parametrize("wiring", WIRINGS, ids=in_words)

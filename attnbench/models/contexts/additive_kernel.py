@@ -266,39 +266,54 @@ class _Source(torch.autograd.Function):
 
 
 class _ReadStep(torch.autograd.Function):
-    """Query, scores, softmax and average of one step; the tanh of the pairs is computed again for the gradient."""
+    """One step; the tanh of the pairs is computed again for the gradient."""
 
     @staticmethod
     def forward(ctx: Any, state: Tensor, token: Tensor, memory: SteppedMemory) -> tuple[Tensor, Tensor]:
-        query = state @ memory.projection.t()
-        scores = query.new_empty(len(query), 1, memory.mask.shape[1])
-        for rows, match in memory.matches(query):
-            torch.matmul(match, memory.score, out=scores[rows])
-        weights = torch.softmax(scores.masked_fill_(~memory.mask.unsqueeze(1), float("-inf")), dim=-1)
+        context, weights, query = look(state, memory)
         ctx.save_for_backward(state, query, weights)
         ctx.memory = memory
         ctx.set_materialize_grads(False)
-        return torch.bmm(weights, memory.values), weights
+        return context, weights
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_context: Tensor | None, of_weights: Tensor | None) -> tuple[Tensor, None, None]:
         state, query, weights = ctx.saved_tensors
-        memory: SteppedMemory = ctx.memory
-        if of_context is None:
-            of_context = torch.zeros_like(query)
-        of_scores = _through_softmax(
-            weights, of_weights, torch.bmm(of_context, memory.values.transpose(1, 2))
-        )
-        of_query = _through_matches(query, of_scores, memory)
-        steps = memory.steps
-        steps.weights.append(weights)
-        steps.of_contexts.append(of_context)
-        steps.of_scores.append(of_scores)
-        steps.states.append(state)
-        steps.of_queries.append(of_query)
         # The token has no gradient; that it could have one calls `_Source.backward`.
-        return of_query @ memory.projection, None, None
+        return look_back(state, query, weights, of_context, of_weights, ctx.memory), None, None
+
+
+def look(state: Tensor, memory: SteppedMemory) -> tuple[Tensor, Tensor, Tensor]:
+    """Return context (batch, 1, hidden), weights (batch, 1, source_len) and query of a state (batch, 1, hidden)."""
+    query = state @ memory.projection.t()
+    scores = query.new_empty(len(query), 1, memory.mask.shape[1])
+    for rows, match in memory.matches(query):
+        torch.matmul(match, memory.score, out=scores[rows])
+    weights = torch.softmax(scores.masked_fill_(~memory.mask.unsqueeze(1), float("-inf")), dim=-1)
+    return torch.bmm(weights, memory.values), weights, query
+
+
+def look_back(
+    state: Tensor,
+    query: Tensor,
+    weights: Tensor,
+    of_context: Tensor | None,
+    of_weights: Tensor | None,
+    memory: SteppedMemory,
+) -> Tensor:
+    """Return the gradient of the state of a look, and leave in the memory what source and weights need."""
+    if of_context is None:
+        of_context = torch.zeros_like(query)
+    of_scores = _through_softmax(weights, of_weights, torch.bmm(of_context, memory.values.transpose(1, 2)))
+    of_query = _through_matches(query, of_scores, memory)
+    steps = memory.steps
+    steps.weights.append(weights)
+    steps.of_contexts.append(of_context)
+    steps.of_scores.append(of_scores)
+    steps.states.append(state)
+    steps.of_queries.append(of_query)
+    return of_query @ memory.projection
 
 
 def _take(left: list[Tensor]) -> Tensor:
@@ -339,10 +354,13 @@ def _through_matches(query: Tensor, of_scores: Tensor, memory: SteppedMemory) ->
 
 
 def _without_autocast(device_type: str) -> AbstractContextManager[object]:
-    # To enter the context costs more than to ask whether it is needed; of a device without any one may not ask.
-    if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()
+    # To enter the context costs more than to ask whether it is needed.
+    return torch.autocast(device_type, enabled=False) if is_autocast(device_type) else nullcontext()
+
+
+def is_autocast(device_type: str) -> bool:
+    """Say whether autocast is on; of a device that has none one may not ask torch."""
+    return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
 
 
 def _at_least_single(numbers: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.models.config import RecurrentConfig
-from attnbench.models.contexts.additive_kernel import SteppedMemory, read_steps, stepped_memory
+from attnbench.models.contexts.additive_kernel import SteppedMemory, is_autocast, read_steps, stepped_memory
+from attnbench.models.contexts.additive_loop import run_through
 from attnbench.models.contexts.base import Context, weigh
 from attnbench.models.encoder import EncoderOutput, Memory
 
@@ -56,6 +57,19 @@ class Bahdanau(Context):
         s, Uh = query.unsqueeze(2), memory.keys.unsqueeze(1)  # B T 1 H, B 1 S H
         scores = v(torch.tanh(W(s) + Uh)).squeeze(3)  # B T S
         return weigh(scores, memory)
+
+    def run_through(
+        self, words: Tensor, layer: nn.Module, state: tuple[Tensor, ...], memory: Memory
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]] | None:
+        if not (isinstance(layer, nn.LSTM) and isinstance(memory, SteppedMemory) and self.reads_before):
+            return None
+        if any(each.dtype != memory.values.dtype for each in (words, *state)) or is_autocast(
+            words.device.type
+        ):
+            return None
+        hidden, cell = state
+        states, weights, cell = run_through(words, layer, hidden, cell, memory)
+        return states, weights, (states[:, -1], cell)
 
 
 @dataclass(frozen=True, kw_only=True)

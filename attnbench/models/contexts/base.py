@@ -69,6 +69,23 @@ class Context(nn.Module, ABC):
             the source and are 0 at padding, or None where there are no weights.
         """
 
+    def run_through(
+        self, words: Tensor, layer: nn.Module, state: tuple[Tensor, ...], memory: Memory
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]] | None:
+        """Run the only layer of a decoder through time, reading before each step, where that has a faster way.
+
+        Args:
+            words: embedded, (batch, target_len, embedding).
+            layer: `nn.LSTM` or `nn.GRU`, whose input is a word and a context.
+            state: to start from.
+            memory: what `prepare` returned.
+
+        Returns:
+            hidden states (batch, target_len, hidden), weights (batch, target_len, source_len) and the last state; None
+            where it goes step by step.
+        """
+        return None
+
 
 def read_where(context: Context, reading: Reading) -> None:
     """Set where a context that does not follow the state is read."""
