@@ -111,7 +111,9 @@ class Results:
         from attnbench.report.summary import summary_table
 
         text = io.StringIO()
-        console = Console(file=text, width=REPR_COLUMNS, force_jupyter=False)
+        console = Console(
+            file=text, width=REPR_COLUMNS, force_jupyter=False, force_terminal=False, color_system=None
+        )
         console.print(summary_table(self.tables.panels))
         return text.getvalue() + self.verdict.rstrip()
 

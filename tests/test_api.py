@@ -165,3 +165,36 @@ def test_a_sweep_works_beside_the_main_thread(swept: api.Results, folder: Path) 
     work.start()
     work.join()
     assert len(found[0].metrics) == 4
+
+
+@pytest.mark.slow(20)
+def test_a_notebook_shows_a_bar_and_figures_and_no_standard_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    monkeypatch.chdir(tmp_path)
+    cells = [
+        "import attnbench\n"
+        "keys = dict(training__steps=40, model__hidden_size=16, device='cpu')\n"
+        "found = attnbench.sweep('reverse', ['fixed'], [2], 1, name='n', **keys)",
+        "found.plot()",
+        "found",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in cells])
+    updates = []
+
+    class Client(nbclient.NotebookClient):
+        def process_message(self, message: dict, cell: dict, cell_index: int) -> object:  # type: ignore[type-arg]
+            if message["msg_type"] == "update_display_data":
+                updates.append(message["content"]["data"].get("text/plain", ""))
+            return super().process_message(message, cell, cell_index)
+
+    Client(notebook, timeout=300, kernel_name="python3").execute()
+    outputs = [output for cell in notebook.cells for output in cell.outputs]
+    assert not [each for each in outputs if each.get("name") == "stderr"]
+    assert any("1/1 done" in each for each in updates)
+    assert updates[-1] == ""  # the bar is gone when the sweep has ended
+    assert any("image/png" in each.get("data", {}) for each in outputs)
+    assert "Mean free-running token accuracy" in outputs[-1]["data"]["text/plain"]
+    assert "\x1b" not in outputs[-1]["data"]["text/plain"]

@@ -61,7 +61,15 @@ class BarOrLines:
         from IPython.display import DisplayHandle
 
         text = io.StringIO()
-        Console(file=text, width=NOTEBOOK_COLUMNS, force_jupyter=False).print(self._bar.get_renderable())
+        # Plain, whatever a notebook says of colours: the text is put in place of the one before.
+        plain = Console(
+            file=text,
+            width=NOTEBOOK_COLUMNS,
+            force_jupyter=False,
+            force_terminal=False,
+            color_system=None,
+        )
+        plain.print(self._bar.get_renderable())
         shown = {"text/plain": text.getvalue().rstrip()}
         if self._in_notebook is None:
             self._in_notebook = DisplayHandle()

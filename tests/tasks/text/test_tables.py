@@ -9,6 +9,7 @@ import pytest
 from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
 from attnbench.errors import UserError
+from attnbench.runs.data import find_data
 from attnbench.tasks.text import tables
 from attnbench.tasks.text.formats import PairFiles
 from attnbench.tasks.text.pairs import Pair
@@ -172,3 +173,14 @@ def test_a_folder_without_data_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="datasets could not load it"):
         request_run(Configuration(), words_for(tmp_path / "empty"))
+
+
+def test_a_set_that_is_gone_is_named(tmp_path: Path) -> None:
+    save(tmp_path / "set", {"train": many(0, 40)}, "disk")
+    spec = request_run(Configuration(), words_for(tmp_path / "set")).spec
+    (tmp_path / "set").rename(tmp_path / "other")
+    tables.load_set.cache_clear()
+    with pytest.raises(UserError) as raised:
+        find_data(spec, tmp_path / "run", "Put the set back where it was.")
+    assert f"task.dataset={tmp_path / 'set'}: datasets could not load it" in str(raised.value)
+    assert "Put the set back where it was." in str(raised.value)
