@@ -25,6 +25,7 @@ from attnbench.errors import UserError, memory_faults_named
 if TYPE_CHECKING:
     from attnbench.cli.inspect_examples import Drawn
     from attnbench.cli.inspect_scores import Scores
+    from attnbench.cli.progress import StageProgress
     from attnbench.inspection.load import TrainedRun
 
 EXAMPLES = 3
@@ -179,6 +180,11 @@ class InspectRequest:
     config_dir: Path | None
     files: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether the whole test set is to be gone through; a person's own text has none."""
+        return self.has_scores and self.choice.text is None
+
     def find_runs(self) -> list[Path]:
         """Return the folders of one run, or of two.
 
@@ -245,41 +251,21 @@ def _inspect(request: InspectRequest, as_json: bool) -> None:
     Raises:
         UserError: before anything is written.
     """
-    from attnbench.cli.inspect_examples import (
-        capture,
-        draw_examples,
-        print_shaded,
-        shared_lengths,
-        with_worst,
-        write_page,
-    )
-    from attnbench.cli.inspect_scores import print_scores, score_runs, worst_lines, write_scores
+    from attnbench.cli.inspect_examples import capture, draw_examples, print_shaded, with_worst, write_page
+    from attnbench.cli.inspect_scores import print_scores, worst_lines, write_scores
     from attnbench.cli.progress import StageProgress
-    from attnbench.inspection.load import check_comparable, load_run
     from attnbench.runs.store import check_writable
 
-    request.choice.check()
-    paths = request.find_runs()
-    runs = [load_run(path, request.device, request.files) for path in paths]
-    check_comparable(runs)
+    paths, runs = open_runs(request)
     out = request.folder(paths)
     check_writable(out, "Use --out.")
-    is_scored = request.has_scores and request.choice.text is None
-    if is_scored:
-        _ = runs[0].task_with_files  # before anything is written
     with StageProgress() as progress:
         with memory_faults_named():
             drawn = capture(runs, request.choice, progress)
         _announce(drawn, runs, out)
         files = draw_examples(drawn, out, progress)
-        scores = None
-        if is_scored:
-            lengths = shared_lengths(runs) if request.choice.length is None else [request.choice.length]
-            tests = f"{len(lengths)} lengths" if len(lengths) > 1 else f"length {lengths[0]}"
-            progress.say(
-                f"Going through the test examples of {tests} for scores; --no-scores leaves that out"
-            )
-            scores = score_runs(runs, lengths, progress)
+        scores = score(request, runs, progress)
+        if scores is not None:
             files += write_scores(scores, request, drawn, out)
             if drawn.count:
                 write_page(with_worst(runs, drawn, worst_lines(scores, drawn), progress), out)
@@ -290,6 +276,38 @@ def _inspect(request: InspectRequest, as_json: bool) -> None:
     if scores is not None:
         print_scores(scores, request, drawn)
     _say_files(request, drawn, files)
+
+
+def open_runs(request: InspectRequest) -> "tuple[list[Path], list[TrainedRun]]":
+    """Return the folders of the runs that are asked for, and the runs, opened; the test set is there if it is needed.
+
+    Raises:
+        UserError: where options do not fit, or a run is not there, not finished or not comparable.
+    """
+    from attnbench.inspection.load import check_comparable, load_run
+
+    request.choice.check()
+    paths = request.find_runs()
+    runs = [load_run(path, request.device, request.files) for path in paths]
+    check_comparable(runs)
+    if request.is_scored:
+        _ = runs[0].task_with_files
+    return paths, runs
+
+
+def score(
+    request: InspectRequest, runs: "Sequence[TrainedRun]", progress: "StageProgress"
+) -> "Scores | None":
+    """Go through the whole test set, where that is asked for."""
+    from attnbench.cli.inspect_examples import shared_lengths
+    from attnbench.cli.inspect_scores import score_runs
+
+    if not request.is_scored:
+        return None
+    lengths = shared_lengths(runs) if request.choice.length is None else [request.choice.length]
+    tests = f"{len(lengths)} lengths" if len(lengths) > 1 else f"length {lengths[0]}"
+    progress.say(f"Going through the test examples of {tests} for scores; --no-scores leaves that out")
+    return score_runs(runs, lengths, progress)
 
 
 def _announce(drawn: "Drawn", runs: "Sequence[TrainedRun]", out: Path) -> None:

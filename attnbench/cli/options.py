@@ -61,21 +61,36 @@ WRONG_USE = 2
 def explained_errors(debug: bool, own_code: Path | None = None) -> Iterator[None]:
     """Turn an error of the person's into its few lines and exit status 2, a refusal from outside into status 1.
 
-    The folder that is trusted within, for its classes, is not any longer once the command has ended.
-
     Args:
         debug: whether the traceback is shown as well.
-        own_code: the folder of the person's own classes, where there is one; its errors are the person's too.
+        own_code: see `named_errors`.
     """
     try:
-        with trusting(None), storage_faults_named(is_writing=True), _own_errors_named(own_code):
-            _check_working_folder()
+        with named_errors(own_code):
             yield
     except (UserError, RefusedError) as error:
         if debug:
             traceback.print_exc()
         say(f"attnbench: {error}")
         raise typer.Exit(WRONG_USE if isinstance(error, UserError) else FAILED) from error
+
+
+@contextmanager
+def named_errors(own_code: Path | None = None) -> Iterator[None]:
+    """Do what a command does, or a call from Python: what goes wrong has the same words in both.
+
+    The folder that is trusted within, for its classes, is not any longer once the command has ended.
+
+    Args:
+        own_code: the folder of the person's own classes, where there is one; its errors are the person's too.
+
+    Raises:
+        UserError: for what the person gave.
+        RefusedError: for what a disk or a cluster did not take.
+    """
+    with trusting(None), storage_faults_named(is_writing=True), _own_errors_named(own_code):
+        _check_working_folder()
+        yield
 
 
 def _check_working_folder() -> None:

@@ -1,9 +1,10 @@
 """What a person sees of runs and test sets that are gone through: bars on a terminal, plain lines elsewhere."""
 
+import io
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -20,15 +21,17 @@ from attnbench.executors.base import Event, Note, RunEnded, RunProgressed, RunSt
 from attnbench.runs.status import RunStatus
 
 PLAIN_SECONDS = 10.0
+NOTEBOOK_COLUMNS = 100
 
 
 class BarOrLines:
-    """Bars on a terminal; elsewhere a plain line now and then."""
+    """Bars on a terminal and in a notebook; elsewhere a plain line now and then."""
 
     def __init__(self, *columns: ProgressColumn) -> None:
         self._console = Console(stderr=True)
         self._bar = Progress(*columns, console=self._console, transient=True)
         self._last_line = time.monotonic()
+        self._in_notebook: Any = None  # where IPython shows the bars; rich would need ipywidgets there
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -38,6 +41,8 @@ class BarOrLines:
     def __exit__(self, *_: object) -> None:
         if self._bar.live.is_started:  # stopping what never began prints an empty line
             self._bar.stop()
+        if self._in_notebook is not None:
+            self._in_notebook.update({"text/plain": ""}, raw=True)
 
     def say(self, text: str) -> None:
         """Print a line, above the bars where there are any."""
@@ -45,9 +50,32 @@ class BarOrLines:
 
     def say_now_and_then(self, text: str) -> None:
         """Print a line, unless there are bars or the last line is but seconds old."""
-        if not self._console.is_terminal and time.monotonic() - self._last_line > PLAIN_SECONDS:
+        if self._console.is_jupyter:
+            self._show_in_notebook()
+        elif not self._console.is_terminal and time.monotonic() - self._last_line > PLAIN_SECONDS:
             self._last_line = time.monotonic()
             print(text, file=sys.stderr, flush=True)
+
+    def _show_in_notebook(self) -> None:
+        """Show the bars as they stand, in the place where they stood."""
+        from IPython.display import DisplayHandle
+
+        text = io.StringIO()
+        # Plain, whatever a notebook says of colours: the text is put in place of the one before.
+        plain = Console(
+            file=text,
+            width=NOTEBOOK_COLUMNS,
+            force_jupyter=False,
+            force_terminal=False,
+            color_system=None,
+        )
+        plain.print(self._bar.get_renderable())
+        shown = {"text/plain": text.getvalue().rstrip()}
+        if self._in_notebook is None:
+            self._in_notebook = DisplayHandle()
+            self._in_notebook.display(shown, raw=True)
+        else:
+            self._in_notebook.update(shown, raw=True)
 
 
 class TrainProgress(BarOrLines):
@@ -109,6 +137,8 @@ class SweepProgress(BarOrLines):
             self._progress(event)
         elif isinstance(event, RunEnded):
             self._end(event)
+        if self._console.is_jupyter:
+            self._show_in_notebook()
 
     def _progress(self, event: RunProgressed) -> None:
         share = event.step / event.steps

@@ -37,9 +37,12 @@ def stop_on_signals() -> Iterator[StopRequest]:
     """Let the first signal ask the work to save and stop; a second one of the same kind ends it at once.
 
     But for SIGHUP: a terminal that closes sends it, and its shell once more, and nobody there is impatient. Where it is
-    ignored, as `nohup` arranges it, it stays so.
+    ignored, as `nohup` arranges it, it stays so. Beside the main thread, where Python takes no signal, none is heard.
     """
     request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
     first_came: dict[int, float] = {}
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     if before[signal.SIGHUP] == signal.SIG_IGN:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from attnbench.cli.dry_run import DryRun
     from attnbench.executors.base import Listener, Submission
     from attnbench.report.settings import SweepTables
+    from attnbench.report.sweep_report import Tell
     from attnbench.report.verdict import Verdict
     from attnbench.runs.spec import PlannedRun
     from attnbench.runs.store import RunStore
     from attnbench.sweeps.learning_rates import FoundBreakdown
     from attnbench.sweeps.plan import SweepOptions, SweepPlan
-    from attnbench.sweeps.run import Refusal, Sweep, SweepResult
+    from attnbench.sweeps.run import Sweep, SweepResult
 
 
 def sweep(
@@ -118,13 +119,38 @@ def sweep(
 
 def _sweep(plan: "SweepPlan", options: "SweepOptions", results: Path, as_json: bool) -> int:
     """Carry out a plan and tell what came of it; return the exit status."""
-    from attnbench.cli.dry_run import DryRun, announce
+    from attnbench.cli.dry_run import DryRun
+    from attnbench.cli.plot import print_report
+
+    store, device = check_sweep(plan, options, results)
+    if options.dry_run:
+        with memory_faults_named():
+            _show(DryRun.of(plan, store, device, options.retry_failed), as_json)
+        return 0
+    told: dict[str, Any] = {}
+
+    def keep(tables: "SweepTables", verdicts: "Sequence[Verdict]") -> None:
+        from attnbench.report.sweep_report import report_as_json
+
+        told.update(report_as_json(tables, verdicts))
+
+    made = carry_out(plan, options, store, device, keep if as_json else print_report)
+    if as_json:
+        print_json(_as_json(made) | told)
+    else:
+        _say_what_next(made)
+    made.work.refusal.raise_noted()
+    return made.exit_status
+
+
+def check_sweep(plan: "SweepPlan", options: "SweepOptions", results: Path) -> "tuple[RunStore, str]":
+    """Return the folder of a planned sweep and the device of its runs.
+
+    Raises:
+        UserError: where the folder or the device does not fit; nothing is written.
+    """
     from attnbench.cli.find import named_store
-    from attnbench.cli.stopping import stop_on_signals
-    from attnbench.executors.base import WorkOrder
-    from attnbench.runs import checks
     from attnbench.sweeps.learning_rates import check_one_rate
-    from attnbench.sweeps.run import Sweep, result_of
     from attnbench.sweeps.tuning_table import check_tuning_seed
 
     store = named_store(results, plan.name)
@@ -137,10 +163,52 @@ def _sweep(plan: "SweepPlan", options: "SweepOptions", results: Path, as_json: b
         raise UserError(
             "--no-wait: the runs are made by this program itself. Only --executor slurm lets it leave."
         )
-    if options.dry_run:
-        with memory_faults_named():
-            _show(DryRun.of(plan, store, device, options.retry_failed), as_json)
-        return 0
+    return store, device
+
+
+@dataclass(frozen=True)
+class FinishedSweep:
+    """What came of a sweep.
+
+    Attributes:
+        work: as it was carried out.
+        result: of its runs.
+        files: tables and figures that were written.
+        is_whole: whether all of the folder is there, or all of the share.
+        stop_status: the exit status of a signal that asked to stop; 0 where none came.
+    """
+
+    work: "Sweep"
+    result: "SweepResult"
+    files: Sequence[Path]
+    is_whole: bool
+    stop_status: int
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of the command."""
+        is_done = self.is_whole and not (self.result.unfinished and self.work.waits)
+        return self.stop_status or (0 if is_done else FAILED)
+
+
+def carry_out(
+    plan: "SweepPlan", options: "SweepOptions", store: "RunStore", device: str, tell: "Tell"
+) -> FinishedSweep:
+    """Make the runs of a checked plan, write tables and figures, and say on the way what happens.
+
+    Args:
+        plan: of the sweep.
+        options: of the person.
+        store: see `check_sweep`, as for `device`.
+        device: of the runs.
+        tell: is told the tables and the verdict.
+    """
+    from attnbench.cli.dry_run import announce
+    from attnbench.cli.stopping import stop_on_signals
+    from attnbench.executors.base import WorkOrder
+    from attnbench.runs import checks
+    from attnbench.sweeps.run import Sweep, result_of
+
     with memory_faults_named():
         checks.check_comparison([run.spec for run in plan.runs])
         plan.executor.check(store.path)
@@ -162,10 +230,8 @@ def _sweep(plan: "SweepPlan", options: "SweepOptions", results: Path, as_json: b
         )
         folders = work.execute_all()
     result = result_of(folders)
-    is_whole = _report(work, result, not options.no_plot, as_json)
-    is_whole = is_whole and not (result.unfinished and work.waits)
-    work.refusal.raise_noted()
-    return stop.exit_status or (0 if is_whole else FAILED)
+    files, is_whole = _report(work, result, not options.no_plot, tell)
+    return FinishedSweep(work, result, files, is_whole, stop.exit_status)
 
 
 def _show(dry_run: "DryRun", as_json: bool) -> None:
@@ -248,20 +314,14 @@ def _invocation(plan: "SweepPlan") -> dict[str, Any]:
     }
 
 
-def _report(work: "Sweep", result: "SweepResult", is_drawn: bool, as_json: bool) -> bool:
-    """Draw, tell what came of the runs, and say whether all of the folder is whole, or of the share."""
-    from attnbench.cli.plot import print_report, tell_renamed
-    from attnbench.report.sweep_report import report_as_json, report_store
+def _report(
+    work: "Sweep", result: "SweepResult", is_drawn: bool, tell: "Tell"
+) -> tuple[Sequence[Path], bool]:
+    """Draw, tell what came of the runs; return the files, and whether all of the folder is whole, or of the share."""
+    from attnbench.cli.plot import tell_renamed
+    from attnbench.report.sweep_report import report_store
 
     plan, store, refusal = work.plan, work.store, work.refusal
-
-    def tell(tables: "SweepTables", verdicts: "Sequence[Verdict]") -> None:
-        if as_json:
-            told.update(report_as_json(tables, verdicts))
-        else:
-            print_report(tables, verdicts)
-
-    told: dict[str, Any] = {}
     files: list[Path] = []
     damages: list[str] = []
     if result.done:
@@ -273,17 +333,14 @@ def _report(work: "Sweep", result: "SweepResult", is_drawn: bool, as_json: bool)
     for run_id, reason in result.failed.items():
         say(f"{run_id} failed: {reason}")
         say(f"  its folder: {store.folder(run_id).path}; --retry-failed repeats it")
-    if as_json:
-        print_json(_as_json(store, result, files, refusal) | told)
-    else:
-        _say_what_next(work, result, files)
     # A damaged run that stands in the plan has been repeated by now: these are of another sweep or share.
-    return not result.failed and (plan.share is not None or not damages)
+    return files, not result.failed and (plan.share is not None or not damages)
 
 
-def _say_what_next(work: "Sweep", result: "SweepResult", files: Sequence[Path]) -> None:
+def _say_what_next(made: FinishedSweep) -> None:
+    work, result = made.work, made.result
     plan, store = work.plan, work.store
-    for path in files:
+    for path in made.files:
         say(f"{path}")
     if result.unfinished:
         say(f"{len(result.unfinished)} of {result.count} runs are left; the same command carries on.")
@@ -296,14 +353,13 @@ def _say_what_next(work: "Sweep", result: "SweepResult", files: Sequence[Path]) 
         say(f"All of it as one page, to read and to send: attnbench report {store.path}")
 
 
-def _as_json(
-    store: "RunStore", result: "SweepResult", files: Sequence[Path], refusal: "Refusal"
-) -> dict[str, Any]:
+def _as_json(made: FinishedSweep) -> dict[str, Any]:
+    refused = made.work.refusal.error
     return {
-        "folder": str(store.path),
-        "done": result.done,
-        "failed": result.failed,
-        "unfinished": result.unfinished,
-        "files": [str(path) for path in files],
-        "refused": str(refusal.error) if refusal.error else None,
+        "folder": str(made.work.store.path),
+        "done": made.result.done,
+        "failed": made.result.failed,
+        "unfinished": made.result.unfinished,
+        "files": [str(path) for path in made.files],
+        "refused": str(refused) if refused else None,
     }

@@ -19,6 +19,7 @@ from attnbench.cli.options import (
 
 if TYPE_CHECKING:
     from attnbench.config.run_request import RunRequest
+    from attnbench.executors.base import Executor
     from attnbench.runs.folder import RunFolder
     from attnbench.runs.store import RunStore
     from attnbench.sweeps.run import Refusal
@@ -84,10 +85,25 @@ def _show(values: dict[str, Any], as_json: bool) -> None:
 
 def _train(store: "RunStore", request: "RunRequest", retry_failed: bool, as_json: bool) -> int:
     """Bring one run to its end and tell what came of it; return the exit status."""
+    from attnbench.executors.local import Inline
+
+    folder, refusal, stop_status = carry_out(store, request, retry_failed, Inline())
+    status = _report(folder, as_json, refusal)
+    refusal.raise_noted()
+    return stop_status or status
+
+
+def carry_out(
+    store: "RunStore", request: "RunRequest", retry_failed: bool, executor: "Executor"
+) -> "tuple[RunFolder, Refusal, int]":
+    """Bring one run to its end, or as far as nobody says stop.
+
+    Returns:
+        Its folder, what a disk refused, and the exit status of a signal that asked to stop: 0 where none came.
+    """
     from attnbench.cli.progress import TrainProgress
     from attnbench.cli.stopping import stop_on_signals
     from attnbench.executors.base import WorkOrder
-    from attnbench.executors.local import Inline
     from attnbench.runs.folder import forget_failures
     from attnbench.runs.spec import PlannedRun
     from attnbench.sweeps.run import Refusal, missing, prepare, run_to_the_end
@@ -106,10 +122,8 @@ def _train(store: "RunStore", request: "RunRequest", retry_failed: bool, as_json
             forget_failures(left)
         if left:
             _announce(request, store.folder(request.spec.run_id), str(device))
-            run_to_the_end(left, Inline(), order, progress.listen, stop)
-    status = _report(store.folder(request.spec.run_id), as_json, refusal)
-    refusal.raise_noted()
-    return stop.exit_status or status
+            run_to_the_end(left, executor, order, progress.listen, stop)
+    return store.folder(request.spec.run_id), refusal, stop.exit_status
 
 
 def _announce(request: "RunRequest", folder: "RunFolder", device: str) -> None:

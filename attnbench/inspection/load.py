@@ -145,6 +145,8 @@ def _with_files(
 ) -> RunSpec:
     paths = " ".join(f"task.{key}=FILE" for key in spec.paths)
     remedy = f"Say where they are: `attnbench inspect {shlex.quote(str(folder.path))} {paths}`."
+    if not spec.paths:  # a set is found by its name alone
+        remedy = "Put the set back where it was."
     if kept is not None:
         remedy += f" The first {TEST_EXAMPLES} examples (--no-scores) and your own --text can be drawn without them."
     return find_data(spec, folder.path, remedy, kept.files if kept else None, given)

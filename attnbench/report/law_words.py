@@ -16,10 +16,16 @@ from attnbench.plots.points import (
     panel_title,
     price_name,
 )
-from attnbench.report.verdict import Verdict
+from attnbench.report.settings import SweepTables
+from attnbench.report.verdict import Verdict, verdicts
 
 _WORDS: dict[Axis, str] = {"steps": "steps", "hidden_size": "hidden size"}
 _MADE_OF = {"steps": "budget", "hidden_size": "size"}
+
+
+def all_verdicts(tables: SweepTables) -> list[Verdict]:
+    """Return the verdicts of a sweep, and behind them the law of the breakdown where there is one."""
+    return [*verdicts(tables), *law_verdicts(tables.laws, tables.price_laws)]
 
 
 def law_verdicts(laws: Sequence[Law], prices: Sequence[PriceLaw]) -> list[Verdict]:

@@ -23,7 +23,7 @@ from attnbench.formatting import counted, joined
 from attnbench.plots.charts import MEASURES, ChartArm, Spec, chart_arms, learning_chart, length_chart, thinned
 from attnbench.plots.length import DRAWN_SCORES, SCORE_NAMES, draw_length_figures, length_caption
 from attnbench.plots.points import Panel
-from attnbench.report.law_words import law_verdicts
+from attnbench.report.law_words import all_verdicts
 from attnbench.report.page_runs import (
     Picture,
     environment_facts,
@@ -36,7 +36,6 @@ from attnbench.report.page_runs import (
 )
 from attnbench.report.page_tables import PageTable, curve_matrix, page_tables
 from attnbench.report.settings import SweepTables
-from attnbench.report.verdict import Verdict, verdicts
 from attnbench.runs.sweep_records import SweepRecords
 
 Tell = Callable[[str], None]
@@ -108,7 +107,7 @@ class SweepPage:
             title=self.title,
             lead=self._lead(),
             sections=[(key, name) for key, name in _SECTIONS.items() if key not in absent],
-            verdicts=self._verdicts(),
+            verdicts=[] if self.tables is None else all_verdicts(self.tables),
             missing=[*self.notes, *self._missing()],
             panels=panels,
             pictures=self._pictures(),
@@ -135,10 +134,6 @@ class SweepPage:
         counts = {"arm": len(self.tables.metrics.arms), "length": frame["length"].nunique()}
         counts |= {"seed": frame["seed"].nunique(), "run": frame["run_id"].nunique()}
         return f"{', '.join(counted(count, what) for what, count in counts.items())}. {made}"
-
-    def _verdicts(self) -> list[Verdict]:
-        tables = self.tables
-        return [] if tables is None else [*verdicts(tables), *law_verdicts(tables.laws, tables.price_laws)]
 
     def _missing(self) -> list[str]:
         """Say what a reader might look for and does not find."""

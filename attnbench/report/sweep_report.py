@@ -24,10 +24,10 @@ from attnbench.analysis.training_cost import (
 from attnbench.errors import UserError, unknown
 from attnbench.formatting import joined
 from attnbench.plots.points import split_panels
-from attnbench.report.law_words import law_verdicts
+from attnbench.report.law_words import all_verdicts, law_verdicts
 from attnbench.report.paper_tables import accuracy_tables, latex_text, markdown_text
 from attnbench.report.settings import NO_RECORDS, SweepTables
-from attnbench.report.verdict import Verdict, verdict_markdown, verdicts
+from attnbench.report.verdict import Verdict, verdict_markdown
 from attnbench.runs.io import remove_partial_files, write_atomically
 from attnbench.runs.metrics_csv import ARM_COLUMNS
 from attnbench.runs.metrics_table import as_records, join_metrics, write_rounded_table, write_table
@@ -88,7 +88,7 @@ def report_metrics(
     """
     joined = join_sweeps(metrics)
     tables = SweepTables.of(joined, baseline, records)
-    found = [*verdicts(tables), *law_verdicts(tables.laws, tables.price_laws)]
+    found = all_verdicts(tables)
     out.mkdir(parents=True, exist_ok=True)
     remove_partial_files(out)
     files = []

@@ -322,12 +322,12 @@ class _Search:
     def _together(self) -> str:
         """Say what is wrong with files each of which may be the right one."""
         first = {key: self._existing(key)[0] for key in self.spec.paths}
-        if not first:
-            return "what it reads has changed"
         try:
             self._at(first).task.data_fingerprint()
         except UserError as error:
             return f"{error}".removesuffix(".")
+        if not first:
+            return "what it reads has changed"
         return _others(list(first.values()))
 
 

@@ -5,6 +5,9 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,8 +125,21 @@ PACKAGES = ("torch", "numpy", "hydra-core", "tokenizers", "sacrebleu")
 
 
 def typed_command() -> str:
-    """Return the command that a person gave, as a shell takes it."""
-    return shlex.join(["attnbench", *sys.argv[1:]])
+    """Return the command that a person gave, as a shell takes it; for a call from Python the one that does the same."""
+    return _recorded.get() or shlex.join(["attnbench", *sys.argv[1:]])
+
+
+_recorded: ContextVar[str | None] = ContextVar("recorded", default=None)
+
+
+@contextmanager
+def recorded_as(command: str | None) -> Iterator[None]:
+    """Let records within the block name this command, where there is one, in place of the words of the process."""
+    token = _recorded.set(command)
+    try:
+        yield
+    finally:
+        _recorded.reset(token)
 
 
 def describe_environment(device: str, precision: str, command: str) -> dict[str, Any]:

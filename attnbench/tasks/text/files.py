@@ -35,7 +35,7 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         UserError: when the file is missing, a folder, unreadable, damaged, empty, or in another encoding.
     """
-    text = _decoded(path, _read_content(path))
+    text = _decoded(path, read_content(path))
     if not text.strip():
         raise UserError(f"{path} is empty: expected text, one example a line.")
     text = text.removesuffix("\n")
@@ -60,7 +60,7 @@ def content_hash(path: Path) -> str:
 @lru_cache(maxsize=64)
 def _content_hash(path: Path, size: int, modified_ns: int) -> str:
     del size, modified_ns  # they stand in the key, so that a changed file is hashed again
-    return hashlib.sha256(_read_content(path)).hexdigest()
+    return hashlib.sha256(read_content(path)).hexdigest()
 
 
 def check_they_exist(paths: Iterable[Path]) -> None:
@@ -80,7 +80,7 @@ def check_they_exist(paths: Iterable[Path]) -> None:
         raise _unreadable(path, FileNotFoundError())
 
 
-def _read_content(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
     """Return the bytes of a file, unpacked where it is packed with gzip."""
     try:
         content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Pairs from files: two line-aligned files, one TSV, or one JSON Lines file with named fields."""
+"""Pairs from two line-aligned files, one TSV, one file with named fields (JSON Lines, CSV, Parquet), or a set."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,10 +12,13 @@ from attnbench.formatting import shortened
 from attnbench.tasks.text.alignments import LinkedLine, Links, outside_remarks, read_alignment
 from attnbench.tasks.text.files import content_hash, read_lines
 from attnbench.tasks.text.pairs import Block, Pair, PairsRead, word_count
+from attnbench.tasks.text.tables import Row, read_csv, read_parquet, read_set, set_hash
 from attnbench.vocabulary import one_line, words_of
 
 JSON_LINES = ".jsonl"
 TAB_SEPARATED = ".tsv"
+CSV = ".csv"
+PARQUET = ".parquet"
 PACKED = ".gz"
 # How people name the columns of parallel text: their roles, languages and their codes (ISO 639-1).
 COLUMN_NAMES = frozenset(
@@ -95,7 +98,12 @@ class PairFiles:
             return _line_aligned(self.source, self.target)
         if is_json_lines(self.source):
             return (self._record(line) if line else EMPTY for line in read_json_lines(self.source))
+        if _kind(self.source) in _TABLES:
+            return self._rows(_TABLES[_kind(self.source)](self.source))
         return _tab_separated(self.source)
+
+    def _rows(self, rows: Iterable[Row]) -> Iterator["_Record"]:
+        return (self._record(JsonLine(values, place)) for values, place in rows)
 
     def _record(self, line: "JsonLine") -> "_Record":
         gold = line.marks(self.gold_field, self.source_field) if self.gold_field else []
@@ -111,9 +119,41 @@ class PairFiles:
         return read_alignment(self.alignment, pairs, self.source)
 
 
+@dataclass(frozen=True)
+class SetPairs(PairFiles):
+    """One split of a Hugging Face set; `source` is its name or folder.
+
+    Attributes:
+        config: the set's configuration; None where it has but one.
+        split: which.
+    """
+
+    config: str | None = None
+    split: str = "train"
+
+    @property
+    def paths(self) -> list[Path]:
+        return []
+
+    def hashes(self) -> list[str]:
+        names = [name for name in (self.source_field, self.target_field, self.gold_field) if name]
+        return [set_hash(str(self.source), self.config, self.split, tuple(names)), "set"]
+
+    def _records(self) -> Iterator["_Record"]:
+        return self._rows(read_set(str(self.source), self.config, self.split))
+
+
+_TABLES = {CSV: read_csv, PARQUET: read_parquet}
+
+
 def holds_both_sides(path: str | Path) -> bool:
     """Return whether a file of this name holds sources and targets."""
-    return is_json_lines(path) or is_tab_separated(path)
+    return has_fields(path) or is_tab_separated(path)
+
+
+def has_fields(path: str | Path) -> bool:
+    """Return whether a file of this name holds rows with named fields."""
+    return is_json_lines(path) or _kind(path) in _TABLES
 
 
 def is_json_lines(path: str | Path) -> bool:

@@ -1,16 +1,24 @@
 """Pairs of texts from a person's files: translations, summaries, whatever answers a source with a target."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
 from attnbench.errors import UserError
 from attnbench.ranges import Count
+from attnbench.tasks.base import Split
 from attnbench.tasks.text.encoding import Encoding
-from attnbench.tasks.text.formats import PairFiles, holds_both_sides, is_json_lines, is_tab_separated
+from attnbench.tasks.text.formats import (
+    PairFiles,
+    SetPairs,
+    has_fields,
+    holds_both_sides,
+    is_tab_separated,
+)
 from attnbench.tasks.text.splits import SplitFiles
 from attnbench.tasks.text.subwords import SMALLEST_SUBWORD_VOCABULARY
+from attnbench.tasks.text.tables import load_set
 from attnbench.tasks.text.task import IS_PATH, ExampleNames, TextTask
 from attnbench.vocabulary import BOS, PAD, SPECIAL_TOKENS
 
@@ -30,12 +38,12 @@ class TextPairs(TextTask):
     their pieces; the end mark has no link.
 
     Attributes:
-        source: file of the training sources, or a .tsv or .jsonl with both sides.
+        source: file of the training sources, or a .tsv, .jsonl, .csv or .parquet with both sides.
         target: file of the training targets, line for line; None where `source` holds both sides.
         validation_target: see `target`.
         test_target: see `target`.
-        source_field: field of a .jsonl that holds the source; `name.0` is the first string of a list, `name.other` a
-            field within a field.
+        source_field: field that holds the source, of a file with named fields or of a set; `name.0` is the first
+            string of a list, `name.other` a field within a field.
         target_field: the same for the target.
         units: whether tokens are pieces of words or the most frequent words.
         source_vocabulary_size: tokens at most, special ones included.
@@ -49,6 +57,9 @@ class TextPairs(TextTask):
         length_unit: what the length of a source counts: words, the pieces of words that are its tokens, or characters,
             blanks between words included.
         header: whether the first line of a .tsv names its columns; None: where it plainly does.
+        dataset: a Hugging Face set in place of files, by its name on the Hub or its folder; None for files. Its splits
+            `validation` and `test` are used where it has them.
+        dataset_config: the configuration of the set; None where it has but one.
     """
 
     target: str | None = field(metadata=IS_PATH)
@@ -66,6 +77,8 @@ class TextPairs(TextTask):
     gold_field: str | None = None
     length_unit: Literal["words", "subwords", "characters"] = "words"
     header: bool | None = None
+    dataset: str | None = None
+    dataset_config: str | None = None
 
     @property
     def names(self) -> ExampleNames:
@@ -86,9 +99,9 @@ class TextPairs(TextTask):
     def _split_files(self) -> SplitFiles:
         sizes = self.source_vocabulary_size, self.target_vocabulary_size
         return SplitFiles(
-            train=self._files_of(""),
-            validation=self._optional_files_of("validation_"),
-            test=self._optional_files_of("test_"),
+            train=self._set_of("train") or self._files_of(""),
+            validation=self._set_of("validation") or self._optional_files_of("validation_"),
+            test=self._set_of("test") or self._optional_files_of("test_"),
             validation_share=self.validation_share,
             test_share=self.test_share,
             maximum_length=self.maximum_length,
@@ -97,6 +110,24 @@ class TextPairs(TextTask):
             unit=None if self.length_unit == "words" else self.length_unit,
             vocabulary_sizes=sizes if self.length_unit == "subwords" else None,
         )
+
+    def _set_of(self, split: Split) -> SetPairs | None:
+        """Return one split of the set; None without a set, or where it has no such split."""
+        if self.dataset is None or split not in load_set(self.dataset, self.dataset_config):
+            return None
+        names = self.source_field, self.target_field, None, self.gold_field
+        return SetPairs(Path(self.dataset), None, *names, config=self.dataset_config, split=split)
+
+    def _check_set(self) -> None:
+        keys = [each.name for each in fields(self) if each.metadata.get("path")]
+        files = {key: getattr(self, key) for key in keys if getattr(self, key)}
+        if self.dataset is not None and files:
+            key, path = next(iter(files.items()))
+            raise UserError(
+                f"task.dataset={self.dataset} and task.{key}={path} both say where the pairs come from: leave one out."
+            )
+        if self.dataset is None and self.dataset_config is not None:
+            raise UserError(f"task.dataset_config={self.dataset_config} belongs to task.dataset: give both.")
 
     def _optional_files_of(self, role: str) -> PairFiles | None:
         keys = (f"{role}source", f"{role}target", f"{role}alignment")
@@ -108,7 +139,7 @@ class TextPairs(TextTask):
         if source is None:
             raise UserError(
                 f"{self.name} needs task.{role}source=FILE with task.{role}target=FILE, line for line; or "
-                f"task.{role}source alone, a .tsv (source, tab, target) or a .jsonl with both sides."
+                f"task.{role}source alone, a .tsv (source, tab, target), .jsonl, .csv or .parquet with both sides."
             )
         self._check_sides(role, source, target)
         self._check_gold(role, source, alignment)
@@ -128,15 +159,16 @@ class TextPairs(TextTask):
         if not holds_both_sides(source) and not target:
             raise UserError(
                 f"task.{role}source={source} holds sources only: expected task.{role}target=FILE beside it, "
-                "or a .tsv or .jsonl with both sides."
+                "or a .tsv, .jsonl, .csv or .parquet with both sides."
             )
 
     def _check_gold(self, role: str, source: Path, alignment: Path | None) -> None:
         if self.gold_field is None:
             return
-        if not is_json_lines(source):
+        if not has_fields(source):
             raise UserError(
-                f"task.gold_field={self.gold_field} names a field of a .jsonl, and task.{role}source={source} is none."
+                f"task.gold_field={self.gold_field} names a field of a .jsonl or .parquet, and "
+                f"task.{role}source={source} is none."
             )
         if alignment:
             raise UserError(
@@ -149,6 +181,7 @@ class TextPairs(TextTask):
         return Encoding(self.units, self.source_vocabulary_size, self.target_vocabulary_size, self.eos)
 
     def check_ready(self) -> None:
+        self._check_set()
         self._check_vocabulary_sizes()
         if self.length_unit == "subwords" and self.units != "subword":
             raise UserError(

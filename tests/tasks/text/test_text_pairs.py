@@ -222,7 +222,7 @@ class TestAlignment:
         [
             (
                 {"source": "a.tsv", "gold_field": "gold"},
-                "names a field of a .jsonl, and task.source=a.tsv is none",
+                "names a field of a .jsonl or .parquet, and task.source=a.tsv is none",
             ),
             (
                 {"source": "a.jsonl", "gold_field": "gold", "alignment": "a.links"},
@@ -263,6 +263,7 @@ class TestAlignment:
             "header",
             "batch_tokens",
         }
+        later |= {"dataset", "dataset_config"}
         defaults = {field.name: field.default for field in fields(TextPairs) if field.default is not MISSING}
         assert defaults == {**dict.fromkeys(later), "length_unit": "words"}
         assert all(getattr(text_pairs(), name) is None for name in later)
