@@ -1,5 +1,6 @@
 """What a step and decoding cost: how that grows, and how near it comes to what the machine can do."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -239,8 +240,14 @@ def count_work(step: Callable[[], object]) -> StepWork:
                 work.calls += 1
             return result
 
-    with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter, Counting():
-        step()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, on TF32 of GPUs, whenever these flags are set
+        with (
+            torch.backends.mkldnn.flags(enabled=False),
+            FlopCounterMode(display=False) as counter,
+            Counting(),
+        ):
+            step()
     work.operations = counter.get_total_flops()
     return work
 

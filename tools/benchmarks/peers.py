@@ -32,7 +32,7 @@ NEEDS = {
     "torch": (),  # the same mathematics in plain torch, so that both environments can be compared
     "jax": ("jax",),
     "opennmt": ("--no-deps", "OpenNMT-py==3.5.1"),
-    "joeynmt": ("joeynmt==2.3.0",),
+    "joeynmt": ("joeynmt==2.3.0", "importlib_metadata"),  # which it imports and does not ask for
 }
 SIZES = ((64, 4, 64), (64, 16, 64), (64, 32, 64), (128, 64, 128))
 
