@@ -199,7 +199,7 @@ def run_all() -> None:
     """Run every benchmark, one after the other."""
     time_help()
     time_overhead()
-    measure_memory()
+    measure_memory(long=False)  # which takes minutes
     time_quick()
 
 
