@@ -328,3 +328,26 @@ def test_examples_with_references_are_scored_one_by_one():
     assert scores.example_tokens == [2, 1, 2, 1]
     assert scores.example_nats == pytest.approx([each * math.log(7) for each in (2, 1, 2, 1)])
     assert evaluate(Script([[A, B, C], [B, A, A]]), LETTERS, [two_examples()], CPU).example_nats == []
+
+
+class TestMemory:
+    def test_a_large_batch_is_read_in_parts_that_score_the_same(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """At batch 128 and 1,000 tokens the weights of eight heads took 4 GB for each tensor."""
+        widths: list[int] = []
+
+        class Watched(Script):
+            def __call__(self, batch: Batch) -> Seq2SeqOutput:
+                widths.append(len(batch))
+                return Seq2SeqOutput(batch.target.unsqueeze(2) * torch.linspace(0, 1, 7), None)
+
+        def scores() -> Scores:
+            return evaluate(Watched([[A, B, C], [B, A, C]]), LETTERS, [two_examples()], CPU)
+
+        whole = scores()
+        monkeypatch.setattr("attnbench.training.evaluation.PAIRS_AT_ONCE", 9)
+        parts = scores()
+        assert widths == [2, 1, 1]
+        assert parts.nats == pytest.approx(whole.nats)
+        assert (parts.tokens, parts.correct_forced) == (whole.tokens, whole.correct_forced)

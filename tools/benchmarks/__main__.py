@@ -1,7 +1,6 @@
 """Benchmarks of attnbench itself. Times are of this machine now; quote ratios measured in one run."""
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -12,12 +11,26 @@ from typing import Annotated
 
 import typer
 
+from tools.benchmarks.cost import time_decode, time_growth
+from tools.benchmarks.gpu import time_gpu
+from tools.benchmarks.memory import measure_memory
+from tools.benchmarks.peers import time_peers
 from tools.benchmarks.scale import time_scale
 from tools.benchmarks.step import seconds_of, time_step, trainer_of
+from tools.benchmarks.sweep import time_start, time_sweep
+from tools.benchmarks.text import time_text
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 app.command("scale")(time_scale)
 app.command("step")(time_step)
+app.command("sweep")(time_sweep)
+app.command("start")(time_start)
+app.command("decode")(time_decode)
+app.command("growth")(time_growth)
+app.command("text")(time_text)
+app.command("memory")(measure_memory)
+app.command("peers")(time_peers)
+app.command("gpu")(time_gpu)
 ATTNBENCH = [sys.executable, "-m", "attnbench"]
 
 
@@ -98,25 +111,12 @@ def _bare_steps(trainer, steps: int) -> Callable[[], None]:  # type: ignore[no-u
     return bare
 
 
-@app.command("memory")
-def measure_memory() -> None:
-    """Measure the largest memory of one worker over the runs of the `quick` lengths; the aim is 600 MB at most."""
-    with tempfile.TemporaryDirectory() as folder:
-        words = ["--results", folder, "--workers", "1", "--seeds", "1", "training.steps=100", "--no-plot"]
-        _run([*ATTNBENCH, "sweep", *words])
-    # The largest child: the sweep's own process and its worker are both waited for.
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (
-        2**20 if sys.platform == "darwin" else 2**10
-    )
-    print(f"one worker: {peak:.0f} MB at most (aim: at most 600)")
-
-
 @app.command("all")
 def run_all() -> None:
     """Run every benchmark, one after the other."""
     time_help()
     time_overhead()
-    measure_memory()
+    measure_memory(long=False)  # which takes minutes
     time_quick()
 
 
