@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from attnbench.analysis.larger_budget import SAME
-from tools.coverage.law import DENSE, DOUBLING, LAW_SEEDS, QUANTITIES, SIZES, STEPS, LawRow
+from tools.coverage.law import DENSE, DOUBLING, QUANTITIES, SIZES, STEPS, LawRow
 from tools.coverage.simulation import (
     ATTENTION,
     BREAKDOWNS,
@@ -187,9 +187,10 @@ def law_section(rows: Sequence[LawRow]) -> str:
         doubling=_listed(DOUBLING),
         cases="\n".join(textwrap.fill(case, 120, subsequent_indent="  ") for case in cases),
     )
-    heads = ["law", "what", *(f"n = {seeds}" for seeds in LAW_SEEDS)]
+    counts = list(rows[0].coverages)
+    heads = ["law", "what", *(f"n = {seeds}" for seeds in counts)]
     lines = [
-        [row.planted.name, row.quantity, *(cell(row.coverages[seeds]) for seeds in LAW_SEEDS)] for row in rows
+        [row.planted.name, row.quantity, *(cell(row.coverages[seeds]) for seeds in counts)] for row in rows
     ]
     return "\n".join([text.rstrip(), "", *_markdown(heads, lines), ""])
 
