@@ -80,6 +80,13 @@ def sweep(
             metavar="K", help="Then train the lengths around each breakdown with K times the budget."
         ),
     ] = None,
+    budgets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STEPS",
+            help="A run for each of several budgets, as branches of one trunk: 500,1000,2000.",
+        ),
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(metavar="MODEL", help="Which arm the others are compared with.", show_default="fixed"),
@@ -309,6 +316,7 @@ def _invocation(plan: "SweepPlan") -> dict[str, Any]:
         "protocol": plan.protocol,
         "tune_rates": list(plan.rates),
         "longer": plan.longer,
+        "budgets": list(plan.budgets),
         "share": str(plan.share) if plan.share else None,
         "runs": len(plan.own_runs),
     }

@@ -50,6 +50,7 @@ class Preset:
     parts: list[list[str]] = field(default_factory=list)
     tune_rates: str | None = None
     longer: int | None = None
+    budgets: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -96,10 +96,24 @@ class WorkOrder:
     Attributes:
         device: "auto", "cpu", "cuda" or "mps".
         command: that asked for the runs, for their records.
+        trunks: the trunk of each run that is a branch of one, under any name, by run_id. Branches of one trunk are made
+            one after the other, in the order in which they are handed over.
     """
 
     device: str = "auto"
     command: str = field(default_factory=typed_command)
+    trunks: Mapping[str, str] = field(default_factory=dict)
+
+    def trunk_of(self, run_folder: Path) -> str:
+        """Return the name of the trunk that a run is a branch of; the run's own where it is one of none."""
+        return self.trunks.get(run_folder.name, run_folder.name)
+
+    def by_trunk(self, run_folders: Sequence[Path]) -> list[list[Path]]:
+        """Return the runs in groups: those of one trunk, in their order, and every other run alone."""
+        groups: dict[str, list[Path]] = {}
+        for path in run_folders:
+            groups.setdefault(self.trunk_of(path), []).append(path)
+        return list(groups.values())
 
 
 class Submission(ABC):

@@ -1,5 +1,6 @@
 """Executors on this machine: in this process, or in several that work side by side."""
 
+import itertools
 import math
 import os
 import queue
@@ -48,6 +49,7 @@ def execute_and_tell(
         on_progress=lambda step, steps, accuracy: listener(RunProgressed(run_id, step, steps, accuracy)),
         on_note=lambda text: listener(Note(text)),
         command=order.command,
+        shares_trunk=run_id in order.trunks,
     )
     try:
         outcome: RunStatus | None = execute(folder, execution)
@@ -69,7 +71,7 @@ class InlineSubmission(Submission):
     order: WorkOrder
 
     def wait(self, listener: Listener, should_stop: Callable[[], bool]) -> None:
-        for path in self.run_folders:
+        for path in itertools.chain(*self.order.by_trunk(self.run_folders)):
             if should_stop():
                 return
             execute_and_tell(RunFolder(path), self.order, listener, should_stop)
@@ -134,7 +136,7 @@ class ProcessSubmission(Submission):
 
     def _begin(self, listener: Listener) -> None:
         """Put as many workers to work as there are to be, or as the machine has room for."""
-        for number in range(min(self.worker_count, len(self.waiting))):
+        for number in range(min(self.worker_count, len(self.order.by_trunk(self.waiting)))):
             if self.shortage is None:
                 self._put_to_work(number, listener)
 
@@ -185,11 +187,17 @@ class ProcessSubmission(Submission):
             self._take(worker, line, listener)
 
     def _hand_over(self, worker: Worker) -> None:
-        """Give the worker its next run, or let it go."""
-        if self.waiting:
-            worker.begin(self.waiting.popleft(), self.order)
+        """Give the worker its next run, first of all one of the trunk that it is at, or let it go."""
+        at = None if worker.run_folder is None else self.order.trunk_of(worker.run_folder)
+        worker.run_folder = None
+        # Of a trunk that another worker is at the next branch would not find its beginning yet.
+        taken = {self.order.trunk_of(each.run_folder) for each in self.workers.values() if each.run_folder}
+        free = [path for path in self.waiting if self.order.trunk_of(path) not in taken]
+        if free:
+            path = next((each for each in free if self.order.trunk_of(each) == at), free[0])
+            self.waiting.remove(path)
+            worker.begin(path, self.order)
         else:
-            worker.run_folder = None
             worker.end_input()
 
     def _take(self, worker: Worker, line: str, listener: Listener) -> None:

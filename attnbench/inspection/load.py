@@ -11,8 +11,8 @@ import torch
 
 from attnbench.errors import DamagedFileError, UserError
 from attnbench.models.seq2seq import Seq2SeqModel
+from attnbench.runs.checkpoint import load_checkpoint
 from attnbench.runs.data import TEST_EXAMPLES, KeptData, find_data, read_kept_data
-from attnbench.runs.execute import load_checkpoint
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.spec import RunSpec
 from attnbench.tasks.base import Task

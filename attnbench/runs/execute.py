@@ -1,12 +1,9 @@
 """All that a worker does: take one run folder and bring it to its end."""
 
-import hashlib
-import io
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +16,13 @@ from attnbench.errors import (
     UserError,
     is_storage_fault,
     storage_faults_named,
+)
+from attnbench.runs.checkpoint import (
+    begin_from_trunk,
+    keep_trunk,
+    load_checkpoint,
+    remove_needless,
+    save_checkpoint,
 )
 from attnbench.runs.data import find_data, keep_data, read_kept_data
 from attnbench.runs.folder import RunFolder
@@ -49,6 +53,7 @@ class Execution:
         on_progress: told after every evaluation: steps done, budget, free-running validation accuracy.
         on_note: told in words what a person should know.
         command: that asked for the run.
+        shares_trunk: whether the run begins from what a run of a smaller budget keeps, and keeps the like itself.
     """
 
     device: str = "auto"
@@ -56,6 +61,7 @@ class Execution:
     on_progress: Callable[[int, int, float], None] = _say_nothing
     on_note: Callable[[str], None] = _say_nothing
     command: str = field(default_factory=typed_command)
+    shares_trunk: bool = False
 
 
 def execute(folder: RunFolder, execution: Execution) -> RunStatus:
@@ -103,21 +109,23 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> RunStatus:
     folder.error_file.unlink(missing_ok=True)
     # Sums depend on how they are split over threads: with one, a run gives the same numbers in every executor.
     torch.set_num_threads(1)
-    spec = _with_data(RunSpec.from_values(folder.read_spec()), folder, execution)
+    recorded = RunSpec.from_values(folder.read_spec())
+    spec = _with_data(recorded, folder, execution)
     device = resolve_device(execution.device)
     check_precision(spec.training.precision, device)
     trainer = make_trainer(spec, device)
     for split in (trainer.training_split, trainer.evaluation_split):
         split.tell = lambda text: execution.on_note(f"{folder.run_id}: {text}")
     resumed_from_step = _resume(trainer, folder, execution)
+    if resumed_from_step is None:
+        known = {}  # of another training, whose checkpoint is gone
+        resumed_from_step = _branch(trainer, folder, recorded, execution)
     environment = describe_environment(str(device), spec.training.precision, execution.command)
     write_json(folder.environment_file, environment)
     lengths_before = folder.requested_lengths
     _train(trainer, folder, execution)
     folder.request(lengths_before)  # of no effect, but where the file was damaged in the meantime
     lengths = folder.requested_lengths
-    if resumed_from_step is None:
-        known = {}  # of another training, whose checkpoint is gone
     found = _evaluate(spec, trainer, lengths, known, execution.should_stop)
     write_rows(folder.metrics_file, [found[each].row for each in sorted(found)])
     if sentences := [row for each in sorted(found) for row in found[each].sentences]:
@@ -126,6 +134,8 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> RunStatus:
     keep_data(
         folder, spec, {each: int(found[each].row["examples"]) if each in found else 0 for each in tested}
     )
+    if execution.shares_trunk:
+        remove_needless(folder, recorded)
     return RunStatus(
         folder.run_id,
         "done",
@@ -171,14 +181,28 @@ def _resume(trainer: Trainer, folder: RunFolder, execution: Execution) -> int | 
     return trainer.step
 
 
+def _branch(trainer: Trainer, folder: RunFolder, spec: RunSpec, execution: Execution) -> int | None:
+    """Begin from the trunk, where this is asked for and one stands; return the step at which it stood."""
+    step = begin_from_trunk(trainer, folder, spec, execution.on_note) if execution.shares_trunk else None
+    if step is not None:
+        _save(trainer, folder)  # there may be no further step that would
+    return step
+
+
 def _train(trainer: Trainer, folder: RunFolder, execution: Execution) -> None:
+    def keep() -> None:
+        if execution.shares_trunk:
+            keep_trunk(trainer, folder)
+
     try:
-        for row in trainer.fit(execution.should_stop):
+        for row in trainer.fit(execution.should_stop, at_branching_step=keep):
             _save(trainer, folder)
             execution.on_progress(row.step, trainer.config.steps, row.validation_token_accuracy)
     except InterruptedRunError:
         _save(trainer, folder)
         raise
+    if trainer.step < trainer.config.branching_step:
+        keep()  # solved or flat: every larger budget stops here too, for the same reason
 
 
 def _save(trainer: Trainer, folder: RunFolder) -> None:
@@ -244,38 +268,3 @@ def _evaluate(
                 row = metrics_row(spec, trainer, each, scores)
                 found[each] = _Result(row, sentence_rows(each, scores) if is_real_text(row) else ())
     return found
-
-
-_HEADER = b"attnbench checkpoint 1 sha256 "
-
-
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write the state with its checksum, in one step.
-
-    torch itself does not notice a flipped bit in a tensor, so the checksum stands in front.
-    """
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    payload = buffer.getvalue()
-    write_atomically(path, _HEADER + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a state back, onto the CPU.
-
-    Raises:
-        DamagedFileError: where the file is not what was written, or holds more than tensors and plain values.
-        StorageError: where the disk does not give it.
-    """
-    import torch
-
-    data = read_whole(path)
-    head, _, payload = data.partition(b"\n")
-    if not head.startswith(_HEADER) or head != _HEADER + hashlib.sha256(payload).hexdigest().encode():
-        raise DamagedFileError(f"{path} is damaged: its checksum does not fit.")
-    try:
-        return torch.load(io.BytesIO(payload), weights_only=True, map_location="cpu")
-    except Exception as error:
-        raise DamagedFileError(f"{path} cannot be loaded: {error}") from error

@@ -68,6 +68,7 @@ class RunFolder:
     train_file = _FileOf("train.csv")
     metrics_file = _FileOf("metrics.csv")
     checkpoint_file = _FileOf("checkpoint.pt")
+    trunk_file = _FileOf("trunk.pt")
     status_file = _FileOf("status.json")
     error_file = _FileOf("error.txt")
     data_file = _FileOf("data.json")
@@ -310,6 +311,7 @@ class RunFolder:
             self.status_file,
             self.metrics_file,
             self.checkpoint_file,
+            self.trunk_file,
             self.train_file,
             self.data_file,
             self.sentences_file,

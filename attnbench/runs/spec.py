@@ -78,6 +78,12 @@ class RunSpec:
             "training": _without_defaults(plain(self.training), self.training),
         }
 
+    @cached_property
+    def trunk(self) -> str:
+        """What runs have in common that differ in their budget, and in the patience that `--longer` gives it, alone."""
+        training = {**self.identity["training"], "steps": None, "patience": None}
+        return json.dumps({**self.identity, "training": training}, sort_keys=True)
+
     def at(self, lengths: LengthRange, seed: int) -> "RunSpec":
         """Return the spec of the same task, model and training with other lengths and another seed.
 

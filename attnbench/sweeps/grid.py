@@ -1,12 +1,14 @@
-"""The words in which a person says which lengths, seeds and share to sweep, and how shares are dealt."""
+"""The words in which a person says which lengths, seeds, budgets and share to sweep, and how shares are dealt."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from attnbench.arm import Protocol
 from attnbench.errors import UserError
 from attnbench.ranges import LARGEST_SEED
+from attnbench.tasks.base import LengthRange, Task
 
 LENGTHS_HELP = "Write lengths as 4,8,16 or as a span: 4:64:4 (steps of 4), 4:64:x2 (doubling)."
 MOST = 10_000
@@ -79,6 +81,21 @@ def _seed(part: str, text: str) -> int:
     return int(part)
 
 
+def parse_budgets(text: str) -> list[int]:
+    """Read `500,1000,2000` as budgets in steps.
+
+    Raises:
+        UserError: where it is not a list of numbers that ascend.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    budgets = [int(part) for part in parts if re.fullmatch(r"[0-9]+", part)]
+    if len(budgets) < len(parts) or budgets != sorted(set(budgets)) or budgets[0] < 1:
+        raise UserError(
+            f"--budgets {text}: expected numbers of training steps that ascend, such as 500,1000,2000."
+        )
+    return budgets
+
+
 def parse_train_range(text: str) -> tuple[int, int]:
     """Read `4:32` as the range of lengths to train on.
 
@@ -133,3 +150,42 @@ def parse_share(text: str) -> Share:
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
         raise UserError(f"--share {text}: expected I/N with I from 1 to N, such as 2/8, the second of eight.")
     return Share(int(found[1]), int(found[2]))
+
+
+def train_ranges(
+    task: Task, protocol: Protocol, lengths: list[int], train_range: str | None
+) -> list[tuple[LengthRange, list[int]]]:
+    """Return what to train on, and where to evaluate each.
+
+    Raises:
+        UserError: where the task, the protocol, the lengths and the range do not fit one another.
+    """
+    for length in lengths:
+        task.check_length(length)
+    task.check_information(lengths)
+    if protocol == "per_length":
+        if train_range is not None:
+            raise UserError(
+                "--train-range is for the protocols mixed and extrapolation; this one is per_length."
+            )
+        if task.reads_files:
+            raise UserError(
+                f"{task.name} reads files, whose examples have the lengths they have: one model per length cannot be "
+                "trained on them. Use --protocol mixed: one model, evaluated by length."
+            )
+        return [(LengthRange(length, length), [length]) for length in lengths]
+    if train_range is None and protocol == "extrapolation" and not task.reads_files:
+        raise UserError("--protocol extrapolation needs --train-range SHORTEST:LONGEST, such as 4:16.")
+    requested = parse_train_range(train_range) if train_range else None
+    if requested is None and not task.reads_files:
+        requested = (lengths[0], lengths[-1])
+    trained = task.training_range(requested, None)
+    if protocol == "mixed" and not (trained.minimum <= lengths[0] and lengths[-1] <= trained.maximum):
+        raise UserError(
+            f"--protocol mixed tests inside the range that it trains on, {trained.minimum}:{trained.maximum}; "
+            f"the lengths go from {lengths[0]} to {lengths[-1]}. Widen the range, or use --protocol extrapolation."
+        )
+    task.check_length(trained.minimum)
+    task.check_length(trained.maximum)
+    task.check_information([trained.maximum])
+    return [(trained, lengths)]

@@ -14,9 +14,10 @@ from attnbench.executors.base import Executor
 from attnbench.models.sizing import VocabularySizes, match_parameters
 from attnbench.ranges import LARGEST_SEED
 from attnbench.runs.spec import PlannedRun
-from attnbench.sweeps.grid import Share, parse_lengths, parse_seeds, parse_share, parse_train_range
+from attnbench.sweeps.budgets import by_trunk, check_warmup, set_budgets
+from attnbench.sweeps.grid import Share, parse_lengths, parse_seeds, parse_share, train_ranges
 from attnbench.sweeps.learning_rates import RATE_KEY, TUNING_SEED, parse_rates
-from attnbench.tasks.base import LengthRange, Task
+from attnbench.tasks.base import Task
 
 BASELINE = "fixed"
 
@@ -85,6 +86,7 @@ class SweepOptions:
     name: str | None = None
     tune_rates: str | None = None
     longer: int | None = None
+    budgets: str | None = None
     baseline: str | None = None
     share: str | None = None
     dry_run: bool = False
@@ -222,6 +224,7 @@ class SweepPlan:
         rates: the grid in which, or just beyond, each arm and train range gets its learning rate first; empty where
             none is tuned.
         longer: how many times the budget the lengths around each breakdown get once more; None where they do not.
+        budgets: of the branches that share a trunk, ascending; empty where no run shares one.
         baseline: the model that the others are compared with, and matched to; None where nobody named one.
         share: which part of the runs this invocation makes; None: all of them.
     """
@@ -238,13 +241,17 @@ class SweepPlan:
     device: str
     rates: tuple[float, ...] = ()
     longer: int | None = None
+    budgets: tuple[int, ...] = ()
     baseline: str | None = None
     share: Share | None = None
 
     @property
     def own_runs(self) -> list[PlannedRun]:
         """The runs that this invocation makes."""
-        return self.share.of(self.runs) if self.share else self.runs
+        if self.share is None:
+            return self.runs
+        groups = by_trunk(self.runs) if self.budgets else [[run] for run in self.runs]
+        return list(itertools.chain(*self.share.of(groups)))
 
 
 def plan_sweep(configuration: Configuration, words: SweepOptions) -> SweepPlan:
@@ -255,10 +262,11 @@ def plan_sweep(configuration: Configuration, words: SweepOptions) -> SweepPlan:
     """
     preset_name = DEFAULT_PRESET if words.preset is None else words.preset
     preset = merge(configuration.preset(preset_name), words)
-    parts = [
-        Axes(configuration, preset, merge_assignments(configuration, [*preset.overrides, *own], words))
-        for own in preset.parts or [[]]
+    assigned = [
+        merge_assignments(configuration, [*preset.overrides, *own], words) for own in preset.parts or [[]]
     ]
+    budgets = set_budgets(configuration, preset, words.budgets, words.overrides, assigned)
+    parts = [Axes(configuration, preset, each) for each in assigned]
     models, task_names, seeds = (
         list(dict.fromkeys(itertools.chain(*each)))
         for each in zip(*((part.models, part.tasks, part.seeds) for part in parts), strict=True)
@@ -272,6 +280,8 @@ def plan_sweep(configuration: Configuration, words: SweepOptions) -> SweepPlan:
         for each in _compose(part, words.baseline, protocol, lengths, preset.train_range)
     ]
     runs = [run for _, own in composed for run in own]
+    check_warmup(budgets, runs)
+    ordered = sorted(dict.fromkeys(runs), key=lambda run: (-run.spec.lengths.maximum, run.spec.seed))
     executor = _executor(configuration, words, parts[0])
     return SweepPlan(
         name="-".join([preset_name, *task_names]) if words.name is None else words.name,
@@ -281,11 +291,12 @@ def plan_sweep(configuration: Configuration, words: SweepOptions) -> SweepPlan:
         lengths=lengths,
         seeds=seeds,
         protocol=protocol,
-        runs=sorted(dict.fromkeys(runs), key=lambda run: (-run.spec.lengths.maximum, run.spec.seed)),
+        runs=list(itertools.chain(*by_trunk(ordered))) if budgets else ordered,
         executor=executor,
         device=composed[-1][0],
         rates=_rates(preset, parts),
         longer=_longer(preset),
+        budgets=budgets,
         baseline=words.baseline,
         share=_share(words, preset, executor),
     )
@@ -298,7 +309,7 @@ def _compose(
     for names, values in part.matched_combinations(baseline):
         task_values, _ = without_length(values["task"])
         task = build_task(task_values, names["task"], part.configuration)
-        ranges = _ranges(task, protocol, lengths, train_range)
+        ranges = train_ranges(task, protocol, lengths, train_range)
         # Of the parts of a run, those that are built and checked are the same for all seeds and lengths.
         first = part.builder(names).build(values, task, protocol, ranges[0][0], part.seeds[0])
         places = itertools.product(part.seeds, ranges)
@@ -361,38 +372,3 @@ def _executor(configuration: Configuration, words: SweepOptions, axes: Axes) -> 
             )
         keys.append(Assignment("executor.workers", (words.workers,)))
     return configuration.executor(name, keys)
-
-
-def _ranges(
-    task: Task, protocol: Protocol, lengths: list[int], train_range: str | None
-) -> list[tuple[LengthRange, list[int]]]:
-    """Return what to train on, and where to evaluate each."""
-    for length in lengths:
-        task.check_length(length)
-    task.check_information(lengths)
-    if protocol == "per_length":
-        if train_range is not None:
-            raise UserError(
-                "--train-range is for the protocols mixed and extrapolation; this one is per_length."
-            )
-        if task.reads_files:
-            raise UserError(
-                f"{task.name} reads files, whose examples have the lengths they have: one model per length cannot be "
-                "trained on them. Use --protocol mixed: one model, evaluated by length."
-            )
-        return [(LengthRange(length, length), [length]) for length in lengths]
-    if train_range is None and protocol == "extrapolation" and not task.reads_files:
-        raise UserError("--protocol extrapolation needs --train-range SHORTEST:LONGEST, such as 4:16.")
-    requested = parse_train_range(train_range) if train_range else None
-    if requested is None and not task.reads_files:
-        requested = (lengths[0], lengths[-1])
-    trained = task.training_range(requested, None)
-    if protocol == "mixed" and not (trained.minimum <= lengths[0] and lengths[-1] <= trained.maximum):
-        raise UserError(
-            f"--protocol mixed tests inside the range that it trains on, {trained.minimum}:{trained.maximum}; "
-            f"the lengths go from {lengths[0]} to {lengths[-1]}. Widen the range, or use --protocol extrapolation."
-        )
-    task.check_length(trained.minimum)
-    task.check_length(trained.maximum)
-    task.check_information([trained.maximum])
-    return [(trained, lengths)]

@@ -7,7 +7,7 @@ of terminals it knows nothing.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from attnbench.errors import RefusedError, UserError, storage_faults_named
@@ -19,6 +19,7 @@ from attnbench.runs.folder import RunFolder, forget_failures
 from attnbench.runs.io import ClaimedError, is_claimed
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
+from attnbench.sweeps.budgets import trunks_of
 from attnbench.sweeps.learning_rates import (
     FoundBreakdown,
     NoRateError,
@@ -264,23 +265,24 @@ class Sweep:
     def _execute(self, runs: Sequence[PlannedRun]) -> tuple[list[RunFolder], bool]:
         folders = prepare(self.store, runs, self.listener.note)
         left = missing(folders, self.retries_failed)
+        order = replace(self.order, trunks=trunks_of(runs)) if self.plan.budgets else self.order
         if self.retries_failed:
             forget_failures(left)
         if not self.waits:
-            self._hand_over(left)
+            self._hand_over(left, order)
             return folders, not left
         left_ids = {folder.run_id for folder in left}
         work = {run.spec.run_id: work_of(run) for run in runs if run.spec.run_id in left_ids}
         with self.listener.watch(work, len(folders)) as tell:
-            unfinished = run_to_the_end(left, self.plan.executor, self.order, tell, self.should_stop)
+            unfinished = run_to_the_end(left, self.plan.executor, order, tell, self.should_stop)
         for folder, run in zip(folders, runs, strict=True):
             # Of no effect, but where the file was damaged while the run waited: it ended without rows.
             folder.request(run.lengths)
         return folders, not unfinished and not self.should_stop()
 
-    def _hand_over(self, left: Sequence[RunFolder]) -> None:
+    def _hand_over(self, left: Sequence[RunFolder], order: WorkOrder) -> None:
         if left:
-            submission = self.plan.executor.submit([folder.path for folder in left], self.order)
+            submission = self.plan.executor.submit([folder.path for folder in left], order)
             self.listener.handed_over(submission)
             if submission.rejection is not None:
                 self.refusal.note(submission.rejection)

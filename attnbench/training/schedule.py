@@ -26,6 +26,16 @@ class TrainingConfig:
     test_examples: Count
     evaluation_batch_size: Count
 
+    @property
+    def final_steps(self) -> int:
+        """Steps at the end over which the rate falls to zero."""
+        return round(self.steps * self.final_decay)
+
+    @property
+    def branching_step(self) -> int:
+        """Steps after which the budget begins to matter: until then a training is that of any larger budget too."""
+        return self.steps - self.final_steps
+
 
 StopReason = Literal["solved", "plateau", "budget"]
 
@@ -51,14 +61,13 @@ class RateSchedule:
     def __init__(self, config: TrainingConfig) -> None:
         self.config = config
         self.progress = Progress()
-        self._final_steps = round(config.steps * config.final_decay)
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step; steps count from 0."""
         config = self.config
         warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
         left = config.steps - step
-        final = min(1.0, left / self._final_steps) if self._final_steps else 1.0
+        final = min(1.0, left / config.final_steps) if config.final_steps else 1.0
         return config.learning_rate * warmup * final * self.progress.rate_factor
 
     def observe(self, step: int, validation_nats: float, validation_accuracy: float) -> StopReason | None:
@@ -67,7 +76,7 @@ class RateSchedule:
             return "solved"
         if step >= self.config.steps:
             return "budget"
-        if step >= self.config.steps - self._final_steps:
+        if step >= self.config.branching_step:
             return None  # the rate is on its way down already: the budget has decided
         return "plateau" if self._is_exhausted(validation_nats) else None
 

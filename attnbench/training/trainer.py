@@ -97,8 +97,17 @@ class Trainer:
         self._parameters = list(model.parameters())
         self._has_dropout = any(isinstance(each, nn.Dropout) and each.p > 0 for each in model.modules())
 
-    def fit(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[TrainRow]:
+    def fit(
+        self,
+        should_stop: Callable[[], bool] = lambda: False,
+        at_branching_step: Callable[[], object] = lambda: None,
+    ) -> Iterator[TrainRow]:
         """Train to the end, yielding a row at every evaluation.
+
+        Args:
+            should_stop: asked before every step.
+            at_branching_step: called once the last step is taken that larger budgets have too, before an evaluation
+                at that step: what follows from it may depend on the budget. `state_dict` is then that of them all.
 
         Raises:
             RunFailedError: when the loss is no longer finite.
@@ -108,17 +117,23 @@ class Trainer:
         while self.stop_reason is None:
             started = time.perf_counter()
             losses: list[torch.Tensor] = []
-            while not losses or not self._is_evaluation_due():
+            while not self._is_evaluation_due():
                 if should_stop():
                     self._close_window(losses, started)
                     raise InterruptedRunError(f"stopped after step {self.step}")
                 losses.append(self._train_step())
                 self.step += 1
+                if self.step == self.config.branching_step:
+                    self._close_window(losses, started)
+                    started, losses = time.perf_counter(), []
+                    at_branching_step()
             self._close_window(losses, started)
             yield self._evaluate()
 
     def _is_evaluation_due(self) -> bool:
-        return self.step % self.config.evaluate_every == 0 or self.step >= self.config.steps
+        evaluated = self.rows[-1].step if self.rows else 0
+        is_turn = self.step % self.config.evaluate_every == 0 or self.step >= self.config.steps
+        return is_turn and self.step > evaluated
 
     def _train_step(self) -> torch.Tensor:
         """Take one step and return its summed loss, still on the device so that nothing waits for it."""

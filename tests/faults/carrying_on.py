@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench.runs.execute import load_checkpoint
+from attnbench.runs.checkpoint import load_checkpoint
 from attnbench.runs.folder import RunFolder
 from tests.commands import TINY, Finished, attnbench, rows_of, run_folders, without_times
 from tests.faults.writes import halves_in

@@ -6,7 +6,7 @@ import yaml
 
 from attnbench.errors import DamagedFileError, UserError
 from attnbench.inspection.load import check_comparable, load_run
-from attnbench.runs.execute import load_checkpoint, save_checkpoint
+from attnbench.runs.checkpoint import load_checkpoint, save_checkpoint
 from attnbench.runs.folder import RunFolder
 from tests.runs.test_execute import Intruder
 from tests.runs.tiny_runs import executed, prepared, text_spec, tiny_spec

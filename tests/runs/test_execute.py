@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from attnbench.errors import DamagedFileError, InterruptedRunError, UserError
-from attnbench.runs.execute import Execution, execute, load_checkpoint, save_checkpoint
+from attnbench.runs.checkpoint import load_checkpoint, save_checkpoint
+from attnbench.runs.execute import Execution, execute
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.io import ClaimedError
 from attnbench.runs.metrics_csv import METRICS_COLUMNS

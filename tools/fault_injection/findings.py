@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.errors import DamagedFileError, UserError
-from attnbench.runs.execute import load_checkpoint
+from attnbench.runs.checkpoint import load_checkpoint
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
 from tools.fault_injection.sweep import Reference, RowKey, compared_rows, holder_of

@@ -25,7 +25,7 @@ from attnbench.executors.slurm.queue import (
     try_submission,
 )
 from attnbench.executors.slurm.records import JobRecords, new_record
-from attnbench.executors.slurm.submission import SlurmSubmission, SubmitResult
+from attnbench.executors.slurm.submission import ALONE, SlurmSubmission, SubmitResult
 from attnbench.ranges import Count, NonNegativeCount, Rate
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
@@ -122,7 +122,7 @@ class Slurm(Executor):
                 found = [run_id for run_id in run_ids if states.get(run_id) in ("pending", "running")]
                 taken = set(found)
                 free = [folder for folder in folders if folder.run_id not in taken]
-                packs = [free[first : first + runs_per_job] for first in range(0, len(free), runs_per_job)]
+                packs = _packs(free, order, runs_per_job)
                 return self._submit_arrays(packs, order, book, SubmitResult(found=found))
         except SlurmError as error:
             return SubmitResult(refused=run_ids, refusal=SilentSlurmError(f"{error}"))
@@ -160,6 +160,9 @@ class Slurm(Executor):
                 trusted_folder=None if trusted is None else str(trusted),
                 side_by_side=self.cpus,
                 command=order.command,
+                trunks={
+                    each.run_id: order.trunks[each.run_id] for each in pack if each.run_id in order.trunks
+                },
             )
             for pack in packs
         ]
@@ -185,6 +188,21 @@ class Slurm(Executor):
             # Since 22.05 srun no longer takes the number of cores over from sbatch.
             "srun_args": [f"--cpus-per-task={self.cpus}"],
         }
+
+
+def _packs(folders: Sequence[RunFolder], order: WorkOrder, runs_per_job: int) -> list[list[RunFolder]]:
+    """Divide runs among jobs: so many each, and the branches of one trunk in one job; each alone where it is ALONE."""
+    if runs_per_job == ALONE:
+        return [[folder] for folder in folders]
+    by_path = {folder.path: folder for folder in folders}
+    packs: list[list[RunFolder]] = []
+    for group in order.by_trunk(list(by_path)):
+        branches = [by_path[path] for path in group]
+        if packs and len(packs[-1]) + len(branches) <= runs_per_job:
+            packs[-1] += branches
+        else:
+            packs.append(branches)
+    return packs
 
 
 ARRAY_SIZE = 1000

@@ -3,7 +3,7 @@
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,7 @@ class RunBundle:
         trusted_folder: where classes may come from besides attnbench.
         side_by_side: how many at once.
         command: that asked for the runs.
+        trunks: of the runs that are branches of one, see `WorkOrder`.
     """
 
     run_folders: tuple[str, ...]
@@ -68,6 +69,7 @@ class RunBundle:
     trusted_folder: str | None
     side_by_side: int = 1
     command: str = ""
+    trunks: "Mapping[str, str] | None" = None  # jobs of before, which wait in a queue, have none
 
     def __call__(self) -> None:
         """Make the runs; those that are done already take no time."""
@@ -96,7 +98,7 @@ class RunBundle:
         from attnbench.schema import trust_folder
 
         trust_folder(Path(self.trusted_folder) if self.trusted_folder else None)
-        order = WorkOrder(self.device, self.command)
+        order = WorkOrder(self.device, self.command, self.trunks or {})
         left = [RunFolder(Path(path)) for path in self.run_folders]
         while left and not stop():
             before = left

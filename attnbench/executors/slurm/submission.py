@@ -44,6 +44,8 @@ LONGEST_PAUSE_SECONDS = 30.0
 LOST_AFTER_SECONDS = 6.0
 """How long a job must be gone before its runs are lost: over a network file system results come late."""
 ATTEMPTS = 2
+ALONE = 0
+"""In the place of runs per job: each run has a job of its own, also where several are branches of one trunk."""
 REFUSED_SECONDS = 60.0
 REFUSALS = 10
 """How often in a row Slurm may refuse runs, while no job of theirs is in its queue, before the sweep gives up."""
@@ -224,7 +226,7 @@ class SlurmSubmission(Submission):
         if again:
             runs = counted(len(again), "run is", "runs are")
             listener(Note(f"{runs} submitted once more: the job ended before."))
-            self._hand_over(again, 1, listener)
+            self._hand_over(again, ALONE, listener)
 
     def _let_go(self, states: Mapping[str, JobState], listener: Listener) -> None:
         """Leave all that no job is at, be it lost or refused: who cancelled the others wants no further jobs."""
