@@ -4,6 +4,7 @@ import csv
 import importlib
 import pickle
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -81,9 +82,9 @@ def test_every_moved_name_leads_to_what_is_there():
     assert moved_names.MOVED is MOVED
 
 
-# What was the default when these were made, and is none now; `moved_names` is of classes alone.
-OF_BEFORE = ("memory", "standard")
-DEFAULTS_OF_BEFORE = {
+# What was the default when these runs were made, and is none now; `moved_names` is of classes alone.
+ROWS_BEFORE = ROOT / "tests" / "runs" / "rows_before_2026_11_29.csv"
+DEFAULTS_BEFORE = {
     "model.carry": "hidden",
     "model.positions": "sinusoidal",
     "task.keys": "64",
@@ -91,32 +92,35 @@ DEFAULTS_OF_BEFORE = {
 }
 
 
-def rows_of_reference() -> list[tuple[str, dict[str, str]]]:
-    """Return a row of every run of results/reference but those of files, with the folder that holds it."""
-    rows = {
-        row["run_id"]: (path.parent.name, row)
-        for path in sorted(REFERENCE.glob("*/metrics.csv"))
-        for row in csv.DictReader(path.read_text().splitlines())
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Return a row of every run of a table but those of files."""
+    rows = {row["run_id"]: row for row in csv.DictReader(path.read_text().splitlines())}
+    return [row for row in rows.values() if "task.data" not in row["variant"]]
+
+
+def run_id_today(row: dict[str, str], before: dict[str, str]) -> str:
+    """Return the run_id of the run that the words of a row ask for, with what were defaults before."""
+    said = {f"{key}={row[column]}" for column, key in BY_COLUMN.items()} | {
+        *Variant.parse(row["variant"]).parts
     }
-    return [(folder, row) for folder, row in rows.values() if "task.data" not in row["variant"]]
+    chosen = {"task": row["task"], "model": row["model"]}
+    known = leaf_keys(CONFIGURATION.compose(chosen))
+    words = [f"{key}={value}" for key, value in {**chosen, **before}.items() if key in chosen or key in known]
+    words += sorted(said)
+    words += [f"train_range=[{row['train_min_length']},{row['train_max_length']}]"]
+    words += [f"test_lengths=[{row['length']}]"]
+    return request_run(CONFIGURATION, words).spec.run_id
 
 
-def test_every_run_of_the_reference_results_keeps_its_run_id() -> None:
+@pytest.mark.parametrize("folder", sorted(path.parent.name for path in REFERENCE.glob("*/metrics.csv")))
+def test_every_run_of_the_reference_results_keeps_its_run_id(folder: str) -> None:
     """A class that moved without a line in MOVED would make finished runs strangers to their own sweep."""
-    rows = rows_of_reference()
-    assert len(rows) > 100
-    assert {folder for folder, _ in rows} > set(OF_BEFORE)
-    for folder, row in rows:
-        said = {f"{key}={row[column]}" for column, key in BY_COLUMN.items()} | {
-            *Variant.parse(row["variant"]).parts
-        }
-        chosen = {"task": row["task"], "model": row["model"]}
-        known = leaf_keys(CONFIGURATION.compose(chosen))
-        before = DEFAULTS_OF_BEFORE if folder in OF_BEFORE else {}
-        words = [
-            f"{key}={value}" for key, value in {**chosen, **before}.items() if key in chosen or key in known
-        ]
-        words += sorted(said)
-        words += [f"train_range=[{row['train_min_length']},{row['train_max_length']}]"]
-        words += [f"test_lengths=[{row['length']}]"]
-        assert request_run(CONFIGURATION, words).spec.run_id == row["run_id"]
+    for row in rows_of(REFERENCE / folder / "metrics.csv"):
+        assert run_id_today(row, {}) == row["run_id"]
+
+
+def test_runs_of_before_keep_their_run_ids_where_their_defaults_are_said() -> None:
+    rows = rows_of(ROWS_BEFORE)
+    assert len(rows) > 8
+    for row in rows:
+        assert run_id_today(row, DEFAULTS_BEFORE) == row["run_id"]

@@ -26,6 +26,7 @@ Axis = Literal["steps", "hidden_size"]
 AXES: tuple[Axis, ...] = ("steps", "hidden_size")
 # With fewer that are not censored there is no exponent.
 LEAST_CELLS = 3
+LEAST_PLACES = 3
 L50_SCORE, PRICE_SCORE = "token_accuracy", "steps_to_90"
 _FAMILY = ("task", "model", "variant", "protocol", "train_min_length", "train_max_length")
 LAW_COLUMNS = (
@@ -124,6 +125,15 @@ class Law:
     fitted: Sequence[LawCell] = ()
     held_out: Sequence[LawCell] = ()
     curvature: Mapping[Axis, Estimate] = field(default_factory=dict)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is worth a sentence: an axis has three values, and what was fitted was tested on other cells.
+
+        Two points lie on a line whichever they are, and three hardly tell how far off the line they lie.
+        """
+        spans_three = any(len({cell.place(axis) for cell in self.cells}) >= LEAST_PLACES for axis in AXES)
+        return spans_three and (self.line is None or bool(self.held_out))
 
     def exponent(self, axis: Axis) -> Estimate | None:
         """Return the exponent of an axis; None where the law has none of it."""

@@ -34,7 +34,7 @@ class SweepTables:
     Attributes:
         rates_at_edge: of arms whose chosen learning rate is an outermost of those tried, the lengths of their training.
         baseline: the model that all others were compared with, None where there is none.
-        laws: of the families of arms that have several budgets or hidden sizes.
+        laws: of the families of arms that have budgets and hidden sizes enough to test one.
         price_laws: how the steps to learn grow with length, beside the laws: empty where there is none.
         data_names: the files of texts, by the fingerprint that a variant holds, as far as run folders are at hand.
         sentences: of real text, as far as they are at hand, as in sentences.csv.gz.
@@ -75,7 +75,7 @@ class SweepTables:
         sentences = records.sentences(text_runs(metrics))
         draws = TextDraws.of(metrics, sentences)
         breakdowns = breakdown_table(metrics, tuning, draws)
-        laws = find_laws(metrics, breakdowns, tuning)
+        laws = [law for law in find_laws(metrics, breakdowns, tuning) if law.is_told]
         return cls(
             metrics=metrics,
             sentences=sentences,

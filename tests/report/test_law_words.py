@@ -63,10 +63,12 @@ def test_an_exponent_whose_interval_holds_zero_is_not_shown_to_differ_from_it():
 
 
 def test_without_an_exponent_the_reason_is_given():
-    block = law_block(law_rows([500, 1000], [32], planted, lengths=LENGTHS))
+    block = law_block(
+        law_rows([500, 1000, 2000], [32], lambda s, h: 20 if s > 10 else planted(s, h), lengths=LENGTHS)
+    )
     assert "No law is shown." in block
     assert (
-        "- Fixed: no exponent: 2 of 2 cells broke down within the tested lengths, and 3 are the least."
+        "- Fixed: no exponent: 2 of 3 cells broke down within the tested lengths, and 3 are the least."
         in block
     )
 
@@ -104,3 +106,8 @@ def test_tasks_have_blocks_of_their_own_and_a_sweep_of_one_cell_has_none():
     )
     assert len(laws_of(*rows)) == 2
     assert not laws_of(law_rows([500], [16], planted, lengths=LENGTHS))
+
+
+def test_two_budgets_at_two_sizes_make_no_law():
+    """Whatever they are, a line fits two points."""
+    assert not laws_of(law_rows((500, 1000), (16, 32), planted, lengths=LENGTHS))
