@@ -85,6 +85,12 @@ def story(count: int, at: int) -> str:
     return "".join([*lines, f"{count + 1} Where is {person}? \t{place}\t{count}\n"])
 
 
+def test_the_gallery_shows_every_stored_result() -> None:
+    shown = (PROJECT / "docs" / "gallery.md").read_text()
+    for readme in PROJECT.glob("results/reference/*/README.md"):
+        assert f"](../results/reference/{readme.parent.name}/README.md)" in shown
+
+
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to type in, with the files of text that the examples name, and those that docs/extending.md shows."""
