@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from attnbench.runs.checks import find_damage
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
 from attnbench.sweeps import measuring
+from attnbench.sweeps.budgets import starting_steps
 from attnbench.sweeps.learning_rates import MOST_EXTENSIONS, tuning_runs
 from attnbench.sweeps.plan import SweepPlan
 from attnbench.tasks.base import LengthRange, Task
@@ -177,10 +179,20 @@ class DryRun:
         finished = ("done",) if self.retries_failed else ("done", "failed")
         return [run for run in self.runs if self.states[run.spec.run_id] not in finished]
 
+    @cached_property
+    def starts(self) -> dict[str, int]:
+        """The steps at which those of the left runs begin that find a trunk, by run_id."""
+        if not self.plan.budgets:
+            return {}
+        left = self.left
+        others = [run for run in self.runs if run not in left]
+        standing = [run for run in others if self.store.folder(run.spec.run_id).trunk_file.exists()]
+        return starting_steps(left, standing)
+
     @property
     def steps(self) -> int:
         """At most, of what is left."""
-        return sum(run.spec.training.steps for run in self.left)
+        return sum(run.spec.training.steps for run in self.left) - sum(self.starts.values())
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--dry-run --json` prints."""
@@ -189,6 +201,7 @@ class DryRun:
             "folder": str(self.store.path),
             "runs": [{"run_id": run_id, "state": state} for run_id, state in self.states.items()],
             "steps": self.steps,
+            "steps_saved": sum(self.starts.values()),
             "seconds_on_one_worker": duration.work_seconds,
             "minutes": duration.minutes,
             "workers": duration.workers,
@@ -203,11 +216,17 @@ class DryRun:
             budget = f"up to {run.spec.training.steps} steps"
             print(f"{self.states[run.spec.run_id]:11}  {run.spec.run_id}  {budget}, {tested}")
         left, count = self.left, len(self.runs)
-        tokens = sum(measuring.work_of(run) for run in left)
+        tokens = sum(measuring.work_of(run, self.starts.get(run.spec.run_id, 0)) for run in left)
         print(
             f"{counted(count, 'run')}{_share_of_all(self.plan)}, {len(left)} to do: "
             f"at most {self.steps:,} steps and about {tokens:.3g} target tokens."
         )
+        if self.starts:
+            begin = counted(len(self.starts), "run begins", "runs begin")
+            print(
+                f"{sum(self.starts.values()):,} steps are saved: {begin} where the next smaller budget branches off "
+                "the trunk."
+            )
         if left:
             print(self.duration().words)
         for line in (*_later_stages(self.plan, count), *_weak_comparison(self.plan)):
@@ -216,7 +235,7 @@ class DryRun:
     def duration(self) -> Duration:
         """Reckon the time by finished runs of the same arms, or by a moment of training where there are none."""
         left, executor = self.left, self.plan.executor
-        work_seconds = measuring.seconds_by_experience(self.store, left)
+        work_seconds = measuring.seconds_by_experience(self.store, left, self.starts)
         if executor.is_remote:
             if work_seconds is None:
                 return Duration("How many minutes is not measured here: the runs are made on a cluster.")
@@ -228,7 +247,7 @@ class DryRun:
             minutes = work_seconds / workers / 60
             words = f"By the finished runs here, at most about {minutes:.1f} minutes {side_by_side}."
             return Duration(words, work_seconds, minutes, workers)
-        found = measuring.estimate(left, torch.device(self.device))
+        found = measuring.estimate(left, torch.device(self.device), starts=self.starts)
         if found is None:
             return Duration("How many minutes could not be measured within seconds.", workers=workers)
         minutes = found.seconds(workers) / 60

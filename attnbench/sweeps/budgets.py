@@ -43,7 +43,7 @@ def set_budgets(
     budgets = parse_budgets(preset.budgets)
     limits = [value for part in parts if STEPS in part for value in part[STEPS].values]
     if limits and budgets[-1] > max(limits):
-        whose = "were typed" if said is not None else "are the preset's"
+        whose = "was typed" if said is not None else "is the preset's"
         raise UserError(
             f"--budgets {preset.budgets}: {budgets[-1]} steps are more than {STEPS}={max(limits)}, which {whose}. "
             f"Leave out larger budgets, or write {STEPS}={budgets[-1]} beside them."

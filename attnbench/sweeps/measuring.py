@@ -24,10 +24,12 @@ _FEWEST_STEPS = 3
 _ENDLESS = 10**9
 
 
-def work_of(run: PlannedRun) -> float:
-    """Return target tokens, about: the budget times what the first few training batches hold."""
+def work_of(run: PlannedRun, first_step: int = 0) -> float:
+    """Return target tokens, about: the steps from the first one on times what the first few training batches hold."""
     spec = run.spec
-    return spec.training.steps * _tokens_per_step(spec.task, spec.lengths, spec.training.batch_size)
+    return (spec.training.steps - first_step) * _tokens_per_step(
+        spec.task, spec.lengths, spec.training.batch_size
+    )
 
 
 @cache
@@ -36,8 +38,16 @@ def _tokens_per_step(task: Task, lengths: LengthRange, batch_size: int) -> float
     return sum(int(batch.target_mask.sum()) for batch in batches) / LOOKED_AT
 
 
-def seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float | None:
-    """Reckon the time of what is left from the speed of the finished runs of the same arm; None without any."""
+def seconds_by_experience(
+    store: RunStore, left: Sequence[PlannedRun], starts: Mapping[str, int]
+) -> float | None:
+    """Reckon the time of what is left from the speed of the finished runs of the same arm; None without any.
+
+    Args:
+        store: where the finished runs are.
+        left: the runs that are to be made.
+        starts: the steps at which those begin that do not begin at their first, by run_id.
+    """
     if not left:
         return 0.0
     speeds: dict[str, list[float]] = {}
@@ -46,7 +56,11 @@ def seconds_by_experience(store: RunStore, left: Sequence[PlannedRun]) -> float 
             speeds.setdefault(row["model"], []).append(float(row["tokens_per_second"]))
     if any(run.spec.model.name not in speeds for run in left):
         return None
-    return sum(work_of(run) * len(each) / sum(each) for run in left for each in [speeds[run.spec.model.name]])
+    return sum(
+        work_of(run, starts.get(run.spec.run_id, 0)) * len(each) / sum(each)
+        for run in left
+        for each in [speeds[run.spec.model.name]]
+    )
 
 
 @dataclass(frozen=True)
@@ -94,7 +108,11 @@ class Estimate:
 
 
 def estimate(
-    runs: Sequence[PlannedRun], device: torch.device, total_seconds: float = 1.0, most_seconds: float = 10.0
+    runs: Sequence[PlannedRun],
+    device: torch.device,
+    total_seconds: float = 1.0,
+    most_seconds: float = 10.0,
+    starts: Mapping[str, int] | None = None,
 ) -> Estimate | None:
     """Train the shortest and the longest cell of every arm for a few steps, and reckon the time of all runs from them.
 
@@ -103,6 +121,7 @@ def estimate(
         device: that they are to be made on.
         total_seconds: to be spent on steps, about; every cell takes a few at least.
         most_seconds: of computing, after which no further cell is begun.
+        starts: the steps at which those runs begin that do not begin at their first, by run_id.
 
     Returns:
         None where so many arms cannot be measured in this time, or an arm fails at its first steps.
@@ -126,7 +145,7 @@ def estimate(
                 except RunFailedError:
                     return None
             speeds[arm] = (measured[0], measured[-1])
-    each = [_seconds_of(run, speeds) for run in runs]
+    each = [_seconds_of(run, speeds, (starts or {}).get(run.spec.run_id, 0)) for run in runs]
     return Estimate(sum(each), max(each, default=0.0), time.perf_counter() - started)
 
 
@@ -169,15 +188,16 @@ def _step_seconds(trainer: Trainer, seconds: float) -> float:
     return taken[len(taken) // 2]
 
 
-def _seconds_of(run: PlannedRun, speeds: Mapping[RunSpec, tuple[Speed, Speed]]) -> float:
-    """Return what a run takes at most: its budget, its validations and its tests."""
+def _seconds_of(run: PlannedRun, speeds: Mapping[RunSpec, tuple[Speed, Speed]], first_step: int) -> float:
+    """Return what a run takes at most from a step on: its budget, its validations and its tests."""
     training, length = run.spec.training, _length(run.spec)
     shortest, longest = speeds[_arm(run.spec)]
     speed = shortest.towards(longest, length)
-    validations = -(-training.steps // training.evaluate_every) * training.validation_examples
+    steps = training.steps - first_step
+    validations = -(-steps // training.evaluate_every) * training.validation_examples
     # An example costs in proportion to its length, about.
     tests = training.test_examples * sum(each / length for each in run.lengths)
-    return training.steps * speed.step_seconds + (validations + tests) * speed.example_seconds
+    return steps * speed.step_seconds + (validations + tests) * speed.example_seconds
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from attnbench.runs.folder import RunFolder, forget_failures
 from attnbench.runs.io import ClaimedError, is_claimed
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
-from attnbench.sweeps.budgets import trunks_of
+from attnbench.sweeps.budgets import starting_steps, trunks_of
 from attnbench.sweeps.learning_rates import (
     FoundBreakdown,
     NoRateError,
@@ -272,7 +272,9 @@ class Sweep:
             self._hand_over(left, order)
             return folders, not left
         left_ids = {folder.run_id for folder in left}
-        work = {run.spec.run_id: work_of(run) for run in runs if run.spec.run_id in left_ids}
+        to_make = [run for run in runs if run.spec.run_id in left_ids]
+        starts = starting_steps(to_make) if self.plan.budgets else {}
+        work = {run.spec.run_id: work_of(run, starts.get(run.spec.run_id, 0)) for run in to_make}
         with self.listener.watch(work, len(folders)) as tell:
             unfinished = run_to_the_end(left, self.plan.executor, order, tell, self.should_stop)
         for folder, run in zip(folders, runs, strict=True):

@@ -232,3 +232,33 @@ def test_a_run_whose_sweep_was_killed_is_saved_and_has_not_failed(tmp_path):
         assert worker.wait(20) == 0
     assert RunFolder(folder.path).state == "interrupted"
     assert not folder.error_file.exists()
+
+
+def test_one_worker_makes_the_branches_of_a_trunk_although_another_is_free(tmp_path):
+    specs = [tiny_spec("training.warmup_steps=1", f"training.steps={steps}") for steps in (4, 8, 16)]
+    folders = [prepared(tmp_path, spec) for spec in (*specs, tiny_spec("seed=9"))]
+    order = replace(ORDER, trunks={folder.run_id: "trunk" for folder in folders[:3]})
+    submission = TWO_WORKERS.submit([folder.path for folder in folders], order)
+    submission.wait(lambda _: None, never)
+    outcomes = [RunFolder(folder.path).read_outcome() for folder in folders]
+    assert [outcome.resumed_from_step for outcome in outcomes] == [None, 3, 6, None]
+
+
+def test_a_branch_follows_where_the_worker_of_its_trunk_has_died(tmp_path):
+    specs = [tiny_spec("training.warmup_steps=1", f"training.steps={steps}") for steps in (400, 800)]
+    folders = [prepared(tmp_path, spec) for spec in specs]
+    order = replace(ORDER, trunks={folder.run_id: "trunk" for folder in folders})
+    submission = TWO_WORKERS.submit([folder.path for folder in folders], order)
+    killed = []
+
+    def kill_once(event):
+        if isinstance(event, RunProgressed) and not killed:
+            [killing] = [each for each in submission.workers.values() if each.run_folder is not None]
+            killed.append(killing.process.pid)
+            os.kill(killing.process.pid, signal.SIGKILL)
+
+    submission.wait(kill_once, never)
+    assert killed
+    outcomes = [RunFolder(folder.path).read_outcome() for folder in folders]
+    assert [outcome.state for outcome in outcomes] == ["done", "done"]
+    assert outcomes[1].resumed_from_step == min(300, outcomes[0].steps)

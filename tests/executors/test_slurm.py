@@ -12,6 +12,7 @@ from attnbench.executors.base import Note, RunEnded, RunProgressed, WorkOrder
 from attnbench.executors.slurm import job, queue, records
 from attnbench.executors.slurm.job import RunBundle
 from attnbench.executors.slurm.records import new_record
+from attnbench.executors.slurm.submission import ALONE
 from attnbench.runs.folder import RunFolder
 from attnbench.schema import trusted_folder, trusting
 from attnbench.sweeps.run import run_to_the_end
@@ -35,6 +36,37 @@ def test_runs_are_packed_into_the_jobs_of_one_array(fake, folders, book):
     assert [job[2] for job in fake.queue] == ["0", "1", "2"]
     assert {job[1] for job in fake.queue} == {record.job_id}
     assert "--array=0-2%2" in fake.script
+
+
+def test_the_branches_of_a_trunk_are_in_one_job_and_it_is_told(fake, folders, book, monkeypatch):
+    sent = []
+    monkeypatch.setattr(
+        "attnbench.executors.slurm.executor.submit_array", lambda jobs, *_: (sent.extend(jobs), "1")[1]
+    )
+    ids = [folder.run_id for folder in folders]
+    order = replace(ORDER, trunks={ids[0]: "trunk", ids[3]: "trunk"})
+    replace(EXECUTOR, runs_per_job=1).submit([folder.path for folder in folders], order)
+    (record,) = book.records()
+    assert record.packs == [[ids[0], ids[3]], [ids[1]], [ids[2]], [ids[4]]]
+    assert [job.trunks for job in sent] == [{ids[0]: "trunk", ids[3]: "trunk"}, {}, {}, {}]
+
+
+def test_branches_that_were_lost_have_jobs_of_their_own(fake, folders, book):
+    paths, ids = [folder.path for folder in folders[:2]], [folder.run_id for folder in folders[:2]]
+    order = replace(ORDER, trunks=dict.fromkeys(ids, "trunk"))
+    submission = EXECUTOR.submit(paths, order)
+    fake.put([])
+    assert submission.hand_over(folders[:2], ALONE).refusal is None
+    assert [record.packs for record in book.records()] == [[ids], [[each] for each in ids]]
+
+
+def test_a_job_makes_a_trunk_and_then_its_branch(tmp_path, submitit_handler):
+    specs = [tiny_spec("training.warmup_steps=1", f"training.steps={steps}") for steps in (4, 8)]
+    folders = [prepared(tmp_path / "runs", spec) for spec in specs]
+    paths = tuple(str(folder.path) for folder in folders)
+    trunks = {folder.run_id: "trunk" for folder in folders}
+    pickle.loads(pickle.dumps(RunBundle(paths, "cpu", None, trunks=trunks)))()
+    assert [RunFolder(folder.path).read_outcome().resumed_from_step for folder in folders] == [None, 3]
 
 
 def test_a_job_trusts_the_folder_of_own_classes_that_its_sweep_trusts(
