@@ -12,7 +12,7 @@ from attnbench.moved_names import find_moved_modules
 if TYPE_CHECKING:
     from attnbench.api import load, sweep, train
 
-__version__ = "0.1.0"
+__version__ = "0.1.0"  # the only place: pyproject.toml reads it here
 __all__ = ["RefusedError", "RunFailedError", "UserError", "__version__", "load", "sweep", "train"]
 
 find_moved_modules()

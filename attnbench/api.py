@@ -164,7 +164,7 @@ def sweep(
         RefusedError: where a disk or a cluster does not take the work; the same call carries on.
         KeyboardInterrupt: after an interrupt, when what was done has been saved.
     """
-    from attnbench.cli.sweep import carry_out, check_sweep
+    from attnbench.cli.sweep_work import carry_out, check_sweep
     from attnbench.config.compose import Configuration
     from attnbench.sweeps.plan import SweepOptions, plan_sweep
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from attnbench.cli.completion import complete_run
 from attnbench.cli.options import (
     DEFAULT_RESULTS,
     AsJson,
@@ -39,6 +40,7 @@ def inspect(
             help="A run's folder or run_id; two are laid side by side. Behind it task.source=FILE and the like, where "
             "the files of its data have moved and are not found.",
             show_default=False,
+            autocompletion=complete_run,
         ),
     ],
     length: Annotated[

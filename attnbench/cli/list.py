@@ -1,4 +1,4 @@
-"""`attnbench list`: the tasks there are, each with an example, and the models."""
+"""`attnbench list`: the tasks there are, each with an example, the models, and the presets of a sweep."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from attnbench.cli.completion import complete_list
 from attnbench.cli.options import (
     DEFAULT_RESULTS,
     AsJson,
@@ -20,21 +21,26 @@ from attnbench.cli.options import (
 if TYPE_CHECKING:
     from attnbench.config.compose import Configuration
 
-KINDS = {"tasks": "task", "models": "model"}
+KINDS = {"tasks": "task", "models": "model", "presets": "sweep"}
 SYNONYMS = {"arms": "models"}
 MOST_CHARACTERS = 100
 
 
 def list_choices(
     kind: Annotated[
-        str, typer.Argument(metavar="tasks|models", help="What to list; arms is another word for models.")
+        str,
+        typer.Argument(
+            metavar="tasks|models|presets",
+            help="What to list; arms is another word for models.",
+            autocompletion=complete_list,
+        ),
     ],
     _results: NeedlessResults = DEFAULT_RESULTS,
     config_dir: ConfigDir = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """List the tasks, each with an example, or the models, with what each is."""
+    """List the tasks, each with an example, the models, or the presets, with what each is and how long it takes."""
     with explained_errors(debug, config_dir):
         from attnbench.config.compose import Configuration
         from attnbench.errors import unknown

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 import attnbench
 from attnbench.cli.doctor import doctor
@@ -19,13 +19,36 @@ from attnbench.cli.plot import plot
 from attnbench.cli.preview import preview
 from attnbench.cli.report import report
 from attnbench.cli.status import cancel, status
-from attnbench.cli.sweep import sweep
+from attnbench.cli.sweep import EXAMPLES, sweep
 from attnbench.cli.train import train
 from attnbench.standard_streams import refused_output
 
 
+def _shown_plainly(params: list[Any]) -> list[Any]:
+    """Show a flag as a flag, without `<bool>`; where options stand in panels, let the rest have one, the last."""
+    has_panels = any(getattr(each, "rich_help_panel", None) for each in params)
+    for each in params:
+        if getattr(each, "is_flag", False):
+            each.metavar = ""
+        if has_panels and each.param_type_name == "option" and each.rich_help_panel is None:
+            each.rich_help_panel = "Every command"
+    return params
+
+
+class Program(TyperGroup):
+    """The program, whose flags are shown as such."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options of the program itself."""
+        return _shown_plainly(super().get_params(ctx))
+
+
 class Command(TyperCommand):
     """A command whose usage errors name the key, or the option, that a person may have meant."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return options and arguments."""
+        return _shown_plainly(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the words of the command line apart.
@@ -121,8 +144,8 @@ def _is_key(name: str) -> bool:
 
 app = typer.Typer(
     name="attnbench",
+    cls=Program,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
@@ -147,7 +170,7 @@ def program(
 
 
 app.command(cls=Command)(train)
-app.command(cls=Command)(sweep)
+app.command(cls=Command, epilog=EXAMPLES)(sweep)
 app.command(cls=Command)(plot)
 app.command(cls=Command)(export)
 app.command(cls=Command)(preview)

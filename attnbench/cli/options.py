@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from attnbench.cli.completion import complete_override, complete_sweep, complete_task
 from attnbench.config.overrides import at_home
 from attnbench.errors import RefusedError, UserError, storage_faults_named
 from attnbench.schema import place_in_folder, trusting
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[OVERRIDES]...", help="Keys to change, such as task=copy model.hidden_size=128."),
+    typer.Argument(
+        metavar="[OVERRIDES]...",
+        help="Keys to change, such as task=copy model.hidden_size=128.",
+        autocompletion=complete_override,
+    ),
 ]
 
 
@@ -28,7 +33,7 @@ def folder_at_home(path: Path | None) -> Path | None:
     return None if path is None else at_home(path)
 
 
-TaskName = Annotated[str | None, typer.Option("--task", help="Which task.")]
+TaskName = Annotated[str | None, typer.Option("--task", help="Which task.", autocompletion=complete_task)]
 Results = Annotated[
     Path, typer.Option("--results", metavar="DIR", callback=folder_at_home, help="Where the results are.")
 ]
@@ -41,13 +46,21 @@ ConfigDir = Annotated[
         help="Your own yaml groups, and the classes that they name.",
     ),
 ]
-# Every command takes both folders, so that a script or an alias can name them once; some need neither.
-_NEEDLESS = "Taken by every command; of no effect here."
+# Every command takes both folders, so that a script or an alias can name them once; where they are of no effect the
+# help leaves them out.
 NeedlessResults = Annotated[
-    Path, typer.Option("--results", metavar="DIR", callback=folder_at_home, help=_NEEDLESS)
+    Path, typer.Option("--results", metavar="DIR", callback=folder_at_home, hidden=True)
 ]
 NeedlessConfigDir = Annotated[
-    Path | None, typer.Option("--config-dir", metavar="DIR", callback=folder_at_home, help=_NEEDLESS)
+    Path | None, typer.Option("--config-dir", metavar="DIR", callback=folder_at_home, hidden=True)
+]
+SweepName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SWEEP",
+        help="A folder, or its name under the results.",
+        autocompletion=complete_sweep,
+    ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]

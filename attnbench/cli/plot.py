@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from attnbench.cli.completion import complete_model, complete_sweep
 from attnbench.cli.options import (
     DEFAULT_RESULTS,
     Debug,
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 
 def plot(
     sweeps: Annotated[
-        list[str], typer.Argument(metavar="SWEEP...", help="Folders, their names, or metrics.csv files.")
+        list[str],
+        typer.Argument(
+            metavar="SWEEP...",
+            help="Folders, their names, or metrics.csv files.",
+            autocompletion=complete_sweep,
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -48,7 +54,10 @@ def plot(
     baseline: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="The arm that all others are compared with.", show_default="fixed"
+            metavar="MODEL",
+            help="The arm that all others are compared with.",
+            show_default="fixed",
+            autocompletion=complete_model,
         ),
     ] = None,
     results: Results = DEFAULT_RESULTS,

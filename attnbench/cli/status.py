@@ -2,9 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from attnbench.cli.options import (
     DEFAULT_RESULTS,
@@ -12,6 +10,7 @@ from attnbench.cli.options import (
     Debug,
     NeedlessConfigDir,
     Results,
+    SweepName,
     explained_errors,
     print_json,
     say,
@@ -32,8 +31,6 @@ WORDS = {
     "waiting": "not begun",
     "renamed": "renamed: the folder bears another name than the run in it, so its rows do not count",
 }
-
-SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="A folder, or its name under the results.")]
 
 
 def status(

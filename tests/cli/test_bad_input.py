@@ -133,7 +133,7 @@ SWEEP = [
     (["--workers", "2", "--executor", "inline"], "the executor inline has none"),
     (["--protocol", "mixd"], "Known: extrapolation, mixed, per_length. Did you mean mixed?"),
     (["--preset", "quik"], "Did you mean quick?"),
-    (["--preset", ""], "Unknown preset ''. Known: converged, hour, quick, standard."),
+    (["--preset", ""], "Unknown preset ''. Known: converged, hour, law, quick, standard."),
     (["--executor", ""], "Unknown executor ''. Known: inline, processes, slurm."),
     (["--executor", "slrm"], "Known: inline, processes, slurm. Did you mean slurm?"),
     (["--protocol", "extrapolation"], "needs --train-range SHORTEST:LONGEST"),

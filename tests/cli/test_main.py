@@ -131,9 +131,11 @@ def test_a_usage_error_exits_2_with_a_few_lines(words):
     assert "Traceback" not in finished.err
 
 
-def test_the_version_is_the_projects():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert package.__version__ == project["version"]
+def test_the_version_stands_in_one_place():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" not in settings["project"]
+    assert settings["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "attnbench.__version__"}
+    assert attnbench("--version").out == f"attnbench {package.__version__}\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,0 +1,208 @@
+"""Carrying out a planned sweep: for the command and for Python alike; what happens is told on the way."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attnbench
+from attnbench.cli.options import FAILED, say
+from attnbench.errors import UserError, memory_faults_named
+
+if TYPE_CHECKING:
+    from attnbench.executors.base import Listener, Submission
+    from attnbench.report.sweep_report import Tell
+    from attnbench.runs.spec import PlannedRun
+    from attnbench.runs.store import RunStore
+    from attnbench.sweeps.learning_rates import FoundBreakdown
+    from attnbench.sweeps.plan import SweepOptions, SweepPlan
+    from attnbench.sweeps.run import Sweep, SweepResult
+
+
+def check_sweep(plan: "SweepPlan", options: "SweepOptions", results: Path) -> "tuple[RunStore, str]":
+    """Return the folder of a planned sweep and the device of its runs.
+
+    Raises:
+        UserError: where the folder or the device does not fit; nothing is written.
+    """
+    from attnbench.cli.find import named_store
+    from attnbench.sweeps.learning_rates import check_one_rate
+    from attnbench.sweeps.tuning_table import check_tuning_seed
+
+    store = named_store(results, plan.name)
+    store.check_ours()
+    if plan.rates:
+        check_tuning_seed(store)
+    check_one_rate(store, plan.runs, plan.rates)
+    device = _checked_device(plan)
+    if options.no_wait and not plan.executor.is_remote:
+        raise UserError(
+            "--no-wait: the runs are made by this program itself. Only --executor slurm lets it leave."
+        )
+    return store, device
+
+
+@dataclass(frozen=True)
+class FinishedSweep:
+    """What came of a sweep.
+
+    Attributes:
+        work: as it was carried out.
+        result: of its runs.
+        files: tables and figures that were written.
+        is_whole: whether all of the folder is there, or all of the share.
+        stop_status: the exit status of a signal that asked to stop; 0 where none came.
+    """
+
+    work: "Sweep"
+    result: "SweepResult"
+    files: Sequence[Path]
+    is_whole: bool
+    stop_status: int
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of the command."""
+        is_done = self.is_whole and not (self.result.unfinished and self.work.waits)
+        return self.stop_status or (0 if is_done else FAILED)
+
+
+def carry_out(
+    plan: "SweepPlan", options: "SweepOptions", store: "RunStore", device: str, tell: "Tell"
+) -> FinishedSweep:
+    """Make the runs of a checked plan, write tables and figures, and say on the way what happens.
+
+    Args:
+        plan: of the sweep.
+        options: of the person.
+        store: see `check_sweep`, as for `device`.
+        device: of the runs.
+        tell: is told the tables and the verdict.
+    """
+    from attnbench.cli.dry_run import announce
+    from attnbench.cli.stopping import stop_on_signals
+    from attnbench.executors.base import WorkOrder
+    from attnbench.runs import checks
+    from attnbench.sweeps.run import Sweep, result_of
+
+    with memory_faults_named():
+        checks.check_comparison([run.spec for run in plan.runs])
+        plan.executor.check(store.path)
+        announce(plan, store, device)
+    damage = store.record_invocation(_invocation(plan))
+    if damage:
+        say(damage)
+    store.remove_partial_files()
+    with stop_on_signals() as stop:
+        work = Sweep(
+            plan,
+            store,
+            WorkOrder(device),
+            _Shown(store.path),
+            stop,
+            lambda runs: _breakdowns(store, runs),
+            retries_failed=options.retry_failed,
+            waits=not options.no_wait,
+        )
+        folders = work.execute_all()
+    result = result_of(folders)
+    files, is_whole = _report(work, result, not options.no_plot, tell)
+    return FinishedSweep(work, result, files, is_whole, stop.exit_status)
+
+
+class _Shown:
+    """Shows on standard error what a sweep tells: see `SweepListener`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def note(self, text: str) -> None:
+        say(text)
+
+    def handed_over(self, submission: "Submission") -> None:
+        say(submission.describe())
+        say(f"How far they are: attnbench status {self._folder}")
+        say(f"To end them: attnbench cancel {self._folder}")
+
+    @contextmanager
+    def watch(self, work: Mapping[str, float], runs: int) -> "Iterator[Listener]":
+        from attnbench.cli.progress import SweepProgress
+
+        with SweepProgress(work, runs) as progress:
+            yield progress.listen
+
+
+def _breakdowns(store: "RunStore", runs: "Sequence[PlannedRun]") -> "list[FoundBreakdown]":
+    """Return where the arms of these runs broke down, as far as they have finished."""
+    from attnbench.analysis.arms import Metrics
+    from attnbench.analysis.breakdown import breakdown_table, l50_by_arm
+    from attnbench.runs.metrics_table import join_metrics
+    from attnbench.runs.training_records import TrainingRecords
+    from attnbench.sweeps.learning_rates import FoundBreakdown
+
+    own = {run.spec.run_id for run in runs}
+    rows = [row for row in store.collect(on_damage=lambda _: None) if row["run_id"] in own]
+    if not rows:
+        return []
+    tuning = TrainingRecords([store.path]).tuning_rows()
+    breakdowns = breakdown_table(Metrics.of(join_metrics(rows)), tuning)
+    found = l50_by_arm(breakdowns) | l50_by_arm(breakdowns, "bleu")  # real text has no L50
+    return [FoundBreakdown(arm, each.length, each.censored) for arm, each in found.items()]
+
+
+def _checked_device(plan: "SweepPlan") -> str:
+    """Return the device that this machine has for the runs; on a cluster each node looks for itself."""
+    from attnbench.training.device import check_precision, resolve_device
+
+    if plan.executor.is_remote:
+        return plan.device
+    device = resolve_device(plan.device)
+    for run in plan.runs:
+        check_precision(run.spec.training.precision, device)
+    return str(device)
+
+
+def _invocation(plan: "SweepPlan") -> dict[str, Any]:
+    from attnbench.runs.records import typed_command
+
+    return {
+        "command": typed_command(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": attnbench.__version__,
+        "preset": plan.preset,
+        "task": ", ".join(dict.fromkeys(task.name for task in plan.tasks)),
+        "models": plan.models,
+        "lengths": plan.lengths,
+        "seeds": plan.seeds,
+        "protocol": plan.protocol,
+        "tune_rates": list(plan.rates),
+        "longer": plan.longer,
+        "budgets": list(plan.budgets),
+        "share": str(plan.share) if plan.share else None,
+        "runs": len(plan.own_runs),
+    }
+
+
+def _report(
+    work: "Sweep", result: "SweepResult", is_drawn: bool, tell: "Tell"
+) -> tuple[Sequence[Path], bool]:
+    """Draw, tell what came of the runs; return the files, and whether all of the folder is whole, or of the share."""
+    from attnbench.cli.plot import tell_renamed
+    from attnbench.report.sweep_report import report_store
+
+    plan, store, refusal = work.plan, work.store, work.refusal
+    files: list[Path] = []
+    damages: list[str] = []
+    if result.done:
+        with refusal.noted(), store.held():
+            tell_renamed(store)
+            files = report_store(store, is_drawn, tell, damages.append, plan.baseline)
+    for damage in damages:
+        say(f"{damage} Its rows are left out; the sweep that it belongs to repeats it.")
+    for run_id, reason in result.failed.items():
+        say(f"{run_id} failed: {reason}")
+        say(f"  its folder: {store.folder(run_id).path}; --retry-failed repeats it")
+    # A damaged run that stands in the plan has been repeated by now: these are of another sweep or share.
+    return files, not result.failed and (plan.share is not None or not damages)
