@@ -118,7 +118,7 @@ def test_arms_is_another_word_for_models():
 def test_anything_else_exits_2_with_what_there_is():
     finished = attnbench("list", "model")
     assert (finished.status, finished.out) == (2, "")
-    assert "Known: models, tasks. Did you mean models?" in finished.err
+    assert "Known: models, presets, tasks. Did you mean models?" in finished.err
 
 
 def test_versions_device_cores_and_results_are_looked_at(results):

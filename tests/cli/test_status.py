@@ -1,9 +1,15 @@
 """How far the runs of a sweep are; and the commands of a sweep on a cluster, whose queue is a fake one."""
 
-import pytest
+import io
+import re
 
+import pytest
+from rich.console import Console
+
+from attnbench.cli import status
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.status import RunStatus
+from attnbench.runs.store import RunStore
 from tests.commands import TINY_SWEEP, attnbench, contents, run_folders
 from tests.executors.fake_slurm import install
 from tests.runs.tiny_runs import finish
@@ -202,3 +208,41 @@ def test_what_slurm_refuses_after_all_is_left_and_the_same_command_carries_on(
     fake.limit(4)
     assert attnbench(*SWEEP, *words).status == 0
     assert len(fake.queue) == 4
+
+
+def test_watching_a_finished_sweep_ends_at_once_with_its_status(swept):
+    finished = attnbench("status", swept, "--watch")
+    assert finished.status == 0
+    assert finished.out.splitlines() == ["4 done", f"{swept}: 4 runs", "       4  done"]
+
+
+def test_watching_tells_what_changes_and_ends_when_nobody_is_at_the_runs(mixed, monkeypatch):
+    """A run ends between two looks; then the same is seen until it is clear that nobody goes on."""
+    looks = iter(range(100))
+    waiting = run_folders(mixed)[3]
+
+    def wait(_seconds):
+        if next(looks) == 1:
+            finish(RunFolder(waiting))
+
+    monkeypatch.setattr(status.time, "sleep", wait)
+    lines = attnbench("status", mixed, "--watch").out.splitlines()
+    assert lines[:2] == ["1 done, 1 failed, 1 interrupted, 1 waiting", "2 done, 1 failed, 1 interrupted"]
+    assert lines[2] == f"{mixed}: 4 runs"
+    assert next(looks) == status.IDLE_LOOKS - 1
+
+
+def test_a_run_at_work_is_shown_with_step_accuracy_and_what_is_left(mixed):
+    store = RunStore(mixed)
+    run_id = run_folders(mixed)[2].name
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(status._at_work(store, {run_id: "running"}, "1 running"))
+    shown = console.export_text()
+    assert "1 running" in shown
+    assert re.search(rf"{run_id} │ +4 │ +4 │ +0\.\d\d │ +0\.0", shown)
+    assert list(status._progress(store, run_folders(mixed)[3].name))[:2] in (["–", "4"], ["4", "4"])
+
+
+def test_watching_and_json_are_refused_together(swept):
+    finished = attnbench("status", swept, "--watch", "--json")
+    assert (finished.status, "--watch" in finished.err) == (2, True)
