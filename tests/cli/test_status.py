@@ -2,6 +2,7 @@
 
 import io
 import re
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -225,7 +226,7 @@ def test_watching_tells_what_changes_and_ends_when_nobody_is_at_the_runs(mixed, 
         if next(looks) == 1:
             finish(RunFolder(waiting))
 
-    monkeypatch.setattr(status.time, "sleep", wait)
+    monkeypatch.setattr(status, "time", SimpleNamespace(sleep=wait))
     lines = attnbench("status", mixed, "--watch").out.splitlines()
     assert lines[:2] == ["1 done, 1 failed, 1 interrupted, 1 waiting", "2 done, 1 failed, 1 interrupted"]
     assert lines[2] == f"{mixed}: 4 runs"
