@@ -154,13 +154,14 @@ def _breakdowns(store: "RunStore", runs: "Sequence[PlannedRun]") -> "list[FoundB
 
 def _checked_device(plan: "SweepPlan") -> str:
     """Return the device that this machine has for the runs; on a cluster each node looks for itself."""
-    from attnbench.training.device import check_precision, resolve_device
+    from attnbench.training.device import check_cuda_graphs, check_precision, resolve_device
 
     if plan.executor.is_remote:
         return plan.device
     device = resolve_device(plan.device)
     for run in plan.runs:
         check_precision(run.spec.training.precision, device)
+        check_cuda_graphs(run.spec.training.cuda_graphs, device)
     return str(device)
 
 

@@ -107,11 +107,12 @@ def carry_out(
     from attnbench.runs.folder import forget_failures
     from attnbench.runs.spec import PlannedRun
     from attnbench.sweeps.run import Refusal, missing, prepare, run_to_the_end
-    from attnbench.training.device import check_precision, resolve_device
+    from attnbench.training.device import check_cuda_graphs, check_precision, resolve_device
 
     store.check_ours()
     device = resolve_device(request.device)
     check_precision(request.spec.training.precision, device)
+    check_cuda_graphs(request.spec.training.cuda_graphs, device)
     order = WorkOrder(str(device))
     planned = PlannedRun(request.spec, tuple(request.lengths))
     refusal = Refusal()

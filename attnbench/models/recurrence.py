@@ -76,10 +76,10 @@ class Recurrence(nn.Module):
             return states, (states.gather(1, last).squeeze(1),)
         input_weights, *others = self.layer.all_weights[0]
         size = self.layer.hidden_size
-        gates = input_weights.new_tensor([-SHUT, SHUT, 0.0, 0.0]).repeat_interleave(
-            size
-        )  # input, forget, cell, output
-        weights = [torch.cat([input_weights, gates.unsqueeze(1)], dim=1), *others]
+        gates = input_weights.new_zeros(4, size)  # input, forget, cell, output
+        gates[0] -= SHUT  # numbers of Python: a tensor made of them would be copied from the host
+        gates[1] += SHUT
+        weights = [torch.cat([input_weights, gates.view(-1, 1)], dim=1), *others]
         marked = torch.cat([inputs, is_padding.unsqueeze(2).to(inputs.dtype)], dim=2)
         first = tuple(part.unsqueeze(0) for part in state)
         states, _, cell = torch.lstm(marked, first, weights, True, 1, 0.0, self.training, False, True)

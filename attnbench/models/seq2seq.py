@@ -40,6 +40,11 @@ class Generated:
     attention: Tensor | None
 
 
+def steps_until_asked(device: torch.device) -> int:
+    """Return after how many steps of decoding it is asked whether all have ended: a GPU is waited for each time."""
+    return 1 if device.type == "cpu" else 16
+
+
 class Seq2SeqModel(nn.Module, ABC):
     """A model that maps a source to a target."""
 
@@ -95,6 +100,7 @@ class Seq2SeqModel(nn.Module, ABC):
         token = torch.full_like(source[:, :1], BOS)  # B 1
         finished = torch.zeros_like(token, dtype=torch.bool)
         tokens, attention = [], []
+        until_asked = steps_until_asked(source.device)
         for step in range(given.shape[1] if steps is None else steps):
             logits, weights, state = self.advance(token, state)  # B 1 V, B 1 S
             token = logits.argmax(dim=2)  # B 1
@@ -107,9 +113,15 @@ class Seq2SeqModel(nn.Module, ABC):
                 attention.append(weights)
             if ends_with_mark:
                 finished = finished | (token == EOS)
-                if bool(finished.all()):
+                if (step + 1) % until_asked == 0 and bool(finished.all()):
                     break
-        return Generated(torch.cat(tokens, dim=1), torch.cat(attention, dim=1) if attention else None)
+        written = torch.cat(tokens, dim=1)  # B T
+        weights = torch.cat(attention, dim=1) if attention else None  # B T S
+        if ends_with_mark and until_asked > 1:
+            is_before_end = (written == EOS).cumsum(dim=1) <= (written == EOS)  # the mark itself included
+            width = int(is_before_end.sum(dim=1).amax())
+            written, weights = written[:, :width], None if weights is None else weights[:, :width]
+        return Generated(written, weights)
 
 
 @dataclass(frozen=True)

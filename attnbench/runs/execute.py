@@ -33,7 +33,7 @@ from attnbench.runs.sentences import is_real_text, read_sentences, write_sentenc
 from attnbench.runs.spec import RunSpec
 from attnbench.runs.status import RunStatus
 from attnbench.tasks.base import LengthRange
-from attnbench.training.device import check_precision, resolve_device
+from attnbench.training.device import check_cuda_graphs, check_precision, resolve_device
 from attnbench.training.trainer import Trainer, TrainRow
 
 TRAIN_COLUMNS = [field.name for field in fields(TrainRow)]
@@ -113,6 +113,7 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> RunStatus:
     spec = _with_data(recorded, folder, execution)
     device = resolve_device(execution.device)
     check_precision(spec.training.precision, device)
+    check_cuda_graphs(spec.training.cuda_graphs, device)
     trainer = make_trainer(spec, device)
     for split in (trainer.training_split, trainer.evaluation_split):
         split.tell = lambda text: execution.on_note(f"{folder.run_id}: {text}")

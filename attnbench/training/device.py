@@ -52,6 +52,19 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         )
 
 
+def check_cuda_graphs(is_wanted: bool, device: torch.device) -> None:
+    """Refuse recorded steps where there are no CUDA graphs.
+
+    Raises:
+        UserError: on anything but CUDA.
+    """
+    if is_wanted and device.type != "cuda":
+        raise UserError(
+            f"training.cuda_graphs=true is for CUDA devices; this run would use {device.type}. "
+            "Use training.cuda_graphs=false."
+        )
+
+
 def set_precision(precision: Precision) -> None:
     """Let CUDA round the factors of products to TF32 (10 bits of 23) with `tf32` alone.
 

@@ -25,6 +25,7 @@ class TrainingConfig:
     validation_examples: Count
     test_examples: Count
     evaluation_batch_size: Count
+    cuda_graphs: bool = False
 
     @property
     def final_steps(self) -> int:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from inspect import unwrap
@@ -18,6 +18,7 @@ from attnbench.randomness import derive_seed
 from attnbench.tasks.base import LengthRange, Task
 from attnbench.training.device import BatchSplit, autocast, seeded_dropout, set_precision
 from attnbench.training.evaluation import Scores, evaluate, scored_nats
+from attnbench.training.recorded import CudaGraphs, RecordedSteps, Recorder
 from attnbench.training.schedule import RateSchedule, StopReason, TrainingConfig
 
 
@@ -49,13 +50,43 @@ class Adam(torch.optim.Adam):
     """Adam as torch has it, without what its methods are wrapped in for `torch.compile`, which is not used here.
 
     The first call of a wrapped method imports the compiler: more than a second in every process that trains.
+    With `is_replayed` the rate is a tensor on the device, since a step that is replayed repeats its numbers. What is
+    saved is the same either way.
     """
 
     add_param_group = unwrap(torch.optim.Adam.add_param_group)
     zero_grad = unwrap(torch.optim.Adam.zero_grad)
     step = torch.no_grad()(unwrap(torch.optim.Adam.step))
-    state_dict = unwrap(torch.optim.Adam.state_dict)
-    load_state_dict = unwrap(torch.optim.Adam.load_state_dict)
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], rate: float, device: torch.device, is_replayed: bool = False
+    ) -> None:
+        # The fused kernel reads the tensor of a rate in single precision on CUDA, and as a double on the CPU.
+        number = torch.float32 if device.type == "cuda" else torch.float64
+        lr = torch.tensor(rate, dtype=number, device=device) if is_replayed else rate
+        super().__init__(parameters, lr=lr, capturable=is_replayed, fused=device.type in ("cpu", "cuda"))
+
+    def set_rate(self, rate: float) -> None:
+        """Take the next step with this learning rate."""
+        for group in self.param_groups:
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = unwrap(torch.optim.Adam.state_dict)(self)
+        for group in state["param_groups"]:
+            group |= {"lr": float(group["lr"]), "capturable": False}
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        own = [{key: group[key] for key in ("lr", "capturable")} for group in self.param_groups]
+        unwrap(torch.optim.Adam.load_state_dict)(self, state_dict)
+        for group, kept in zip(self.param_groups, own, strict=True):
+            rate = group["lr"]
+            group |= kept
+            self.set_rate(rate)
 
 
 @dataclass
@@ -83,11 +114,13 @@ class Trainer:
         lengths: LengthRange,
         seed: int,
         device: torch.device,
+        recorder: Recorder | None = None,
     ) -> None:
+        """Make ready for the first step; `recorder` stands in for that of CUDA graphs."""
         self.task, self.config, self.lengths, self.seed, self.device = task, config, lengths, seed, device
         self.model = model.to(device)
         set_precision(config.precision)
-        self.optimizer = Adam(model.parameters(), lr=config.learning_rate, fused=device.type != "mps")
+        self.optimizer = Adam(model.parameters(), config.learning_rate, device, config.cuda_graphs)
         self.schedule = RateSchedule(config)
         self.step = 0
         self.window = Window()
@@ -96,6 +129,7 @@ class Trainer:
         self.training_split, self.evaluation_split = BatchSplit("training"), BatchSplit("evaluation")
         self._parameters = list(model.parameters())
         self._has_dropout = any(isinstance(each, nn.Dropout) and each.p > 0 for each in model.modules())
+        self.recorded = self._recorded_by(recorder or CudaGraphs(device)) if config.cuda_graphs else None
 
     def fit(
         self,
@@ -141,14 +175,42 @@ class Trainer:
         scored_tokens = int(batch.scored.sum())
         self.window.scored_tokens += scored_tokens
         self.window.target_tokens += int(batch.target_mask.sum())
+        self.optimizer.set_rate(self.schedule.rate(self.step))
+        if self.recorded is None:
+            return self._step_on(batch, scored_tokens)
+        return self.recorded.take(batch, scored_tokens, self._why_not_replayed())
+
+    def _recorded_by(self, recorder: Recorder) -> RecordedSteps:
+        return RecordedSteps(
+            self._step_on,
+            self._whole_step_on,
+            recorder,
+            self.device,
+            lambda text: self.training_split.tell(text),  # it is given its listener later
+        )
+
+    def _why_not_replayed(self) -> str | None:
+        if self._has_dropout:
+            return "dropout draws anew at each step"
+        return "a batch goes in parts" if self.training_split.parts > 1 else None
+
+    def _step_on(self, batch: Batch, scored_tokens: int | torch.Tensor) -> torch.Tensor:
+        """Take a step on a batch, in parts where memory gives out, and return its summed loss."""
         nats = self.training_split.work_on(batch, lambda parts: self._add_up_gradients(parts, scored_tokens))
-        torch.nn.utils.clip_grad_norm_(self._parameters, self.config.gradient_clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.rate(self.step)
-        self.optimizer.step()
+        self._descend()
         return nats
 
-    def _add_up_gradients(self, parts: Iterator[Batch], scored_tokens: int) -> torch.Tensor:
+    def _whole_step_on(self, batch: Batch, scored_tokens: int | torch.Tensor) -> torch.Tensor:
+        """Take the same step on a batch in one part, with nothing to catch: what can be recorded."""
+        nats = self._add_up_gradients(batch.split(1), scored_tokens)
+        self._descend()
+        return nats
+
+    def _descend(self) -> None:
+        torch.nn.utils.clip_grad_norm_(self._parameters, self.config.gradient_clip)
+        self.optimizer.step()
+
+    def _add_up_gradients(self, parts: Iterator[Batch], scored_tokens: int | torch.Tensor) -> torch.Tensor:
         """Leave the gradient of the mean loss of a batch in the parameters, and return its summed loss."""
         self.optimizer.zero_grad(set_to_none=True)
         losses = []
@@ -248,6 +310,8 @@ class Trainer:
         """Go on from a saved state."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.recorded is not None:
+            self.recorded.forget()  # the optimizer's tensors are others now
         self.schedule.load_state_dict(state["schedule"])
         self.step = state["step"]
         self.window = Window(**state["window"])

@@ -54,6 +54,7 @@ BOTH = [
     ("training.steps=0", "training.steps: expected greater than or equal to 1, got 0."),
     ("training.learning_rate=nan", "finite"),
     ("training.precision=bfloat16", "Use training.precision=float32."),
+    ("training.cuda_graphs=true", "training.cuda_graphs=true is for CUDA devices; this run would use cpu."),
     ("unknown=1", "Unknown key 'unknown'."),
     ("+unknown=1", "keys can be changed, not added or taken away"),
     ("~model", "keys can be changed, not added or taken away"),

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from attnbench.batch import NOT_GIVEN, Batch
+from attnbench.models import seq2seq
 from attnbench.models.config import ModelConfig
 from attnbench.models.seq2seq import Seq2SeqModel
 from attnbench.vocabulary import EOS, PAD
@@ -74,6 +75,33 @@ def with_a_mark(model: Seq2SeqModel, batch: Batch) -> Seq2SeqModel:
 def test_the_same_holds_up_to_a_mark(arm: ModelConfig) -> None:
     batch = uneven_batch(source_lengths=(5, 1, 3, 2), target_lengths=(1, 1, 1, 1))
     assert_generates_what_is_written_anew(with_a_mark(build(arm), batch), batch, ends_with_mark=True)
+
+
+@every
+@pytest.mark.parametrize("until_asked", [3, STEPS + 1])
+def test_asking_seldom_whether_all_have_ended_changes_nothing(
+    arm: ModelConfig, until_asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = uneven_batch(source_lengths=(5, 1, 3, 2), target_lengths=(1, 1, 1, 1))
+    model = with_a_mark(build(arm), batch)
+    for second in (NOT_GIVEN, EOS):  # some end where they will; then all do at the second word, or before
+        given = torch.full((4, 2), NOT_GIVEN)
+        given[:, 1] = second
+        words = (batch.source, batch.source_lengths, given, STEPS, True)
+        expected = model.generate(*words)
+        with monkeypatch.context() as forced:
+            forced.setattr(seq2seq, "steps_until_asked", lambda _device: until_asked)
+            found = model.generate(*words)
+        assert torch.equal(found.tokens, expected.tokens)
+        assert second == NOT_GIVEN or found.tokens.shape[1] <= 2
+        if expected.attention is not None:
+            assert found.attention is not None
+            assert torch.equal(found.attention, expected.attention)
+
+
+def test_a_gpu_is_asked_every_sixteenth_step() -> None:
+    kinds = ("cpu", "cuda", "mps")
+    assert [seq2seq.steps_until_asked(torch.device(kind)) for kind in kinds] == [1, 16, 16]
 
 
 @every

@@ -7,6 +7,7 @@ import torch
 from attnbench.models.config import ModelConfig
 from attnbench.schema import build
 from attnbench.tasks.base import LengthRange, SyntheticTask
+from attnbench.training.recorded import Recorder
 from attnbench.training.schedule import TrainingConfig
 from attnbench.training.trainer import Trainer
 from tests.configuration import CONFIGURATION
@@ -37,13 +38,18 @@ def make_trainer(
     lengths: LengthRange | None = None,
     seed: int = 0,
     device: torch.device = CPU,
+    recorder: Recorder | None = None,
     **changed: object,
 ) -> Trainer:
-    """Return a trainer of `fixed` on `reverse` at length 3, or of what is given in place of these."""
+    """Return a trainer of `fixed` on `reverse` at length 3, or of what is given in place of these.
+
+    With a recorder it replays its steps.
+    """
     task = task or synthetic_task("reverse")
     sizes = len(task.source_vocabulary.tokens), len(task.target_vocabulary.tokens)
     model = (configured or arm("fixed")).build(*sizes, seed)
-    return Trainer(task, model, training(**changed), lengths or LengthRange(3, 3), seed, device)
+    config = training(**({"cuda_graphs": True} if recorder else {}), **changed)
+    return Trainer(task, model, config, lengths or LengthRange(3, 3), seed, device, recorder)
 
 
 def stops_after(calls: int) -> Callable[[], bool]:
