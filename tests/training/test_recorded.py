@@ -6,6 +6,7 @@ the same numbers of Python, on tensors at the same addresses.
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,11 +15,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from attnbench.batch import Batch
 from attnbench.errors import InterruptedRunError
 from attnbench.models.config import ModelConfig
-from attnbench.tasks.base import LengthRange
+from attnbench.tasks.base import LengthRange, SyntheticTask
 from attnbench.training import recorded
 from attnbench.training.trainer import Adam, Trainer
+from attnbench.vocabulary import PAD
 from tests.models.arms import arm, every_arm
 from tests.tasks.synthetic import synthetic_task
 from tests.training.fitting import make_trainer, stops_after
@@ -234,12 +237,30 @@ def work_is_begun(trainer: Trainer) -> None:
         parameter.grad = torch.full_like(parameter, float("nan"))
 
 
-def test_uneven_sources_and_given_tokens_are_copied_too() -> None:
-    task = synthetic_task("recall", question="after")
+@pytest.mark.parametrize("name", ["luong_general", "bahdanau", "published_sutskever2014", "transformer"])
+def test_lengths_and_scored_tokens_of_each_batch_are_replayed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = synthetic_task("reverse")
+    whole = type(task).training_batch
+
+    def uneven(self: SyntheticTask, seed: int, step: int, batch_size: int, lengths: LengthRange) -> Batch:
+        batch, generator = whole(self, seed, step, batch_size, lengths), torch.Generator().manual_seed(step)
+        longest = batch.source.shape[1]
+        # Each has padding: whether any has is asked on the CPU, and not on a GPU.
+        source_lengths = torch.randint(1, longest, (batch_size,), generator=generator)
+        source = batch.source.masked_fill(torch.arange(longest) >= source_lengths.unsqueeze(1), PAD)
+        scored = torch.rand(batch.target.shape, generator=generator) < 0.6
+        scored[0, 0] = True
+        return replace(batch, source=source, source_lengths=source_lengths, scored=scored)
+
+    monkeypatch.setattr(type(task), "training_batch", uneven)
     trainers = [
-        make_trainer(task=task, lengths=LengthRange(2, 4), recorder=each) for each in (GraphLike(), None)
+        make_trainer(arm(name), task, LengthRange(4, 4), recorder=each, steps=12)
+        for each in (GraphLike(), None)
     ]
     assert_ended_alike(*map(fitted, trainers))
+    assert steps_of(trainers[0]).replays == 9
 
 
 def test_without_the_option_adam_is_as_it_was() -> None:
