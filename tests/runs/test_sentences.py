@@ -81,7 +81,7 @@ def test_a_run_of_before_sentences_were_kept_is_whole_and_gets_them_with_more_le
     assert without_times(rows_of(old.metrics_file)[:1]) == without_times(rows)
 
 
-@pytest.mark.parametrize("damage", [None, b"", b"no gzip", gzip.compress(b"length\nx\n")])
+@pytest.mark.parametrize("damage", [None, b"", b"no gzip", gzip.compress(b"length\nx\n", mtime=0)])
 def test_damaged_sentences_of_a_finished_run_are_made_again_from_its_checkpoint(tmp_path, spec, damage):
     store = RunStore(tmp_path)
     folder = executed(store.runs_path, spec, 4, 9)
@@ -118,7 +118,13 @@ def test_the_same_sentences_make_the_same_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"no gzip", gzip.compress(b"length\n1\n")[:-9], gzip.compress(b"a\n1\n"), gzip.compress(b"\xff")],
+    [
+        b"",
+        b"no gzip",
+        gzip.compress(b"length\n1\n", mtime=0)[:-9],
+        gzip.compress(b"a\n1\n", mtime=0),
+        gzip.compress(b"\xff", mtime=0),
+    ],
 )
 def test_what_no_run_wrote_is_named(tmp_path, data):
     (tmp_path / "sentences.csv.gz").write_bytes(data)
