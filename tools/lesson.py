@@ -1,7 +1,7 @@
 """Makes the notebook of the lesson from its page: `.venv/bin/python -m tools.lesson` writes both anew.
 
 docs/lesson.md is the one source: text, and cells between ```python and ```. What a cell showed stands behind it, as a
-block ```text and as a PNG file that the page names; it is not part of the notebook's text, and is written by this program.
+block ```text or as a PNG file that the page names; both are written by this program.
 """
 
 import base64
@@ -95,10 +95,7 @@ def _is_progress(output: NotebookNode) -> bool:
 
 def _text_of(output: NotebookNode) -> str:
     """Return what an output says in words."""
-    if output.output_type == "stream":
-        said = output.text
-    else:
-        said = output.get("data", {}).get("text/plain", "")
+    said = output.text if output.output_type == "stream" else output.get("data", {}).get("text/plain", "")
     return "\n".join(line.rstrip() for line in said.splitlines()).strip("\n")
 
 
