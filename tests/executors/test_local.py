@@ -190,7 +190,8 @@ WORKER = [sys.executable, "-m", "attnbench.executors.worker"]
 
 
 def order(folder):
-    return json.dumps({"run_folder": str(folder.path), "device": "cpu", "command": "attnbench"}) + "\n"
+    values = {"run_folder": str(folder.path), "device": "cpu", "command": "attnbench", "trunks": {}}
+    return json.dumps(values) + "\n"
 
 
 def test_a_worker_without_work_leaves_at_once():
