@@ -14,6 +14,8 @@ from attnbench.analysis.statistics import MeanInterval, mean_interval
 from attnbench.runs.metrics_table import read_metrics
 from attnbench.runs.sentences import SENTENCES_FILE
 
+TINY = "--seeds 2 model.hidden_size=8 training.steps=4 training.warmup_steps=1"
+"""What makes a sweep a matter of seconds, to try its form; each sweep adds lengths of its own."""
 Outcome = Literal["holds", "does not hold", "not shown"]
 """`not shown`: the interval holds both what was claimed and what was not, or there is none."""
 BIBLE_FILES = ("train", "dev", "test")
@@ -43,20 +45,20 @@ class SweepWords:
     Attributes:
         name: its folder under the results.
         words: what follows `attnbench sweep --name NAME`, for the sizes of the stored result.
-        tiny: words that come last and make it a matter of seconds, to try its form.
+        tiny: words that come behind `TINY`, its lengths above all.
         reads_text: whether it needs the parallel text that `--text` names.
     """
 
     name: str
-    words: tuple[str, ...]
-    tiny: tuple[str, ...]
+    words: str
+    tiny: str
     reads_text: bool = False
 
     def command(self, results: Path, text: Path | None, *, is_tiny: bool = False) -> list[str]:
         """Return what follows `attnbench`."""
         files = [] if text is None or not self.reads_text else text_words(text)
-        words = ["sweep", "--name", self.name, "--results", str(results), *self.words, *files]
-        return [*words, *(("--executor", "inline", *self.tiny) if is_tiny else ())]
+        words = ["sweep", "--name", self.name, "--results", str(results), *self.words.split(), *files]
+        return [*words, *(f"--executor inline {TINY} {self.tiny}".split() if is_tiny else ())]
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,25 @@ class Reproduction:
     def reads_text(self) -> bool:
         """Whether any of its sweeps does."""
         return any(sweep.reads_text for sweep in self.sweeps)
+
+
+def text_sweep(name: str, arms: str, steps: int) -> SweepWords:
+    """Return a sweep over the parallel text: one model of each arm and seed, tested by source length.
+
+    Args:
+        name: of its folder.
+        arms: the words that name them.
+        steps: of training, at most.
+    """
+    return SweepWords(
+        name,
+        f"--task text_pairs --protocol mixed --lengths 15,30,45,60 --seeds 3 {arms} "
+        "model.hidden_size=128 model.embedding_size=128 model.dropout=0.2 training.learning_rate=2e-3 "
+        f"training.steps={steps} training.evaluate_every=250 training.patience=3",
+        "--lengths 4,8 model.embedding_size=8 training.evaluate_every=2 training.validation_examples=4 "
+        "training.test_examples=8 task.source_vocabulary_size=300 task.target_vocabulary_size=300",
+        reads_text=True,
+    )
 
 
 def text_words(folder: Path) -> list[str]:

@@ -19,19 +19,8 @@ SIZES = "8,16,32,64"
 BITS_PER_NUMBER = 32
 SWEEP = SweepWords(
     "collins_copy",
-    (
-        *("--task", "copy", "--models", "fixed", "--lengths", "8,16,32", "--seeds", "5"),
-        *(f"model.hidden_size={SIZES}", "training.steps=8000"),
-    ),
-    (
-        "--lengths",
-        "2,4",
-        "--seeds",
-        "2",
-        "model.hidden_size=4,8",
-        "training.steps=4",
-        "training.warmup_steps=1",
-    ),
+    f"--task copy --models fixed --lengths 8,16,32 --seeds 5 model.hidden_size={SIZES} training.steps=8000",
+    "--lengths 2,4 model.hidden_size=4,8",
 )
 
 

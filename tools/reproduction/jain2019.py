@@ -13,32 +13,12 @@ from tools.reproduction.claims import (
 )
 
 WORDS = (
-    *(
-        "--task",
-        "story_qa",
-        "--models",
-        "luong_general",
-        "--lengths",
-        "4",
-        "--seeds",
-        "5",
-        "model.hidden_size=64",
-    ),
-    "training.steps=2000",
+    "--task story_qa --models luong_general --lengths 4 --seeds 5 model.hidden_size=64 training.steps=2000"
 )
+TINY = "--lengths 2 training.test_examples=8"
 LEARNT = 0.9  # accuracy below which the weights of a model say nothing
-TINY = (
-    "--lengths",
-    "2",
-    "--seeds",
-    "2",
-    "model.hidden_size=8",
-    "training.steps=4",
-    "training.warmup_steps=1",
-    "training.test_examples=8",
-)
 NEEDED = SweepWords("jain_after", WORDS, TINY)
-NOT_NEEDED = SweepWords("jain_before", (*WORDS, "task.question=before"), TINY)
+NOT_NEEDED = SweepWords("jain_before", f"{WORDS} task.question=before", TINY)
 
 
 def judge(found: Found) -> list[Claim]:

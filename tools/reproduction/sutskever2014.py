@@ -11,57 +11,16 @@ from tools.reproduction.claims import (
     decide,
     in_words,
     interval,
+    text_sweep,
 )
 
-ARM = ("--models", "published_sutskever2014", "model.layers=2", "model.reverse_source=true,false")
+ARM = "--models published_sutskever2014 model.layers=2 model.reverse_source=true,false"
 COPY = SweepWords(
     "sutskever_copy",
-    (
-        *("--task", "copy", "--lengths", "8,16,24", "--seeds", "5", *ARM),
-        *("model.hidden_size=64", "training.steps=3000"),
-    ),
-    (
-        "--lengths",
-        "2,4",
-        "--seeds",
-        "2",
-        "model.hidden_size=8",
-        "training.steps=4",
-        "training.warmup_steps=1",
-    ),
+    f"--task copy --lengths 8,16,24 --seeds 5 {ARM} model.hidden_size=64 training.steps=3000",
+    "--lengths 2,4",
 )
-TEXT = SweepWords(
-    "sutskever_text",
-    (
-        *("--task", "text_pairs", "--protocol", "mixed", "--lengths", "15,30,45,60", "--seeds", "3", *ARM),
-        *("model.hidden_size=128", "model.embedding_size=128", "model.dropout=0.2"),
-        *(
-            "training.learning_rate=2e-3",
-            "training.steps=4000",
-            "training.evaluate_every=250",
-            "training.patience=3",
-        ),
-    ),
-    (
-        *(
-            "--lengths",
-            "4,8",
-            "--seeds",
-            "2",
-            "model.hidden_size=8",
-            "model.embedding_size=8",
-            "training.steps=4",
-        ),
-        *(
-            "training.warmup_steps=1",
-            "training.evaluate_every=2",
-            "training.validation_examples=4",
-            "training.test_examples=8",
-        ),
-        *("task.source_vocabulary_size=300", "task.target_vocabulary_size=300"),
-    ),
-    reads_text=True,
-)
+TEXT = text_sweep("sutskever_text", ARM, steps=4000)
 
 
 def judge(found: Found) -> list[Claim]:

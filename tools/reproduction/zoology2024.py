@@ -10,33 +10,9 @@ SOLVED = 0.9
 ATTENTION, FIXED_STATE = ("transformer", "luong_general"), ("linear", "slots", "fixed")
 SWEEP = SweepWords(
     "zoology_recall",
-    (
-        *(
-            "--task",
-            "recall",
-            "--models",
-            ",".join((*ATTENTION, *FIXED_STATE)),
-            "--lengths",
-            "4,8,16,32,64",
-            "--seeds",
-            "2",
-        ),
-        *(
-            "task.keys=64",
-            "model.hidden_size=16,32,64,128",
-            "training.learning_rate=2e-3,5e-3",
-            "training.steps=3000",
-        ),
-    ),
-    (
-        "--lengths",
-        "2,4",
-        "--seeds",
-        "1",
-        "model.hidden_size=8,16",
-        "training.steps=4",
-        "training.warmup_steps=1",
-    ),
+    f"--task recall --models {','.join((*ATTENTION, *FIXED_STATE))} --lengths 4,8,16,32,64 --seeds 2 task.keys=64 "
+    "model.hidden_size=16,32,64,128 training.learning_rate=2e-3,5e-3 training.steps=3000",
+    "--lengths 2,4 --seeds 1 model.hidden_size=8,16",
 )
 
 
