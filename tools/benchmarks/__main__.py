@@ -5,7 +5,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +15,19 @@ from tools.benchmarks.gpu import time_gpu
 from tools.benchmarks.memory import measure_memory
 from tools.benchmarks.peers import time_peers
 from tools.benchmarks.scale import time_scale
-from tools.benchmarks.step import seconds_of, time_step, trainer_of
+from tools.benchmarks.step import time_step
 from tools.benchmarks.sweep import time_start, time_sweep
 from tools.benchmarks.text import time_text
+from tools.benchmarks.timing import (
+    bare_steps,
+    by_turns,
+    ratio,
+    ready_batches,
+    seconds_of,
+    sized,
+    trainer_for,
+    trainer_steps,
+)
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 app.command("scale")(time_scale)
@@ -66,49 +75,17 @@ def time_overhead(
     import torch
 
     torch.set_num_threads(1)
-    trainer = trainer_of(f"model={model}")
-    bare = _bare_steps(trainer, steps)
-
-    def full() -> None:
-        for _ in range(steps):
-            trainer._train_step()
-            trainer.step += 1
-
-    for warm_up in (full, bare):
-        warm_up()
-    ratios, milliseconds = [], []
-    for _ in range(repeats):
-        bare_seconds, full_seconds = seconds_of(bare), seconds_of(full)
-        ratios.append(full_seconds / bare_seconds - 1)
-        milliseconds.append(1000 * full_seconds / steps)
+    trainer = trainer_for(*sized(model, batch=64, length=16, hidden=64))
+    works = {
+        "bare": bare_steps(trainer, ready_batches(trainer, steps)),
+        "whole": trainer_steps(trainer, steps),
+    }
+    seconds = by_turns(works, repeats)
+    overhead = ratio(seconds["whole"], seconds["bare"]).median - 1
     print(
-        f"trainer's overhead ({model}): median {100 * statistics.median(ratios):.1f} % over {repeats} turns "
-        f"of {steps} steps (aim: at most 5 %); a step takes {statistics.median(milliseconds):.1f} ms"
+        f"trainer's overhead ({model}): median {100 * overhead:.1f} % over {repeats} turns of {steps} steps "
+        f"(aim: at most 5 %); a step takes {1000 * statistics.median(seconds['whole']) / steps:.1f} ms"
     )
-
-
-def _bare_steps(trainer, steps: int) -> Callable[[], None]:  # type: ignore[no-untyped-def]
-    """Return a function that takes the bare parts of as many steps, on batches made beforehand."""
-    import torch
-
-    from attnbench.training.evaluation import scored_nats
-
-    batches = [
-        trainer.task.training_batch(0, step, trainer.config.batch_size, trainer.lengths)
-        for step in range(steps)
-    ]
-    tokens = int(batches[0].scored.sum())
-    parameters = list(trainer.model.parameters())
-
-    def bare() -> None:
-        for batch in batches:
-            loss = scored_nats(trainer.model(batch, wants_weights=False).logits, batch) / tokens
-            trainer.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, trainer.config.gradient_clip)
-            trainer.optimizer.step()
-
-    return bare
 
 
 @app.command("all")

@@ -1,21 +1,25 @@
 """What a training step costs, beside twenty lines of plain torch that do the same mathematics."""
 
-import json
-import statistics
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    import torch
-
-    from attnbench.training.trainer import Trainer
-
-Step = Callable[[], object]
-Clock = Callable[[], float]
+from tools.benchmarks.timing import (
+    Clock,
+    Findings,
+    Json,
+    Turns,
+    Work,
+    by_turns,
+    ratio,
+    seconds_of,
+    show,
+    sized,
+    trainer_for,
+    trainer_steps,
+)
 
 PARALLEL, LOOPING = "luong_general", "luong_general model.input_feeding=true"
 TURN_SECONDS = 0.1
@@ -37,7 +41,7 @@ class Sizes:
 SIZES = (Sizes(64, 4, 64), Sizes(64, 16, 64), Sizes(64, 32, 64), Sizes(128, 64, 128))
 
 
-def floor_step(sizes: Sizes, vocabulary: int) -> Step:
+def floor_step(sizes: Sizes, vocabulary: int) -> Work:
     """Return a function that takes one step of Luong general on reversal as anyone would write it with `nn.LSTM`.
 
     Data, embeddings, encoder of two directions, bridge, decoder, attention, readout, loss, clipping and Adam: as
@@ -75,95 +79,41 @@ def floor_step(sizes: Sizes, vocabulary: int) -> Step:
     return step
 
 
-def trainer_of(*overrides: str) -> "Trainer":
-    """Return the trainer of a run on `reverse`, at 16 tokens unless told otherwise, on the CPU."""
-    from attnbench.config.compose import Configuration
-    from attnbench.config.run_request import request_run
-    from attnbench.runs.execute import make_trainer
-    from attnbench.training.device import resolve_device
-
-    request = request_run(Configuration(), ["task=reverse", "task.length=16", *overrides])
-    return make_trainer(request.spec, resolve_device("cpu"))
-
-
-def arm_step(arm: str, sizes: Sizes) -> tuple[Step, int]:
-    """Return a function that takes one whole step of the trainer, and the size of the vocabulary.
+def time_by_turns(
+    arm: str, sizes: Sizes, turns: int, clock: Clock = time.perf_counter
+) -> dict[str, list[float]]:
+    """Return the seconds of a step of the arm and of the floor, by turns, in the threads that torch was given.
 
     Args:
         arm: the name of its yaml, and overrides after it.
         sizes: of the step.
+        turns: how many.
+        clock: on the wall, or of the processor.
     """
-    model, *options = arm.split()
-    embedding = [] if model.startswith("transformer") else [f"model.embedding_size={sizes.hidden}"]
-    numbers = [
-        f"training.batch_size={sizes.batch}",
-        f"task.length={sizes.length}",
-        f"model.hidden_size={sizes.hidden}",
-    ]
-    trainer = trainer_of(f"model={model}", *numbers, *embedding, *options)
-
-    def step() -> "torch.Tensor":
-        nats = trainer._train_step()
-        trainer.step += 1
-        return nats
-
-    return step, len(trainer.task.target_vocabulary.tokens)
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Of an arm beside the floor, taken by turns in one process.
-
-    Attributes:
-        milliseconds: of a step, the median over the turns.
-        tokens_per_second: of the source.
-        ratio: to the floor's step in the same turn, the median; 1 is as fast.
-        spread: smallest and largest of these ratios.
-    """
-
-    milliseconds: float
-    tokens_per_second: float
-    ratio: float
-    spread: tuple[float, float]
-
-
-def time_by_turns(arm: str, sizes: Sizes, turns: int, clock: Clock = time.perf_counter) -> Timing:
-    """Time a step of the arm and of the floor, one after the other, in the threads that torch was given."""
-    step, vocabulary = arm_step(arm, sizes)
-    floor = floor_step(sizes, vocabulary)
+    trainer = trainer_for(*sized(arm, sizes.batch, sizes.length, sizes.hidden))
+    floor = floor_step(sizes, len(trainer.task.target_vocabulary.tokens))
     for _ in range(3):
-        step()
         floor()
     steps = max(1, round(TURN_SECONDS / seconds_of(floor)))
-
-    def mean_seconds(one: Step) -> float:
-        return seconds_of(lambda: [one() for _ in range(steps)], clock) / steps
-
-    pairs = [(mean_seconds(floor), mean_seconds(step)) for _ in range(turns)]
-    ratios = [mine / bare for bare, mine in pairs]
-    seconds = statistics.median(mine for _, mine in pairs)
-    tokens = sizes.batch * sizes.length
-    return Timing(1000 * seconds, tokens / seconds, statistics.median(ratios), (min(ratios), max(ratios)))
-
-
-def seconds_of(work: Step, clock: Clock = time.perf_counter) -> float:
-    """Return how long a call takes, by the clock on the wall or by another one."""
-    started = clock()
-    work()
-    return clock() - started
+    works: dict[str, Work] = {
+        "arm": trainer_steps(trainer, steps),
+        "floor": lambda: [floor() for _ in range(steps)],
+    }
+    taken = by_turns(works, turns, clock=clock)
+    return {name: [seconds / steps for seconds in each] for name, each in taken.items()}
 
 
 def time_step(
     models: Annotated[str, typer.Option(metavar="A,B", help="Which arms; all by default.")] = "",
-    repeats: Annotated[int, typer.Option(min=1, help="Turns of floor and arm.")] = 7,
+    turns: Turns = 7,
     threads: Annotated[int, typer.Option(min=1)] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers for a program.")] = False,
+    to: Json = None,
 ) -> None:
     """Time a training step of every arm, data, clipping and Adam included, as a ratio to a floor.
 
     The floor is the mathematics of `luong_general` in twenty lines of plain torch. Floor and arm take turns in one
-    process, and the ratio is taken turn by turn: the median is printed, and with --json the spread. The aims at the
-    four sizes: 0.85 and then 1 for `luong_general`; 1.4, 2.2, 2.2 and 3 for `bahdanau`.
+    process, and the ratio is taken turn by turn. The aims at the four sizes: 0.85 and then 1 for `luong_general`; 1.4,
+    2.2, 2.2 and 3 for `bahdanau`.
     """
     import torch
 
@@ -173,15 +123,11 @@ def time_step(
     arms = models.split(",") if models else Configuration().choices("model")
     if PARALLEL in arms:
         arms.append(LOOPING)
-    found: dict[str, dict[str, object]] = {}
-    if not as_json:
-        print(f"A step as a multiple of the floor's: medians of {repeats} turns, {threads} thread(s)")
-        print(f"{'':40}" + "".join(f"{sizes!s:>22}" for sizes in SIZES))
+    found = Findings(f"A step as a multiple of the floor's, medians of {turns} turns, {threads} thread(s)")
     for arm in arms:
-        timings = {str(sizes): time_by_turns(arm, sizes, repeats) for sizes in SIZES}
-        found[arm] = {sizes: asdict(timing) for sizes, timing in timings.items()}
-        if not as_json:
-            cells = (f"{each.ratio:.2f} ({each.milliseconds:.1f} ms)" for each in timings.values())
-            print(f"{arm:40}" + "".join(f"{cell:>22}" for cell in cells), flush=True)
-    if as_json:
-        print(json.dumps({"threads": threads, "turns": repeats, "arms": found}, indent=2))
+        cells = {}
+        for sizes in SIZES:
+            seconds = time_by_turns(arm, sizes, turns)
+            cells[str(sizes)] = ratio(seconds["arm"], seconds["floor"])
+        found.add(arm=arm, **cells)
+    show([found], to)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from attnbench.training.trainer import Trainer
 
 Work = Callable[[], object]
+Clock = Callable[[], float]
 Json = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers there, as JSON.")
 ]
@@ -43,14 +44,16 @@ class Spread:
         return f"{_number(self.median)} [{_number(self.low)}, {_number(self.high)}]"
 
 
-def seconds_of(work: Work) -> float:
-    """Return how long a call takes."""
-    started = time.perf_counter()
+def seconds_of(work: Work, clock: Clock = time.perf_counter) -> float:
+    """Return how long a call takes, by the clock on the wall or by another one."""
+    started = clock()
     work()
-    return time.perf_counter() - started
+    return clock() - started
 
 
-def by_turns(works: Mapping[str, Work], turns: int, warm_ups: int = 1) -> dict[str, list[float]]:
+def by_turns(
+    works: Mapping[str, Work], turns: int, warm_ups: int = 1, clock: Clock = time.perf_counter
+) -> dict[str, list[float]]:
     """Return the seconds of each, by turns: a busy moment of the machine then falls on all of them alike."""
     for _ in range(warm_ups):
         for work in works.values():
@@ -58,7 +61,7 @@ def by_turns(works: Mapping[str, Work], turns: int, warm_ups: int = 1) -> dict[s
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(turns):
         for name, work in works.items():
-            seconds[name].append(seconds_of(work))
+            seconds[name].append(seconds_of(work, clock))
     return seconds
 
 
