@@ -71,15 +71,15 @@ def _law_sentence(law: Law, name: str) -> str:
 def _tested(law: Law) -> str:
     """Say how the law did on cells that it was not fitted to."""
     if not law.held_out:
-        return "No cell was held out to test it on, since too few would have remained."
+        return "no cell was held out to test it on, since too few would have remained."
     within = [law.is_within(cell) for cell in law.held_out]
     what = f"{counted(len(within), 'cell')} held out of the fit, of {_left_out(law)}"
     if None in within:
-        return f"The {what}, are not compared: an interval takes two seeds."
+        return f"the {what}, are not compared: an interval takes two seeds."
     hits = [cell for cell, is_in in zip(law.held_out, within, strict=True) if is_in]
     bounds = sum(not cell.is_fallen for cell in hits)
     only = f", {bounds} of them as bounds that do not contradict" if bounds else ""
-    return f"Of {what}, {len(hits)} fell into their 95 % intervals{only}."
+    return f"of {what}, {len(hits)} fell into their 95 % intervals{only}."
 
 
 def _left_out(law: Law) -> str:

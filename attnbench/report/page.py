@@ -93,7 +93,7 @@ class SweepPage:
         shown += [table for each in inspections for table in each.tables]
         absent = {name for name, found in (("charts", panels), ("tables", tables)) if not found}
         invocations = self.records.invocations
-        tell("Laying the chart library into the page")
+        tell("Adding the chart library to the page")
         # What follows is ours alone, and written as it is: no text of the data is in it.
         style = Markup(
             "\n".join([_part("page.css"), *(_arm_rules(arm) for each in panels for arm in each.arms)])

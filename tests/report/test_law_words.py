@@ -27,7 +27,7 @@ def test_the_law_is_said_with_its_intervals_its_range_and_what_it_had_not_seen()
     )
     assert "· hidden size^0." in law.headline
     assert law.found[0] == (
-        "Fixed: Of 6 cells held out of the fit, of the largest budget (4,000) or the largest size (64), 6 fell into "
+        "Fixed: of 6 cells held out of the fit, of the largest budget (4,000) or the largest size (64), 6 fell into "
         "their 95 % intervals."
     )
     assert law.found[1].startswith(
