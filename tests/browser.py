@@ -26,6 +26,8 @@ IN_A_BROWSER = [
 ]
 """The marks of such tests."""
 
+NEXT_FRAME = "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))"
+
 
 class Page:
     """A page in the browser, as a person has it before them."""
@@ -43,7 +45,13 @@ class Page:
         return [each.text for each in self.all(selector)]
 
     def press(self, *keys: str) -> None:
-        ActionChains(self.driver).send_keys(*keys).perform()
+        """Press one key after another, each when the page has drawn what the one before did.
+
+        A key may move the focus, so the page scrolls; that hides the tooltip, and is only told of at the next frame.
+        """
+        for key in keys:
+            ActionChains(self.driver).send_keys(key).perform()
+            self.driver.execute_async_script(NEXT_FRAME)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 import gc
 import math
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -23,10 +24,24 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Where there is a Slurm, add a process to one for each core: its tests mostly wait."""
+    processes = yield
+    return processes + (shutil.which("slurmctld") is not None)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes longest where several processes share the tests: left for the end, it keeps one waiting."""
+    """Begin with what takes longest where several processes share the tests: left for the end, it keeps one waiting.
+
+    The tests of Slurm share one Slurm, and so one process.
+    """
     if hasattr(config, "workerinput"):
         items.sort(key=_seconds, reverse=True)
+    for item in items:
+        if item.get_closest_marker("slurm") is not None:
+            item.add_marker(pytest.mark.xdist_group("slurm"))
 
 
 def _seconds(item: pytest.Item) -> float:
