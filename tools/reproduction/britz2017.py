@@ -38,5 +38,5 @@ REPRODUCTION = Reproduction(
         "The runs of bahdanau2015: 28,166 verses, hidden size 128, one layer; the paper has WMT15 and 512 units.",
         "Three seeds; the paper has four.",
     ),
-    minutes=400,
+    minutes=240,
 )

@@ -136,6 +136,7 @@ def text_sweep(name: str, arms: str, steps: int) -> SweepWords:
     return SweepWords(
         name,
         f"--task text_pairs --protocol mixed --lengths 15,30,45,60 --seeds 3 {arms} "
+        "task.source_vocabulary_size=2000 task.target_vocabulary_size=2000 "
         "model.hidden_size=128 model.embedding_size=128 model.dropout=0.2 training.learning_rate=2e-3 "
         f"training.steps={steps} training.evaluate_every=250 training.patience=3",
         "--lengths 4,8 model.embedding_size=8 training.evaluate_every=2 training.validation_examples=4 "
