@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 
@@ -31,17 +32,25 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     return processes + (shutil.which("slurmctld") is not None)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes longest where several processes share the tests: left for the end, it keeps one waiting.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out tests one by one, in their order; those of Slurm go to one process, as they share one Slurm.
 
-    The tests of Slurm share one Slurm, and so one process.
+    `--dist loadgroup` would do the same, but xdist 3.8 does not see its groups under pytest 9.2.
     """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneByOne(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "slurm" if nodeid.startswith("tests/slurm/") else nodeid
+
+    return OneByOne(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest where several processes share the tests: left for the end, it keeps one waiting."""
     if hasattr(config, "workerinput"):
         items.sort(key=_seconds, reverse=True)
-    for item in items:
-        if item.get_closest_marker("slurm") is not None:
-            item.add_marker(pytest.mark.xdist_group("slurm"))
 
 
 def _seconds(item: pytest.Item) -> float:
