@@ -28,9 +28,12 @@ def check_sweep(plan: "SweepPlan", options: "SweepOptions", results: Path) -> "t
         UserError: where the folder or the device does not fit; nothing is written.
     """
     from attnbench.cli.find import named_store
+    from attnbench.runs.tensorboard import check_tensorboard
     from attnbench.sweeps.learning_rates import check_one_rate
     from attnbench.sweeps.tuning_table import check_tuning_seed
 
+    if options.tensorboard:
+        check_tensorboard()
     store = named_store(results, plan.name)
     store.check_ours()
     if plan.rates:
@@ -85,12 +88,15 @@ def carry_out(
     from attnbench.cli.stopping import stop_on_signals
     from attnbench.executors.base import WorkOrder
     from attnbench.runs import checks
+    from attnbench.runs.tensorboard import tensorboard_command
     from attnbench.sweeps.run import Sweep, result_of
 
     with memory_faults_named():
         checks.check_comparison([run.spec for run in plan.runs])
         plan.executor.check(store.path)
         announce(plan, store, device)
+        if options.tensorboard:
+            say(f"  To look on: {tensorboard_command(store.path)}")
     damage = store.record_invocation(_invocation(plan))
     if damage:
         say(damage)
@@ -99,7 +105,7 @@ def carry_out(
         work = Sweep(
             plan,
             store,
-            WorkOrder(device),
+            WorkOrder(device, writes_events=options.tensorboard),
             _Shown(store.path),
             stop,
             lambda runs: _breakdowns(store, runs),

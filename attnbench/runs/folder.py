@@ -73,6 +73,7 @@ class RunFolder:
     error_file = _FileOf("error.txt")
     data_file = _FileOf("data.json")
     sentences_file = _FileOf(SENTENCES_FILE)
+    tensorboard_path = _FileOf("tensorboard")
     claim_file = _FileOf("claim")
 
     def __init__(self, path: Path, run_id: str | None = None) -> None:
@@ -317,6 +318,17 @@ class RunFolder:
             self.sentences_file,
             self.spec_file,
         ):
+            with storage_faults_named(path, is_writing=True):
+                path.unlink(missing_ok=True)
+        self.remove_event_files()
+
+    def event_files(self) -> list[Path]:
+        """Return what TensorBoard reads of the run; what else a person keeps beside it is none of ours."""
+        return list(self.tensorboard_path.glob("events.out.tfevents.*"))
+
+    def remove_event_files(self) -> None:
+        """Take away what TensorBoard reads of the run."""
+        for path in self.event_files():
             with storage_faults_named(path, is_writing=True):
                 path.unlink(missing_ok=True)
 

@@ -19,6 +19,7 @@ from attnbench.runs.folder import RunFolder, forget_failures
 from attnbench.runs.io import ClaimedError, is_claimed
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
+from attnbench.runs.tensorboard import complete_events
 from attnbench.sweeps.budgets import starting_steps, trunks_of
 from attnbench.sweeps.learning_rates import (
     FoundBreakdown,
@@ -266,6 +267,8 @@ class Sweep:
         folders = prepare(self.store, runs, self.listener.note)
         left = missing(folders, self.retries_failed)
         order = replace(self.order, trunks=trunks_of(runs)) if self.plan.budgets else self.order
+        if self.order.writes_events:
+            complete_events(folders)
         if self.retries_failed:
             forget_failures(left)
         if not self.waits:
