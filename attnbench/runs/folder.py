@@ -320,17 +320,18 @@ class RunFolder:
         ):
             with storage_faults_named(path, is_writing=True):
                 path.unlink(missing_ok=True)
-        self.remove_event_files()
+        self.empty_event_files()
 
     def event_files(self) -> list[Path]:
-        """Return what TensorBoard reads of the run; what else a person keeps beside it is none of ours."""
-        return list(self.tensorboard_path.glob("events.out.tfevents.*"))
+        """Return the files in which TensorBoard finds something of the run."""
+        found = self.tensorboard_path.glob("events.out.tfevents.*")
+        return [path for path in found if path.stat().st_size > 0]
 
-    def remove_event_files(self) -> None:
-        """Take away what TensorBoard reads of the run."""
+    def empty_event_files(self) -> None:
+        """Leave TensorBoard nothing to read of the run. An open one that misses a file does not go on to the next."""
         for path in self.event_files():
             with storage_faults_named(path, is_writing=True):
-                path.unlink(missing_ok=True)
+                path.write_bytes(b"")
 
 
 def _spec_text(values: Mapping[str, Any]) -> bytes:

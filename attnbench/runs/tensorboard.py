@@ -65,7 +65,7 @@ def events_written(folder: RunFolder, rows: Iterable[Row]) -> Iterator[Callable[
     from torch.utils.tensorboard import SummaryWriter
 
     known = list(rows)
-    folder.remove_event_files()
+    folder.empty_event_files()
     began = time.time() - (_train_seconds(known[-1]) if known else 0.0)
     with storage_faults_named(folder.tensorboard_path, is_writing=True):
         # An open TensorBoard forgets what it read of the files before from this step on.
