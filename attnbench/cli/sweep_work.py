@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from attnbench.runs.store import RunStore
     from attnbench.sweeps.learning_rates import FoundBreakdown
     from attnbench.sweeps.plan import SweepOptions, SweepPlan
-    from attnbench.sweeps.run import Sweep, SweepResult
+    from attnbench.sweeps.run import Stage, Sweep, SweepResult
 
 
 def check_sweep(plan: "SweepPlan", options: "SweepOptions", results: Path) -> "tuple[RunStore, str]":
@@ -106,7 +106,7 @@ def carry_out(
             plan,
             store,
             WorkOrder(device, writes_events=options.tensorboard),
-            _Shown(store.path),
+            _Shown(plan, store, device),
             stop,
             lambda runs: _breakdowns(store, runs),
             retries_failed=options.retry_failed,
@@ -121,16 +121,22 @@ def carry_out(
 class _Shown:
     """Shows on standard error what a sweep tells: see `SweepListener`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, plan: "SweepPlan", store: "RunStore", device: str) -> None:
+        self._plan, self._store, self._device = plan, store, device
 
     def note(self, text: str) -> None:
         say(text)
 
     def handed_over(self, submission: "Submission") -> None:
         say(submission.describe())
-        say(f"How far they are: attnbench status {self._folder}")
-        say(f"To end them: attnbench cancel {self._folder}")
+        say(f"How far they are: attnbench status {self._store.path}")
+        say(f"To end them: attnbench cancel {self._store.path}")
+
+    def begins(self, stage: "Stage") -> None:
+        from attnbench.cli.dry_run import time_of_stage
+
+        for line in time_of_stage(stage, self._plan, self._store, self._device):
+            say(line)
 
     @contextmanager
     def watch(self, work: Mapping[str, float], runs: int) -> "Iterator[Listener]":
