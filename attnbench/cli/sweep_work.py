@@ -96,7 +96,7 @@ def carry_out(
         plan.executor.check(store.path)
         announce(plan, store, device)
         if options.tensorboard:
-            say(f"  To look on: {tensorboard_command(store.path)}")
+            say(f"  To watch: {tensorboard_command(store.path)}")
     damage = store.record_invocation(_invocation(plan))
     if damage:
         say(damage)

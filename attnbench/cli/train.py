@@ -119,7 +119,7 @@ def carry_out(
     from attnbench.executors.base import WorkOrder
     from attnbench.runs.folder import forget_failures
     from attnbench.runs.spec import PlannedRun
-    from attnbench.runs.tensorboard import check_tensorboard, complete_events
+    from attnbench.runs.tensorboard import check_tensorboard, complete_events, tensorboard_command
     from attnbench.sweeps.run import Refusal, missing, prepare, run_to_the_end
     from attnbench.training.device import check_cuda_graphs, check_precision, resolve_device
 
@@ -142,6 +142,8 @@ def carry_out(
             forget_failures(left)
         if left:
             _announce(request, store.folder(request.spec.run_id), str(device))
+            if writes_events:
+                say(f"  To watch: {tensorboard_command(store.path)}")
             run_to_the_end(left, executor, order, progress.listen, stop)
     return store.folder(request.spec.run_id), refusal, stop.exit_status
 

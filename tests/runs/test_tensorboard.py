@@ -197,6 +197,13 @@ def test_the_option_changes_no_run(tmp_path, accumulator):
         check_events(accumulator(after), after)
 
 
+def test_train_says_how_to_watch_its_run(tmp_path, accumulator):
+    finished = attnbench(*TRAIN, "--results", tmp_path, "--tensorboard")
+    assert f"To watch: tensorboard --logdir {tmp_path / 'train' / 'runs'}" in finished.err
+    (run,) = run_folders(tmp_path / "train")
+    check_events(accumulator(run), run)
+
+
 @pytest.mark.parametrize("command", [TRAIN, TINY_SWEEP])
 def test_the_same_command_with_the_option_completes_what_is_finished(tmp_path, accumulator, command):
     for more in ([], ["--tensorboard"]):
