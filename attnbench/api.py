@@ -197,6 +197,7 @@ def train(
     *,
     name: str = "train",
     retry_failed: bool = False,
+    tensorboard: bool = False,
     results: str | Path = DEFAULT_RESULTS,
     config_dir: str | Path | None = None,
     **overrides: Any,
@@ -208,6 +209,7 @@ def train(
         model: which; or keys of the default one, as {"hidden_size": 32}.
         name: folder under the results.
         retry_failed: whether to repeat the run if it has failed.
+        tensorboard: whether to write event files of its training.
         results: where results are.
         config_dir: your own yaml groups, and the classes that they name.
         **overrides: keys: task={"length": 8} or task__length=8.
@@ -227,13 +229,14 @@ def train(
     from attnbench.sweeps.run import result_of
 
     own, config = Path(results), None if config_dir is None else Path(config_dir)
+    options = {"task": task, "name": name, "tensorboard": tensorboard or None}
     words = _override_words(({} if model is None else {"model": model}) | overrides, _value)
-    given = {key: value for key, value in {"task": task, "name": name}.items() if value is not None}
+    given = {key: value for key, value in options.items() if value is not None}
     with as_the_command(config, _command("train", given, words, own, config)):
         request = request_run(Configuration(config), words, task)
         one_process = Processes(workers=1, workers_per_gpu=1)
         store = named_store(own, name)
-        folder, refusal, stop_status = carry_out(store, request, retry_failed, one_process)
+        folder, refusal, stop_status = carry_out(store, request, retry_failed, one_process, tensorboard)
         refusal.raise_noted()
         if stop_status:
             raise KeyboardInterrupt

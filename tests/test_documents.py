@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,8 @@ def test_every_sweep_can_be_planned_as_written(
     command: Command, desk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del desk
+    if "--tensorboard" in command.words:
+        pytest.importorskip("tensorboard", reason="it is an extra: pip install 'attnbench[tensorboard]'")
     monkeypatch.setattr(measuring, "estimate", lambda *_, **__: None)
     is_sweep = command.words[0] == "sweep"
     done = attnbench(*command.words, *(("--dry-run",) if is_sweep else ("--show-config",)))
@@ -146,6 +149,8 @@ def test_every_command_of_a_page_runs_as_written_but_small(document: str, desk: 
     runs = [attnbench(*looked_at, f"seed={seed}", "--json").json["folder"] for seed in range(2)]
     for number, command in enumerate(each for each in commands() if each.document == document):
         words = small(command, runs, f"documented-{number}")
+        if words is not None and "--tensorboard" in words and find_spec("tensorboard") is None:
+            words.remove("--tensorboard")  # tests/runs/test_tensorboard.py skips too, and says so
         if words is not None:
             done = attnbench(*words)
             assert done.status == 0, f"{command}\n{done.err}"

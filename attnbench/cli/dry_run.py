@@ -1,7 +1,7 @@
 """What a sweep is about to do: its arms, how far its runs are, how long the rest takes; in words and as JSON."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,7 @@ from attnbench.sweeps import measuring
 from attnbench.sweeps.budgets import starting_steps
 from attnbench.sweeps.learning_rates import MOST_EXTENSIONS, tuning_runs
 from attnbench.sweeps.plan import SweepPlan
+from attnbench.sweeps.run import Stage
 from attnbench.tasks.base import LengthRange, Task
 
 
@@ -234,28 +235,75 @@ class DryRun:
 
     def duration(self) -> Duration:
         """Reckon the time by finished runs of the same arms, or by a moment of training where there are none."""
-        left, executor = self.left, self.plan.executor
-        work_seconds = measuring.seconds_by_experience(self.store, left, self.starts)
-        if executor.is_remote:
-            if work_seconds is None:
-                return Duration("How many minutes is not measured here: the runs are made on a cluster.")
-            words = f"By the finished runs here, at most about {work_seconds / 60:.1f} minutes of one core."
-            return Duration(words, work_seconds)
-        workers = max(1, min(executor.worker_count(self.device), len(left)))
-        side_by_side = f"on this machine, {counted(workers, 'run')} at a time"
-        if work_seconds is not None:
-            minutes = work_seconds / workers / 60
-            words = f"By the finished runs here, at most about {minutes:.1f} minutes {side_by_side}."
-            return Duration(words, work_seconds, minutes, workers)
-        found = measuring.estimate(left, torch.device(self.device), starts=self.starts)
-        if found is None:
-            return Duration("How many minutes could not be measured within seconds.", workers=workers)
-        minutes = found.seconds(workers) / 60
-        words = (
-            f"At most about {minutes:.1f} minutes {side_by_side}: an estimate, from {found.measured_seconds:.1f} s of "
-            "training. Runs that are solved early end sooner."
-        )
-        return Duration(words, found.work_seconds, minutes, workers)
+        left, starts = self.left, self.starts
+
+        def measure() -> measuring.Estimate | None:
+            return measuring.estimate(left, torch.device(self.device), starts=starts)
+
+        work_seconds = measuring.seconds_by_experience(self.store, left, starts)
+        return _duration(len(left), self.plan, self.device, work_seconds, measure)
+
+
+def _duration(
+    runs: int,
+    plan: SweepPlan,
+    device: str,
+    work_seconds: float | None,
+    measure: Callable[[], measuring.Estimate | None],
+) -> Duration:
+    """Say how long so many runs of a plan take.
+
+    Args:
+        runs: how many.
+        plan: that they belong to.
+        device: that they are made on.
+        work_seconds: that they take by experience; where this is None, `measure` is asked.
+        measure: estimates it on this machine.
+    """
+    if plan.executor.is_remote:
+        if work_seconds is None:
+            return Duration("How many minutes is not measured here: the runs are made on a cluster.")
+        words = f"By the finished runs here, at most about {work_seconds / 60:.1f} minutes of one core."
+        return Duration(words, work_seconds)
+    workers = max(1, min(plan.executor.worker_count(device), runs))
+    side_by_side = f"on this machine, {counted(workers, 'run')} at a time"
+    if work_seconds is not None:
+        minutes = work_seconds / workers / 60
+        words = f"By the finished runs here, at most about {minutes:.1f} minutes {side_by_side}."
+        return Duration(words, work_seconds, minutes, workers)
+    found = measure()
+    if found is None:
+        return Duration("How many minutes could not be measured within seconds.", workers=workers)
+    minutes = found.seconds(workers) / 60
+    words = (
+        f"At most about {minutes:.1f} minutes {side_by_side}: an estimate, from {found.measured_seconds:.1f} s of "
+        "training. Runs that are solved early end sooner."
+    )
+    return Duration(words, found.work_seconds, minutes, workers)
+
+
+def time_of_stage(stage: Stage, plan: SweepPlan, store: RunStore, device: str) -> Iterator[str]:
+    """Say how long a stage takes that begins now, unless it is a moment, and what of the next ones is in that time."""
+    runs = [*stage.runs, *stage.later]
+    if not measuring.is_worth_measuring(runs, stage.starts):
+        return
+    duration = _duration(
+        len(stage.runs),
+        plan,
+        device,
+        measuring.seconds_by_experience(store, runs, stage.starts),
+        lambda: measuring.estimate_at_the_start(runs, torch.device(device), stage.starts),
+    )
+    if duration.work_seconds is None:
+        if not plan.executor.is_remote:
+            yield f"How long this takes is known once some runs have ended: attnbench status {store.path}"
+        return
+    yield duration.words
+    if stage.later:
+        yield "The runs with the chosen rates are counted in, rates beyond the edge of the grid are not."
+    planned = {run.spec.run_id for run in plan.runs}
+    if plan.longer and (stage.later or all(run.spec.run_id in planned for run in stage.runs)):
+        yield f"Not counted in: the lengths around each breakdown once more with {plan.longer} times the budget."
 
 
 def _weak_comparison(plan: SweepPlan) -> Iterator[str]:

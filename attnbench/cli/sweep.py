@@ -167,6 +167,14 @@ def sweep(
     no_plot: Annotated[
         bool, typer.Option("--no-plot", help="Write the tables, draw nothing.", rich_help_panel=OUTPUT)
     ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard",
+            help="Write event files of each run's training (needs attnbench\\[tensorboard]).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     no_wait: Annotated[
         bool,
         typer.Option(

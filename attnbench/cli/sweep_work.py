@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from attnbench.runs.store import RunStore
     from attnbench.sweeps.learning_rates import FoundBreakdown
     from attnbench.sweeps.plan import SweepOptions, SweepPlan
-    from attnbench.sweeps.run import Sweep, SweepResult
+    from attnbench.sweeps.run import Stage, Sweep, SweepResult
 
 
 def check_sweep(plan: "SweepPlan", options: "SweepOptions", results: Path) -> "tuple[RunStore, str]":
@@ -28,9 +28,12 @@ def check_sweep(plan: "SweepPlan", options: "SweepOptions", results: Path) -> "t
         UserError: where the folder or the device does not fit; nothing is written.
     """
     from attnbench.cli.find import named_store
+    from attnbench.runs.tensorboard import check_tensorboard
     from attnbench.sweeps.learning_rates import check_one_rate
     from attnbench.sweeps.tuning_table import check_tuning_seed
 
+    if options.tensorboard:
+        check_tensorboard()
     store = named_store(results, plan.name)
     store.check_ours()
     if plan.rates:
@@ -85,12 +88,15 @@ def carry_out(
     from attnbench.cli.stopping import stop_on_signals
     from attnbench.executors.base import WorkOrder
     from attnbench.runs import checks
+    from attnbench.runs.tensorboard import tensorboard_command
     from attnbench.sweeps.run import Sweep, result_of
 
     with memory_faults_named():
         checks.check_comparison([run.spec for run in plan.runs])
         plan.executor.check(store.path)
         announce(plan, store, device)
+        if options.tensorboard:
+            say(f"  To watch: {tensorboard_command(store.path)}")
     damage = store.record_invocation(_invocation(plan))
     if damage:
         say(damage)
@@ -99,8 +105,8 @@ def carry_out(
         work = Sweep(
             plan,
             store,
-            WorkOrder(device),
-            _Shown(store.path),
+            WorkOrder(device, writes_events=options.tensorboard),
+            _Shown(plan, store, device),
             stop,
             lambda runs: _breakdowns(store, runs),
             retries_failed=options.retry_failed,
@@ -115,16 +121,22 @@ def carry_out(
 class _Shown:
     """Shows on standard error what a sweep tells: see `SweepListener`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, plan: "SweepPlan", store: "RunStore", device: str) -> None:
+        self._plan, self._store, self._device = plan, store, device
 
     def note(self, text: str) -> None:
         say(text)
 
     def handed_over(self, submission: "Submission") -> None:
         say(submission.describe())
-        say(f"How far they are: attnbench status {self._folder}")
-        say(f"To end them: attnbench cancel {self._folder}")
+        say(f"How far they are: attnbench status {self._store.path}")
+        say(f"To end them: attnbench cancel {self._store.path}")
+
+    def begins(self, stage: "Stage") -> None:
+        from attnbench.cli.dry_run import time_of_stage
+
+        for line in time_of_stage(stage, self._plan, self._store, self._device):
+            say(line)
 
     @contextmanager
     def watch(self, work: Mapping[str, float], runs: int) -> "Iterator[Listener]":

@@ -48,6 +48,13 @@ def train(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Repeat the run if it has failed.")
     ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard",
+            help="Write event files of the training (needs attnbench\\[tensorboard]).",
+        ),
+    ] = False,
     config_dir: ConfigDir = None,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -68,7 +75,7 @@ def train(
         from attnbench.cli.find import named_store
 
         store = named_store(results, name)
-        status = _train(store, request, retry_failed, as_json)
+        status = _train(store, request, retry_failed, tensorboard, as_json)
     raise typer.Exit(status)
 
 
@@ -83,18 +90,24 @@ def _show(values: dict[str, Any], as_json: bool) -> None:
     print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
 
 
-def _train(store: "RunStore", request: "RunRequest", retry_failed: bool, as_json: bool) -> int:
+def _train(
+    store: "RunStore", request: "RunRequest", retry_failed: bool, writes_events: bool, as_json: bool
+) -> int:
     """Bring one run to its end and tell what came of it; return the exit status."""
     from attnbench.executors.local import Inline
 
-    folder, refusal, stop_status = carry_out(store, request, retry_failed, Inline())
+    folder, refusal, stop_status = carry_out(store, request, retry_failed, Inline(), writes_events)
     status = _report(folder, as_json, refusal)
     refusal.raise_noted()
     return stop_status or status
 
 
 def carry_out(
-    store: "RunStore", request: "RunRequest", retry_failed: bool, executor: "Executor"
+    store: "RunStore",
+    request: "RunRequest",
+    retry_failed: bool,
+    executor: "Executor",
+    writes_events: bool = False,
 ) -> "tuple[RunFolder, Refusal, int]":
     """Bring one run to its end, or as far as nobody says stop.
 
@@ -106,23 +119,31 @@ def carry_out(
     from attnbench.executors.base import WorkOrder
     from attnbench.runs.folder import forget_failures
     from attnbench.runs.spec import PlannedRun
+    from attnbench.runs.tensorboard import check_tensorboard, complete_events, tensorboard_command
     from attnbench.sweeps.run import Refusal, missing, prepare, run_to_the_end
     from attnbench.training.device import check_cuda_graphs, check_precision, resolve_device
 
+    if writes_events:
+        check_tensorboard()
     store.check_ours()
     device = resolve_device(request.device)
     check_precision(request.spec.training.precision, device)
     check_cuda_graphs(request.spec.training.cuda_graphs, device)
-    order = WorkOrder(str(device))
+    order = WorkOrder(str(device), writes_events=writes_events)
     planned = PlannedRun(request.spec, tuple(request.lengths))
     refusal = Refusal()
     store.remove_partial_files()
     with stop_on_signals() as stop, TrainProgress() as progress, refusal.noted():
-        left = missing(prepare(store, [planned], progress.say), retry_failed)
+        folders = prepare(store, [planned], progress.say)
+        if writes_events:
+            complete_events(folders)
+        left = missing(folders, retry_failed)
         if retry_failed:
             forget_failures(left)
         if left:
             _announce(request, store.folder(request.spec.run_id), str(device))
+            if writes_events:
+                say(f"  To watch: {tensorboard_command(store.path)}")
             run_to_the_end(left, executor, order, progress.listen, stop)
     return store.folder(request.spec.run_id), refusal, stop.exit_status
 

@@ -98,11 +98,13 @@ class WorkOrder:
         command: that asked for the runs, for their records.
         trunks: the trunk of each run that is a branch of one, under any name, by run_id. Branches of one trunk are made
             one after the other, in the order in which they are handed over.
+        writes_events: whether TensorBoard is to see their training.
     """
 
     device: str = "auto"
     command: str = field(default_factory=typed_command)
     trunks: Mapping[str, str] = field(default_factory=dict)
+    writes_events: bool = False
 
     def trunk_of(self, run_folder: Path) -> str:
         """Return the name of the trunk that a run is a branch of; the run's own where it is one of none."""

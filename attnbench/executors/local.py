@@ -50,6 +50,7 @@ def execute_and_tell(
         on_note=lambda text: listener(Note(text)),
         command=order.command,
         shares_trunk=run_id in order.trunks,
+        writes_events=order.writes_events,
     )
     try:
         outcome: RunStatus | None = execute(folder, execution)

@@ -54,6 +54,7 @@ class Worker:
             "device": order.device,
             "command": order.command,
             "trunks": {name: trunk for name, trunk in order.trunks.items() if name == run_folder.name},
+            "writes_events": order.writes_events,
         }
         try:
             assert self.process.stdin is not None
@@ -193,7 +194,7 @@ def _execute(values: dict[str, Any], events: TextIO, is_over: threading.Event) -
         except BrokenPipeError:
             is_over.set()  # the sweep was killed: save and leave
 
-    order = WorkOrder(values["device"], values["command"], values["trunks"])
+    order = WorkOrder(values["device"], values["command"], values["trunks"], values["writes_events"])
     with suppress(StorageError):  # the sweep has been told, and decides
         execute_and_tell(RunFolder(Path(values["run_folder"])), order, tell, is_over.is_set)
 

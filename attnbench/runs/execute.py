@@ -3,6 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -32,6 +33,7 @@ from attnbench.runs.records import describe_environment, metrics_row, sentence_r
 from attnbench.runs.sentences import is_real_text, read_sentences, write_sentences
 from attnbench.runs.spec import RunSpec
 from attnbench.runs.status import RunStatus
+from attnbench.runs.tensorboard import Row, events_written
 from attnbench.tasks.base import LengthRange
 from attnbench.training.device import check_cuda_graphs, check_precision, resolve_device
 from attnbench.training.trainer import Trainer, TrainRow
@@ -54,6 +56,7 @@ class Execution:
         on_note: told in words what a person should know.
         command: that asked for the run.
         shares_trunk: whether the run begins from what a run of a smaller budget keeps, and keeps the like itself.
+        writes_events: whether TensorBoard is to see its training.
     """
 
     device: str = "auto"
@@ -62,6 +65,7 @@ class Execution:
     on_note: Callable[[str], None] = _say_nothing
     command: str = field(default_factory=typed_command)
     shares_trunk: bool = False
+    writes_events: bool = False
 
 
 def execute(folder: RunFolder, execution: Execution) -> RunStatus:
@@ -124,7 +128,9 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> RunStatus:
     environment = describe_environment(str(device), spec.training.precision, execution.command)
     write_json(folder.environment_file, environment)
     lengths_before = folder.requested_lengths
-    _train(trainer, folder, execution)
+    rows = [asdict(row) for row in trainer.rows]
+    with events_written(folder, rows) if execution.writes_events else nullcontext(_say_nothing) as add_event:
+        _train(trainer, folder, execution, add_event)
     folder.request(lengths_before)  # of no effect, but where the file was damaged in the meantime
     lengths = folder.requested_lengths
     found = _evaluate(spec, trainer, lengths, known, execution.should_stop)
@@ -190,7 +196,9 @@ def _branch(trainer: Trainer, folder: RunFolder, spec: RunSpec, execution: Execu
     return step
 
 
-def _train(trainer: Trainer, folder: RunFolder, execution: Execution) -> None:
+def _train(
+    trainer: Trainer, folder: RunFolder, execution: Execution, add_event: Callable[[Row], None]
+) -> None:
     def keep() -> None:
         if execution.shares_trunk:
             keep_trunk(trainer, folder)
@@ -198,6 +206,7 @@ def _train(trainer: Trainer, folder: RunFolder, execution: Execution) -> None:
     try:
         for row in trainer.fit(execution.should_stop, at_branching_step=keep):
             _save(trainer, folder)
+            add_event(asdict(row))
             execution.on_progress(row.step, trainer.config.steps, row.validation_token_accuracy)
     except InterruptedRunError:
         _save(trainer, folder)

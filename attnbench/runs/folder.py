@@ -73,6 +73,7 @@ class RunFolder:
     error_file = _FileOf("error.txt")
     data_file = _FileOf("data.json")
     sentences_file = _FileOf(SENTENCES_FILE)
+    tensorboard_path = _FileOf("tensorboard")
     claim_file = _FileOf("claim")
 
     def __init__(self, path: Path, run_id: str | None = None) -> None:
@@ -319,6 +320,18 @@ class RunFolder:
         ):
             with storage_faults_named(path, is_writing=True):
                 path.unlink(missing_ok=True)
+        self.empty_event_files()
+
+    def event_files(self) -> list[Path]:
+        """Return the files in which TensorBoard finds something of the run."""
+        found = self.tensorboard_path.glob("events.out.tfevents.*")
+        return [path for path in found if path.stat().st_size > 0]
+
+    def empty_event_files(self) -> None:
+        """Leave TensorBoard nothing to read of the run. An open one that misses a file does not go on to the next."""
+        for path in self.event_files():
+            with storage_faults_named(path, is_writing=True):
+                path.write_bytes(b"")
 
 
 def _spec_text(values: Mapping[str, Any]) -> bytes:

@@ -21,6 +21,8 @@ LOOKED_AT = 4
 """Training batches from which the work of a run is reckoned."""
 # Timed per cell: the first step of a model fetches memory, and of few others the middle one is no accident.
 _FEWEST_STEPS = 3
+_SLOW_SECONDS = 1.0
+"""After which one step of a cell is enough."""
 _ENDLESS = 10**9
 
 
@@ -149,6 +151,38 @@ def estimate(
     return Estimate(sum(each), max(each, default=0.0), time.perf_counter() - started)
 
 
+_WORTH = 10
+
+
+def is_worth_measuring(runs: Sequence[PlannedRun], starts: Mapping[str, int]) -> bool:
+    """Say whether runs take many times the steps that measuring them takes."""
+    fewest = 2 * len({_arm(run.spec) for run in runs}) * (_FEWEST_STEPS + 2)
+    return _steps(runs, starts) >= _WORTH * fewest
+
+
+def _steps(runs: Sequence[PlannedRun], starts: Mapping[str, int]) -> int:
+    return sum(run.spec.training.steps - starts.get(run.spec.run_id, 0) for run in runs)
+
+
+_STEP_SECONDS = 0.001
+"""Hardly any step takes less."""
+_SHARE = 0.02
+"""Of the work, that measuring it may take where it is long."""
+
+
+def estimate_at_the_start(
+    runs: Sequence[PlannedRun], device: torch.device, starts: Mapping[str, int]
+) -> Estimate | None:
+    """Return what `estimate` finds within a second or two, of work for hours within a few more; None where nothing."""
+    if device.type != "cpu":
+        return None  # this process would keep memory of the GPU that the workers need
+    most_seconds = min(max(1.5, _SHARE * _STEP_SECONDS * _steps(runs, starts)), 10.0)
+    try:
+        return estimate(runs, device, 0.5, most_seconds, starts)
+    except Exception:  # noqa: BLE001 what is wrong with a run is told when it is made; the others can go on
+        return None
+
+
 def _arm(spec: RunSpec) -> RunSpec:
     """Return what the runs share whose speed differs by length alone."""
     training = replace(spec.training, steps=1, learning_rate=1.0, evaluate_every=1)
@@ -180,7 +214,8 @@ def _step_seconds(trainer: Trainer, seconds: float) -> float:
         if trainer.device.type != "cpu":
             torch.accelerator.synchronize()
         stamps.append(time.perf_counter())
-        return len(stamps) > _FEWEST_STEPS + 1 and stamps[-1] - stamps[1] >= seconds
+        is_slow = len(stamps) > 2 and stamps[-1] - stamps[0] >= _SLOW_SECONDS
+        return is_slow or (len(stamps) > _FEWEST_STEPS + 1 and stamps[-1] - stamps[1] >= seconds)
 
     with suppress(InterruptedRunError):
         next(trainer.fit(should_stop))

@@ -93,6 +93,7 @@ class SweepOptions:
     no_plot: bool = False
     no_wait: bool = False
     retry_failed: bool = False
+    tensorboard: bool = False
     overrides: tuple[str, ...] = ()
 
 

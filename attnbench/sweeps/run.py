@@ -19,6 +19,7 @@ from attnbench.runs.folder import RunFolder, forget_failures
 from attnbench.runs.io import ClaimedError, is_claimed
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
+from attnbench.runs.tensorboard import complete_events
 from attnbench.sweeps.budgets import starting_steps, trunks_of
 from attnbench.sweeps.learning_rates import (
     FoundBreakdown,
@@ -40,6 +41,21 @@ from attnbench.sweeps.tuning_table import chosen_in_words, tuning_rows, write_tu
 POLL_SECONDS = 0.5
 
 
+@dataclass(frozen=True)
+class Stage:
+    """The runs that are made next.
+
+    Attributes:
+        runs: those that are left.
+        starts: the steps at which those of them begin that do not begin at their first, by run_id.
+        later: runs that the next stage makes, at learning rates that are not chosen yet.
+    """
+
+    runs: Sequence[PlannedRun]
+    starts: Mapping[str, int]
+    later: Sequence[PlannedRun]
+
+
 class SweepListener(Protocol):
     """Who is told what a sweep does, and shows it to somebody."""
 
@@ -48,6 +64,9 @@ class SweepListener(Protocol):
 
     def handed_over(self, submission: Submission) -> None:
         """Take in that runs were handed over for which nobody waits."""
+
+    def begins(self, stage: Stage) -> None:
+        """Take in that a stage begins, which has a run at least to make."""
 
     def watch(self, work: Mapping[str, float], runs: int) -> AbstractContextManager[Listener]:
         """Begin to show how far the runs of a stage are; what it returns is told of them.
@@ -240,15 +259,21 @@ class Sweep:
             folders += self.execute(self.with_larger_budget(runs, self.plan.longer))[0]
         return folders
 
-    def execute(self, runs: Sequence[PlannedRun]) -> tuple[list[RunFolder], bool]:
+    def execute(
+        self, runs: Sequence[PlannedRun], later: Sequence[PlannedRun] = ()
+    ) -> tuple[list[RunFolder], bool]:
         """Bring runs to their end, as far as nobody says stop and the disk takes what they save.
+
+        Args:
+            runs: of this stage.
+            later: see `Stage`.
 
         Returns:
             Their folders; and whether all have ended, so that the next stage can begin. Another sweep may ask for more
             of them at that very moment.
         """
         with self.refusal.noted(), self._slurm_noted():
-            return self._execute(runs)
+            return self._execute(runs, later)
         return [self.store.folder(run.spec.run_id) for run in runs], False
 
     @contextmanager
@@ -262,10 +287,14 @@ class Sweep:
             else:
                 self.refusal.note(error)
 
-    def _execute(self, runs: Sequence[PlannedRun]) -> tuple[list[RunFolder], bool]:
+    def _execute(
+        self, runs: Sequence[PlannedRun], later: Sequence[PlannedRun]
+    ) -> tuple[list[RunFolder], bool]:
         folders = prepare(self.store, runs, self.listener.note)
         left = missing(folders, self.retries_failed)
         order = replace(self.order, trunks=trunks_of(runs)) if self.plan.budgets else self.order
+        if self.order.writes_events:
+            complete_events(folders)
         if self.retries_failed:
             forget_failures(left)
         if not self.waits:
@@ -275,6 +304,8 @@ class Sweep:
         to_make = [run for run in runs if run.spec.run_id in left_ids]
         starts = starting_steps(to_make) if self.plan.budgets else {}
         work = {run.spec.run_id: work_of(run, starts.get(run.spec.run_id, 0)) for run in to_make}
+        if to_make and not self.should_stop():
+            self.listener.begins(Stage(to_make, starts, later))
         with self.listener.watch(work, len(folders)) as tell:
             unfinished = run_to_the_end(left, self.plan.executor, order, tell, self.should_stop)
         for folder, run in zip(folders, runs, strict=True):
@@ -303,7 +334,7 @@ class Sweep:
         tuned: list[TunedRate] = []
         while candidates:
             self.listener.note(words)
-            own, have_ended = self.execute(candidates)
+            own, have_ended = self.execute(candidates, later=self.plan.runs)
             folders += own
             if not have_ended:
                 self.listener.note(

@@ -9,6 +9,7 @@ from attnbench.cli.dry_run import arm_table
 from attnbench.config.compose import Configuration
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.status import RunStatus
+from attnbench.sweeps.measuring import Estimate
 from attnbench.sweeps.plan import SweepOptions, plan_sweep
 from tests.commands import (
     MIXED_SWEEP,
@@ -122,6 +123,73 @@ def test_a_dry_run_on_a_cluster_measures_nothing_here(results, monkeypatch):
     monkeypatch.setattr("attnbench.sweeps.measuring.estimate", None)
     finished = attnbench(*TINY_SWEEP, "--executor", "slurm", "--results", results, "--dry-run")
     assert "not measured here: the runs are made on a cluster" in finished.out
+
+
+LONG = ("training.steps=60", "training.evaluate_every=30")  # the words of TINY before it give way
+TIME = (
+    r"At most about [0-9.]+ minutes on this machine, 1 run at a time: an estimate, from [0-9.]+ s of training"
+)
+
+
+def lines_of(finished):
+    assert finished.status == 0, finished.err
+    return finished.err.splitlines()
+
+
+def place_of(lines, pattern):
+    (found,) = [number for number, line in enumerate(lines) if re.match(pattern, line)]
+    return found
+
+
+def test_a_sweep_says_how_long_it_takes_before_its_first_run(results):
+    lines = lines_of(attnbench(*TINY_SWEEP, *LONG, "--models", "fixed", "--results", results))
+    assert "Runs that are solved early end sooner." in lines[place_of(lines, TIME)]
+    assert place_of(lines, TIME) < place_of(lines, r"\[1/2 done\]")
+    again = lines_of(attnbench(*TINY_SWEEP, *LONG, "--models", "fixed", "--results", results))
+    assert not any("minutes" in line for line in again)
+    longer = ("--lengths", "2,3,4,5", "--models", "fixed", "--results", results)
+    lines = lines_of(attnbench(*TINY_SWEEP, *LONG, *longer))
+    assert place_of(lines, "By the finished runs here, at most about") < place_of(lines, r"\[4/4 done\]")
+
+
+def test_runs_of_a_moment_are_not_measured(results, monkeypatch):
+    monkeypatch.setattr("attnbench.sweeps.measuring.estimate", None)
+    assert not any("minutes" in line for line in lines_of(attnbench(*TINY_SWEEP, "--results", results)))
+
+
+def test_the_time_of_a_tuned_sweep_has_the_runs_with_the_chosen_rates(results, monkeypatch):
+    counts = []
+
+    def estimate(runs, *_):
+        counts.append(len(runs))
+        return Estimate(60.0 * len(runs), 60.0, 0.1)
+
+    monkeypatch.setattr("attnbench.sweeps.measuring.estimate", estimate)
+    words = ("--models", "fixed", "--lengths", "2", "--tune-rates", "1e-9,2e-9,3e-9", "--longer", "2")
+    lines = lines_of(attnbench(*TINY_SWEEP, *LONG, *words, "--seeds", "2", "--results", results))
+    first = place_of(lines, "At most about 5.0 minutes on this machine")
+    assert lines[first + 1] == (
+        "The runs with the chosen rates are counted in, rates beyond the edge of the grid are not."
+    )
+    assert lines[first + 2] == (
+        "Not counted in: the lengths around each breakdown once more with 2 times the budget."
+    )
+    # Three rates and two seeds; then the rates beyond the edge with the two seeds; then those alone.
+    assert counts[0] == 3 + 2
+    assert counts[-1] == 2
+    assert f"At most about {counts[-1]}.0 minutes" in "".join(lines)
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("broken"), None])
+def test_what_cannot_be_measured_keeps_no_sweep_from_its_runs(results, monkeypatch, fault):
+    def estimate(*_):
+        if fault is not None:
+            raise fault
+
+    monkeypatch.setattr("attnbench.sweeps.measuring.estimate", estimate)
+    lines = lines_of(attnbench(*TINY_SWEEP, *LONG, "--models", "fixed", "--results", results))
+    told = place_of(lines, "How long this takes is known once some runs have ended: attnbench status")
+    assert told < place_of(lines, r"\[1/2 done\]")
 
 
 @pytest.mark.parametrize(

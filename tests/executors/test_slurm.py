@@ -51,6 +51,16 @@ def test_the_branches_of_a_trunk_are_in_one_job_and_it_is_told(fake, folders, bo
     assert [job.trunks for job in sent] == [{ids[0]: "trunk", ids[3]: "trunk"}, {}, {}, {}]
 
 
+def test_a_job_is_told_to_write_events(fake, folders, book, monkeypatch):
+    sent = []
+    monkeypatch.setattr(
+        "attnbench.executors.slurm.executor.submit_array", lambda jobs, *_: (sent.extend(jobs), "1")[1]
+    )
+    for folder, writes_events in zip(folders, (False, True), strict=False):
+        EXECUTOR.submit([folder.path], replace(ORDER, writes_events=writes_events))
+    assert [job.writes_events for job in sent] == [False, True]
+
+
 def test_branches_that_were_lost_have_jobs_of_their_own(fake, folders, book):
     paths, ids = [folder.path for folder in folders[:2]], [folder.run_id for folder in folders[:2]]
     order = replace(ORDER, trunks=dict.fromkeys(ids, "trunk"))

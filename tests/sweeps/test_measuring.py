@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from attnbench.config.compose import Configuration
+from attnbench.runs.execute import make_trainer
 from attnbench.sweeps import measuring
-from attnbench.sweeps.measuring import Estimate, Speed, estimate
+from attnbench.sweeps.measuring import Estimate, Speed, estimate, estimate_at_the_start, is_worth_measuring
 from attnbench.sweeps.plan import SweepOptions, plan_sweep
 from tests.commands import TINY
 
@@ -69,6 +70,42 @@ def test_an_arm_that_fails_at_once_is_not_told():
     run = planned(models="fixed", lengths="2", seeds="1")[0]
     training = replace(run.spec.training, learning_rate=1e38, warmup_steps=0)
     assert estimate([replace(run, spec=replace(run.spec, training=training))], CPU) is None
+
+
+def test_runs_are_worth_measuring_that_take_many_times_its_steps():
+    runs = planned(lengths="2", models="fixed", seeds="1")
+    many = [
+        replace(run, spec=replace(run.spec, training=replace(run.spec.training, steps=100))) for run in runs
+    ]
+    assert not is_worth_measuring(runs, {})
+    assert is_worth_measuring(many, {})
+    assert not is_worth_measuring(many, {run.spec.run_id: 99 for run in many})
+
+
+@pytest.mark.parametrize(("steps", "most_seconds"), [(4, 1.5), (200_000, 4.0), (10**7, 10.0)])
+def test_at_the_start_long_work_may_be_measured_for_longer(monkeypatch, steps, most_seconds):
+    asked = []
+    monkeypatch.setattr(measuring, "estimate", lambda *given: asked.append(given))
+    (run,) = planned(lengths="2", models="fixed", seeds="1")
+    training = replace(run.spec.training, steps=steps)
+    runs = [replace(run, spec=replace(run.spec, training=training))]
+    assert estimate_at_the_start(runs, CPU, {}) is None
+    assert asked == [(runs, CPU, 0.5, most_seconds, {})]
+
+
+def test_at_the_start_a_gpu_is_left_to_the_workers(monkeypatch):
+    monkeypatch.setattr(measuring, "estimate", None)
+    assert estimate_at_the_start(planned(), torch.device("cuda"), {}) is None
+
+
+def test_a_cell_of_slow_steps_is_measured_by_one(monkeypatch):
+    (run,) = planned(lengths="2", models="fixed", seeds="1")
+    endless = replace(run.spec.training, steps=10**9, evaluate_every=10**9)
+    trainer = make_trainer(replace(run.spec, training=endless), CPU)
+    clock = iter(range(1000))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
+    assert measuring._step_seconds(trainer, 1000.0) >= 1.0
+    assert trainer.step == 2
 
 
 def test_real_steps_are_measured_in_a_moment_and_leave_the_threads_as_they_were():

@@ -248,9 +248,13 @@ class Heard:
 
     def __init__(self):
         self.notes, self.stages, self.events, self.submissions = [], [], [], []
+        self.begun = []
 
     def note(self, text):
         self.notes.append(text)
+
+    def begins(self, stage):
+        self.begun.append(stage)
 
     def handed_over(self, submission):
         self.submissions.append(submission)
@@ -300,6 +304,9 @@ def test_a_sweep_tells_its_listener_of_every_stage_and_prints_nothing(store, cap
     assert {folder.state for folder in folders} == {"done"}
     # Two lengths at two rates and the next beyond, then each at its own, then each with twice the budget.
     assert heard.stages == [(4, 4), (2, 2), (2, 2), (2, 2)]
+    assert [len(stage.runs) for stage in heard.begun] == [4, 2, 2, 2]
+    # While rates are tried the runs with the chosen ones are known to follow, but for their rates.
+    assert [len(stage.later) for stage in heard.begun] == [2, 2, 0, 0]
     assert asked == [[0, 0]]
     assert sum(isinstance(event, RunEnded) for event in heard.events) == 4 + 2 + 2 + 2
     assert heard.notes[:2] == [
@@ -323,7 +330,7 @@ def test_no_stage_follows_one_that_was_stopped(store):
     heard = Heard()
     folders = Sweep(tuned_plan(), store, ORDER, heard, lambda: True, lambda _: []).execute_all()
     assert {folder.state for folder in folders} == {"waiting"}
-    assert heard.stages == [(4, 4)]
+    assert (heard.stages, heard.begun) == ([(4, 4)], [])
     assert heard.notes[-1].startswith("No rate is chosen before all of these runs have ended")
 
 

@@ -163,6 +163,7 @@ class Slurm(Executor):
                 trunks={
                     each.run_id: order.trunks[each.run_id] for each in pack if each.run_id in order.trunks
                 },
+                writes_events=order.writes_events,
             )
             for pack in packs
         ]

@@ -61,7 +61,7 @@ class RunBundle:
         trusted_folder: where classes may come from besides attnbench.
         side_by_side: how many at once.
         command: that asked for the runs.
-        trunks: of the runs that are branches of one, see `WorkOrder`.
+        trunks: of the runs that are branches of one, see `WorkOrder`, as for `writes_events`.
     """
 
     run_folders: tuple[str, ...]
@@ -70,6 +70,7 @@ class RunBundle:
     side_by_side: int = 1
     command: str = ""
     trunks: "Mapping[str, str] | None" = None  # jobs of before, which wait in a queue, have none
+    writes_events: bool = False
 
     def __call__(self) -> None:
         """Make the runs; those that are done already take no time."""
@@ -98,7 +99,7 @@ class RunBundle:
         from attnbench.schema import trust_folder
 
         trust_folder(Path(self.trusted_folder) if self.trusted_folder else None)
-        order = WorkOrder(self.device, self.command, self.trunks or {})
+        order = WorkOrder(self.device, self.command, self.trunks or {}, self.writes_events)
         left = [RunFolder(Path(path)) for path in self.run_folders]
         while left and not stop():
             before = left
