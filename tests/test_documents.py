@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from attnbench import __version__
 from attnbench.sweeps import measuring
 from tests.commands import TINY, attnbench
 
@@ -77,6 +78,14 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         linked = (page.parent / path).resolve() if path else page
         assert linked.exists(), f"{target} is not there"
         assert not anchor or anchor in anchors(linked), f"{target}: no such heading"
+
+
+def test_the_changes_stand_under_versions_and_kinds() -> None:
+    versions = re.findall(r"^## (.+)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    kinds = re.findall(r"^### (.+)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions[0] == "Unreleased" or versions[0].startswith(f"{__version__} - ")
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d", each) for each in versions[1:])
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
 def story(count: int, at: int) -> str:

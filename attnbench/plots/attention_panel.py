@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from attnbench.inspection.attention_example import Numbers
 from attnbench.plots.attention_rows import WrittenWord
@@ -216,8 +217,11 @@ def _aligned(rooms: Sequence[Sequence[_Room]]) -> list[list[_Room]]:
 
 def _measure(figure: Figure, ax: Axes) -> _Room:
     renderer = FigureCanvasAgg(figure).get_renderer()
-    panel, whole = ax.get_window_extent(renderer), ax.get_tightbbox(renderer)
-    assert whole is not None
+    panel, drawn = ax.get_window_extent(renderer), ax.get_tightbbox(renderer)
+    assert drawn is not None
+    # Before matplotlib 3.11.2 a label longer than its axis is not part of what is drawn.
+    labels = [axis.label for axis in (ax.xaxis, ax.yaxis) if ax.axison and axis.label.get_text()]
+    whole = Bbox.union([drawn, *(label.get_window_extent(renderer) for label in labels)])
     inches = [
         panel.width,
         panel.height,
