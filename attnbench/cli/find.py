@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from attnbench.errors import UserError, nearest, obstacle, unknown
+from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
 
 _NAMED = 5  # runs in a message
@@ -95,9 +97,24 @@ def find_run(words: str, results: Path) -> Path:
         names = [folder.run_id for folder in sweep.folders()]
         raise UserError(f"{sweep.path} is a sweep, expected one of its runs: {_some(names)}.")
     check_reachable(results, path)
-    names = [folder.run_id for folder in folders]
-    held = f"{results} holds {_some(names)}" if names else f"{results} holds no runs"
-    raise UserError(f"There is no run '{words}': {held}.{nearest(words, names)}")
+    if not folders:
+        raise UserError(
+            f"There is no run '{words}': {results.resolve()} holds no runs. `attnbench train` makes one; "
+            "--results names another folder."
+        )
+    # Newest first, for it is the run just trained that most people mean; ahead of all what was begun to be typed.
+    newest = [folder.run_id for folder in sorted(folders, key=_last_changed, reverse=True)]
+    names = sorted(dict.fromkeys(newest), key=lambda name: not name.startswith(words))
+    alike = f" Did you mean {names[0]}?" if names[0].startswith(words) else nearest(words, names)
+    raise UserError(f"There is no run '{words}': {results} holds, newest first, {_some(names)}.{alike}")
+
+
+def _last_changed(folder: RunFolder) -> float:
+    """Return when a run ended, or else was begun, in seconds; its folder is newer where it has been looked at."""
+    for file in (folder.status_file, folder.spec_file):
+        with suppress(OSError):
+            return file.stat().st_mtime
+    return 0.0
 
 
 def _some(names: Sequence[str]) -> str:

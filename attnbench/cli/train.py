@@ -12,6 +12,7 @@ from attnbench.cli.options import (
     Overrides,
     Results,
     TaskName,
+    command_line,
     explained_errors,
     print_json,
     say,
@@ -68,7 +69,8 @@ def train(
         from attnbench.cli.find import named_store
 
         store = named_store(results, name)
-        status = _train(store, request, retry_failed, as_json)
+        looking = command_line("inspect", request.spec.run_id, results=results, config_dir=config_dir)
+        status = _train(store, request, retry_failed, as_json, looking)
     raise typer.Exit(status)
 
 
@@ -83,12 +85,14 @@ def _show(values: dict[str, Any], as_json: bool) -> None:
     print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
 
 
-def _train(store: "RunStore", request: "RunRequest", retry_failed: bool, as_json: bool) -> int:
-    """Bring one run to its end and tell what came of it; return the exit status."""
+def _train(
+    store: "RunStore", request: "RunRequest", retry_failed: bool, as_json: bool, looking: str
+) -> int:
+    """Bring one run to its end, tell what came of it and which command looks at it; return the exit status."""
     from attnbench.executors.local import Inline
 
     folder, refusal, stop_status = carry_out(store, request, retry_failed, Inline())
-    status = _report(folder, as_json, refusal)
+    status = _report(folder, as_json, refusal, looking)
     refusal.raise_noted()
     return stop_status or status
 
@@ -139,7 +143,7 @@ def _announce(request: "RunRequest", folder: "RunFolder", device: str) -> None:
         say(f"  {note}")
 
 
-def _report(folder: "RunFolder", as_json: bool, refusal: "Refusal") -> int:
+def _report(folder: "RunFolder", as_json: bool, refusal: "Refusal", looking: str) -> int:
     from attnbench.runs.metrics_csv import read_rows
     from attnbench.sweeps.run import result_of
 
@@ -157,6 +161,7 @@ def _report(folder: "RunFolder", as_json: bool, refusal: "Refusal") -> int:
         for row in rows:
             _print_row(row)
         say(f"Everything about the run is in {folder.path}")
+        say(f"See what it wrote and where it looked: `{looking}`")
     return 0
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import pickle
 import shutil
 import subprocess
@@ -388,8 +389,20 @@ def test_a_length_that_no_memory_holds_is_refused(here, luong):
 def test_runs_that_are_not_there_are_refused_with_those_that_are(here, luong, fixed):
     assert f"Did you mean {fixed}?" in refused(here, fixed[:-1])
     assert "results/train is a sweep, expected one of its runs: " in refused(here, "train")
-    assert "nowhere holds no runs" in refused(here, luong, "--results", "nowhere")
+    assert f"{here}/nowhere holds no runs" in refused(here, luong, "--results", "nowhere")
     assert "3 runs: expected one, or two" in refused(here, luong, luong, luong)
+
+
+def test_runs_are_named_newest_first_and_ahead_of_all_those_that_begin_as_was_typed(
+    here, luong, fixed, story
+):
+    for age, name in enumerate([luong, story, fixed]):
+        file = here / "results/train/runs" / name / "status.json"
+        os.utime(file, (2e9 - age, 2e9 - age))
+    assert f"newest first, {luong}, {story}, {fixed}." in refused(here, "nothing")
+    said = refused(here, "reverse")
+    assert f"newest first, {luong}, {fixed}, {story}. Did you mean {luong}?" in said
+    assert f"newest first, {fixed}, {luong}, {story}. Did you mean {fixed}?" in refused(here, "reverse-fixed")
 
 
 def test_different_tasks_do_not_stand_side_by_side(here, luong, story):

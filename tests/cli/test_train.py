@@ -37,7 +37,10 @@ def test_the_numbers_go_to_stdout_and_the_messages_to_stderr(results):
     assert finished.err.splitlines()[0].startswith(
         "Training fixed on reverse, 3 tokens, seed 0, up to 4 steps on "
     )
-    assert finished.err.splitlines()[-1] == f"Everything about the run is in {run}"
+    assert finished.err.splitlines()[-2:] == [
+        f"Everything about the run is in {run}",
+        f"See what it wrote and where it looked: `attnbench inspect {run.name} --results {results}`",
+    ]
     assert "" not in finished.err.splitlines()
 
 
