@@ -9,6 +9,11 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def percent(share: float) -> str:
+    """Return `12 %` of a share between 0 and 1; no line breaks before the sign."""
+    return f"{share:.0%}".replace("%", "\u00a0%")
+
+
 def joined(words: Iterable[str], link: str = "and", comma: str = ", ") -> str:
     """Return at least one word as a list in a sentence: `a, b and c`; parts with commas of their own take another."""
     *ahead, last = words

@@ -15,6 +15,7 @@ from attnbench.cli.options import print_text
 from attnbench.cli.progress import StageProgress
 from attnbench.inspection.attention_example import AttentionExample
 from attnbench.inspection.capture import capture_attention
+from attnbench.inspection.errors import looks_described
 from attnbench.inspection.evaluate import evaluate_errors
 from attnbench.inspection.examples import HeldOut, NumberedExample, custom_text, evaluated_lengths, held_out
 from attnbench.inspection.load import TrainedRun
@@ -89,7 +90,7 @@ def capture(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress)
 def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
     """Choose test examples and let every run answer them."""
     examples = _test_of(runs, choice.length)
-    chosen = _choose(runs, examples, choice, progress)
+    chosen, looks = _choose(runs, examples, choice, progress)
     attention_examples: list[list[AttentionExample]] = [[] for _ in runs]
     tell = progress.stage("answering")
     for done, example in enumerate(chosen):
@@ -110,6 +111,7 @@ def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stag
         length=examples.lengths.maximum,
         notes=[
             shown if chosen else f"No example of {at} has a wrong word: there is none to draw",
+            *looks,
             *_gradient_notes(attention_examples),
         ],
     )
@@ -200,22 +202,34 @@ def _test_of(runs: Sequence[TrainedRun], length: int | None) -> HeldOut:
 
 def _choose(
     runs: Sequence[TrainedRun], examples: HeldOut, choice: Choice, progress: StageProgress
-) -> list[NumberedExample]:
+) -> tuple[list[NumberedExample], list[str]]:
+    """Return the examples to draw, and of the worst how often each run looked elsewhere where it was right."""
     if choice.indexes:
-        return examples.pick(list(dict.fromkeys(choice.indexes)))
+        return examples.pick(list(dict.fromkeys(choice.indexes))), []
     if not choice.wrong_only:
-        return examples.first(choice.count)
-    return examples.pick(_worst(runs, examples, choice.count, progress))
+        return examples.first(choice.count), []
+    worst, looks = _worst(runs, examples, choice.count, progress)
+    return examples.pick(worst), looks
 
 
-def _worst(runs: Sequence[TrainedRun], examples: HeldOut, count: int, progress: StageProgress) -> list[int]:
-    """Return the numbers of the examples with the most edits for their length under any of the runs, worst first."""
+def _worst(
+    runs: Sequence[TrainedRun], examples: HeldOut, count: int, progress: StageProgress
+) -> tuple[list[int], list[str]]:
+    """Return the numbers of the examples with the most edits for their length under any of the runs, worst first.
+
+    Behind them one sentence for each run, of all examples: how often it looked elsewhere.
+    """
     badness: dict[int, tuple[float, float]] = {}
+    looks = []
     for name, run in zip(arm_names(runs), runs, strict=True):
         tell = progress.stage(f"{name}: searching the worst")
-        for each in evaluate_errors(run, examples, tell, kept=count).worst:
+        errors = evaluate_errors(run, examples, tell, kept=count)
+        for each in errors.worst:
             badness[each.index] = max(each.badness, badness.get(each.index, each.badness))
-    return sorted(badness, key=lambda index: (*(-share for share in badness[index]), index))[:count]
+        if said := looks_described({kind: errors.count(kind) for kind in errors.counts}):
+            looks.append(f"{name}, in the whole test: {said}")
+    worst = sorted(badness, key=lambda index: (*(-share for share in badness[index]), index))[:count]
+    return worst, looks
 
 
 def _gradient_notes(attention_examples: Sequence[Sequence[AttentionExample]]) -> list[str]:

@@ -14,9 +14,9 @@ from attnbench.cli.inspect import InspectRequest
 from attnbench.cli.inspect_examples import Drawn, arm_names
 from attnbench.cli.options import print_text
 from attnbench.cli.progress import StageProgress
-from attnbench.formatting import counted
+from attnbench.formatting import counted, percent
 from attnbench.inspection.decode import maps_of
-from attnbench.inspection.errors import ExampleErrors
+from attnbench.inspection.errors import ExampleErrors, looks_described
 from attnbench.inspection.evaluate import (
     ATTENTION_COLUMNS,
     CAUSAL_COLUMNS,
@@ -54,7 +54,8 @@ _CAUSES = (
 _ERRORS = (
     "Errors, free-running. Accuracy: share of words right place by place. Then what was written is aligned with the "
     "reference: words inserted, left out, exchanged for another, swapped with the one beside. Of the exchanged, looked "
-    "wrong: attention away from where the answer stands; looked right: there, and yet wrong."
+    "wrong: attention away from where the answer stands; looked right: there, and yet wrong. Right words may be written "
+    "with attention elsewhere too: that explains errors only where it is clearly more frequent among them."
 )
 _ERROR_COLUMNS = {
     "words": "words",
@@ -222,7 +223,7 @@ def print_scores(scores: Scores, request: InspectRequest, drawn: Drawn) -> None:
     for table, conclusions, words in (
         (_attention_table(scores, names), _conclusions(scores.attention, names, _on_gold), _ATTENTION),
         (_causes_table(scores, names), _conclusions(scores.causal, names, _depends), _CAUSES),
-        (_errors_table(scores, names), _conclusions(scores.errors, names, _right), _ERRORS),
+        (_errors_table(scores, names), _conclusions(scores.errors, names, _right, _looks), _ERRORS),
     ):
         if table.row_count:
             console.print(table)
@@ -272,14 +273,15 @@ def _errors_table(scores: Scores, names: Mapping[str, str]) -> Table:
 
 
 def _conclusions(
-    rows: Sequence[Row], names: Mapping[str, str], say: Callable[[Sequence[Row]], str]
+    rows: Sequence[Row], names: Mapping[str, str], *kinds: Callable[[Sequence[Row]], str]
 ) -> list[str]:
-    """Return one plain sentence for each run, about the longest length that it has something to say of."""
-    found: dict[str, str] = {}
+    """Return one plain sentence of each kind for each run, about the longest length with something to say of."""
+    found: dict[tuple[str, int], str] = {}
     for (run_id, length), own in _by_test(rows).items():
-        if said := say(own):
-            found[run_id] = f"{names[run_id]}, length {length}: {said}."
-    return list(found.values())
+        for number, say in enumerate(kinds):
+            if said := say(own):
+                found[run_id, number] = f"{names[run_id]}, length {length}: {said}."
+    return [found[key] for key in sorted(found, key=lambda key: list(names).index(key[0]))]
 
 
 def _on_gold(rows: Sequence[Row]) -> str:
@@ -312,8 +314,12 @@ def _right(rows: Sequence[Row]) -> str:
     return f"{said}; {kinds[most]:,} of {counted(sum(kinds.values()), 'error')} are words {most}"
 
 
+def _looks(rows: Sequence[Row]) -> str:
+    return looks_described(_row(rows, position=None))
+
+
 def _share(value: Cell) -> str:
-    return "–" if value is None else f"{float(value):.0%}".replace("%", "\u00a0%")  # kept on one line
+    return "–" if value is None else percent(float(value))
 
 
 def _table(*columns: str) -> Table:

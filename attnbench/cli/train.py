@@ -85,9 +85,7 @@ def _show(values: dict[str, Any], as_json: bool) -> None:
     print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
 
 
-def _train(
-    store: "RunStore", request: "RunRequest", retry_failed: bool, as_json: bool, looking: str
-) -> int:
+def _train(store: "RunStore", request: "RunRequest", retry_failed: bool, as_json: bool, looking: str) -> int:
     """Bring one run to its end, tell what came of it and which command looks at it; return the exit status."""
     from attnbench.executors.local import Inline
 

@@ -130,7 +130,7 @@ def _legend(arm: DrawnArm, cell: int) -> str:
     if example.sure is not None and example.sure.any():
         parts.append("[ ] holds the answer" if cell == _WIDE else "yellow: holds the answer")
     if arm.has_weights and example.sure is not None:
-        parts.append("elsewhere: not where the answer stands")
+        parts.append("elsewhere: not where the answer stands, which may be so at right words too")
     if any(row.is_wrong for row in rows):
         parts.append("b (a): wrote b, expected a (– is nothing)")
     if any(each.kind in ("cut_off", "filler") for each in example.aligned):

@@ -212,6 +212,11 @@ def test_the_worst_come_first_three_of_them_and_the_page_comes_last(here, luong)
     assert finished.err.splitlines()[-1] == f"The page to click through: {(folder / 'page.html').as_uri()}"
     assert "--no-scores leaves that out" in finished.err
     assert finished.out.count("words it wrote") == 3
+    (of_all,) = [row for row in rows_of(folder / "errors.csv") if not row["position"]]
+    right = [int(of_all[f"right_looked_{look}"]) for look in ("wrong", "right")]
+    told = f"at {right[0] / sum(right):.0%} of the right words".replace("%", "\u00a0%")
+    assert told in finished.err
+    assert told.replace("\u00a0", " ") in " ".join(finished.out.split())
     slips = [row["slips"] for row in rows_of(folder / "worst.csv")[:3]]
     assert all(f"luong general: {each}" in finished.out for each in slips)
 
