@@ -306,14 +306,15 @@ def letters_note(drawn: Drawn) -> str | None:
 
 
 def print_shaded(drawn: Drawn) -> None:
-    """Print every example under every run, as wide as the terminal is."""
-    width = Console().width
+    """Print every example under every run, as wide as the terminal is, in colour where it has any."""
+    console = Console()
+    has_colour = console.color_system is not None and not console.no_color
     for number in range(drawn.count):
         print_text(Text(drawn.about[number], style="bold"))
         for arm in drawn.arms_of(number):
             if arm.example.expected:
                 print_text(Text(f"{arm.name}: {described(arm.example.aligned)}"))
-            for line in shaded_lines(arm, width):
+            for line in shaded_lines(arm, console.width, has_colour):
                 print_text(line)
             print_text(Text())
 

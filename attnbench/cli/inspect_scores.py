@@ -54,8 +54,8 @@ _CAUSES = (
 _ERRORS = (
     "Errors, free-running. Accuracy: share of words right place by place. Then what was written is aligned with the "
     "reference: words inserted, left out, exchanged for another, swapped with the one beside. Of the exchanged, looked "
-    "wrong: attention away from where the answer stands; looked right: there, and yet wrong. Right words may be written "
-    "with attention elsewhere too: that explains errors only where it is clearly more frequent among them."
+    "wrong: attention away from where the answer stands; looked right: there, and yet wrong. Right words may have "
+    "attention elsewhere too: that explains errors only where it is clearly more frequent among them."
 )
 _ERROR_COLUMNS = {
     "words": "words",

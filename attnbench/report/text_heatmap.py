@@ -34,7 +34,7 @@ class _Grid:
     blocks: Sequence[range]
 
 
-def shaded_lines(arm: DrawnArm, width: int) -> Iterator[Text]:
+def shaded_lines(arm: DrawnArm, width: int, has_colour: bool = True) -> Iterator[Text]:
     """Yield the lines that show one example under one arm.
 
     Source words stand above their columns, letter under letter. Where they are more than fit, the rest follows below.
@@ -42,6 +42,8 @@ def shaded_lines(arm: DrawnArm, width: int) -> Iterator[Text]:
     Args:
         arm: with its example.
         width: of the terminal, in characters.
+        has_colour: whether colours are seen, which say in narrow cells where the answer stands; without them no cell
+            is narrow where that is known.
     """
     example = arm.example
     shares = shares_of(example, arm.kind)
@@ -50,7 +52,8 @@ def shaded_lines(arm: DrawnArm, width: int) -> Iterator[Text]:
         return
     yield Text(_headline(arm), style="bold")
     rows, sure = written_words(example), gold_rows(example.sure, example)
-    grid = _lay_out(rows, len(example.source), width)
+    has_narrow = has_colour or sure is None or not sure.any()
+    grid = _lay_out(rows, len(example.source), width, has_narrow)
     for block in grid.blocks:
         if len(grid.blocks) > 1:
             yield Text(f"source words {block[0] + 1}–{block[-1] + 1} of {len(example.source)}", style="dim")
@@ -61,10 +64,10 @@ def shaded_lines(arm: DrawnArm, width: int) -> Iterator[Text]:
     yield Text(_legend(arm, grid.cell), style="dim")
 
 
-def _lay_out(rows: Sequence[WrittenWord], words: int, width: int) -> _Grid:
+def _lay_out(rows: Sequence[WrittenWord], words: int, width: int, has_narrow: bool) -> _Grid:
     labels = max(len(row.label) for row in rows)
     room = max(width - labels - _LOOK_ROOM, _WIDE)
-    cell = _WIDE if words * _WIDE <= room else _NARROW
+    cell = _NARROW if has_narrow and words * _WIDE > room else _WIDE
     step = room // cell
     return _Grid(labels, cell, [range(words)[start : start + step] for start in range(0, words, step)])
 
