@@ -37,7 +37,7 @@ from attnbench.runs.metrics_csv import write_rows
 
 CAUSAL_EXAMPLES = 100
 """Of each length: every answer of theirs is read anew some thirty times."""
-_NOTHING = "–"
+_NOTHING, _NO_ROOM = "–", "…"
 _LONGEST_LINE = 100
 _LISTED = 5  # worst answers of each run on the page
 _ATTENTION = (
@@ -90,8 +90,9 @@ class WorstExample:
     """One of the examples that a run got most wrong, in words.
 
     Attributes:
-        expected: given words in brackets, – where a word was written that is too many.
-        produced: the same of what was written, – where a word was left out.
+        expected: given words in brackets, – where a word was written that is too many, … where one only fills the
+            end of a fixed length.
+        produced: the same of what was written, – where a word was left out, … where a fixed length left no room.
         looked_at: the most attended source word of each answer, given words left out; empty for an arm without weights.
     """
 
@@ -161,14 +162,19 @@ def _answers(
     """Yield the words of an answer, given ones in brackets, and – where the other side alone has a word."""
     for each in aligned:
         place = getattr(each, side)
-        word = _NOTHING if place is None else words[place]
+        word = _nothing(each) if place is None else words[place]
         yield f"[{word}]" if each.kind == "given" else word
 
 
 def _looked_at(errors: ExampleErrors, source: Sequence[str]) -> Iterator[str]:
     for each in errors.aligned if errors.looked_at else ():
         if each.kind != "given":
-            yield _NOTHING if each.written is None else source[errors.looked_at[each.written]]
+            yield _nothing(each) if each.written is None else source[errors.looked_at[each.written]]
+
+
+def _nothing(word: AlignedWord) -> str:
+    """Return what stands in the place of a word that is not there."""
+    return _NO_ROOM if word.kind in ("cut_off", "filler") else _NOTHING
 
 
 def _worst_row(each: WorstExample, request: InspectRequest, drawn: Drawn) -> Row:
@@ -307,11 +313,12 @@ def _depends(rows: Sequence[Row]) -> str:
 def _right(rows: Sequence[Row]) -> str:
     overall = _row(rows, position=None)
     kinds = {name: int(overall[column] or 0) for name, column in _EDITS.items()}
-    said = f"{_share(overall['accuracy'])} of the words are right"
+    said = f"{_share(overall['accuracy'])} of the words are right place by place"
     if not any(kinds.values()):
         return said
     most = max(kinds, key=lambda name: kinds[name])
-    return f"{said}; {kinds[most]:,} of {counted(sum(kinds.values()), 'error')} are words {most}"
+    errors = counted(sum(kinds.values()), "error is", "errors are")
+    return f"{said}; aligned with the reference, {kinds[most]:,} of {errors} words {most}"
 
 
 def _looks(rows: Sequence[Row]) -> str:

@@ -134,7 +134,7 @@ def test_under_each_table_stands_one_plain_conclusion(here, luong):
         f"{where}: erasing the most attended word changes {most} of the answers, a random one {other}."
         in printed
     )
-    assert f"{where}: {right} of the words are right; " in printed
+    assert f"{where}: {right} of the words are right place by place; aligned with the reference, " in printed
 
 
 def test_the_tables_have_rows_for_every_length_and_kind(here, luong):
@@ -350,7 +350,27 @@ def test_in_the_worst_examples_a_dash_stands_where_the_other_answer_has_a_word()
     )
     shown = in_words(untrained(small_spec()), 3, errors)
     assert (shown.asked, shown.expected) == ("a b c", "[c] – b a b")
-    assert (shown.produced, shown.looked_at) == ("[c] d b a –", "b c a –")
+    assert (shown.produced, shown.looked_at) == ("[c] d b a …", "b c a …")
+
+
+def test_in_the_worst_examples_dots_stand_where_the_fixed_length_left_no_room_or_no_word():
+    def answers(expected, written):
+        errors = ExampleErrors(
+            index=0,
+            source=(4, 5, 6),
+            expected=expected,
+            written=written,
+            is_chosen=(True,) * len(written),
+            aligned=align(expected, written, (), EOS),
+            looked_at=(0, 1, 2),
+            wrong=1,
+            scored=3,
+        )
+        shown = in_words(untrained(small_spec()), 3, errors)
+        return shown.expected, shown.produced, shown.looked_at
+
+    assert answers((4, 5, 6), (4, 6, 7)) == ("a b c …", "a – c d", "a – b c")
+    assert answers((4, 5, 6), (4, 7, 5)) == ("a – b c", "a d b …", "a b c …")
 
 
 def test_the_page_needs_nothing_from_outside(here, luong):
