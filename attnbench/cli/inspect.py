@@ -328,7 +328,8 @@ def _say_files(request: InspectRequest, drawn: "Drawn", files: Sequence[Path]) -
         if path not in pages:
             say(f"{path}")
     if request.choice.text is None and not request.choice.wrong_only:
-        wrong, own = request.command("--wrong"), request.command("--text", "…")
+        # The scores are there, or were not wanted.
+        wrong, own = request.command("--wrong", "--no-scores"), request.command("--text", "…")
         say(f"Next: `{wrong}` draws the worst examples, `{own}` takes your own text.")
     for page in pages:
         say(f"The page to click through: {page.resolve().as_uri()}")

@@ -45,6 +45,7 @@ class Drawn:
         facts: what the page says of each run.
         worst: of the examples by their place, those that were answered worst, in words; the page lists them.
         stems: what their files are called.
+        page: what the page is called: what was asked in another way does not take its place.
         length: of the test examples; None for a person's own text.
         notes: what a person should know.
         unknown: words that the models read as unknown.
@@ -58,6 +59,7 @@ class Drawn:
     at: str = ""
     facts: Sequence[str] = ()
     worst: Sequence[tuple[int, str]] = ()
+    page: str = "page.html"
     length: int | None = None
     notes: Sequence[str] = ()
     unknown: Sequence[str] = ()
@@ -108,6 +110,7 @@ def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stag
         stems=[f"{each.index}" for each in chosen],
         at=at,
         facts=[_fact(run, examples.lengths.maximum) for run in runs],
+        page="page_index.html" if choice.indexes else "page_wrong.html" if choice.wrong_only else "page.html",
         length=examples.lengths.maximum,
         notes=[
             shown if chosen else f"No example of {at} has a wrong word: there is none to draw",
@@ -140,6 +143,7 @@ def _capture_text(runs: Sequence[TrainedRun], choice: Choice, progress: StagePro
         stems=["text"],
         at=runs[0].spec.task.name,
         facts=[_fact(run) for run in runs],
+        page="page_text.html",
         notes=notes,
         unknown=own.unknown,
     )
@@ -272,7 +276,7 @@ def draw_examples(drawn: Drawn, out: Path, progress: StageProgress) -> list[Path
 
 def write_page(drawn: Drawn, out: Path) -> Path:
     """Write all examples as one page to click through; return its path."""
-    page = out / ("page_text.html" if drawn.length is None else "page.html")
+    page = out / drawn.page
     arms = list(zip(drawn.names, drawn.attention_examples, strict=True))
     title = f"{drawn.at}: {' beside '.join(drawn.names)}{'' if drawn.length else ', own text'}"
     write_atomically(page, attention_page(title, arms, drawn.facts, drawn.worst).encode())

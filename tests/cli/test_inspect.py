@@ -180,7 +180,7 @@ def test_two_runs_answer_the_same_examples_in_one_place(here, luong, fixed):
     assert finished.status == 0
     assert finished.json["examples"][0]["index"] == 5
     assert set(finished.json["examples"][0]["written"]) == {luong, fixed}
-    assert files_of(here, luong, f"beside_{fixed}") == sorted([*heatmaps(5, 2), "page.html"])
+    assert files_of(here, luong, f"beside_{fixed}") == sorted([*heatmaps(5, 2), "page_index.html"])
 
 
 def test_runs_of_one_model_are_told_apart_by_their_names(here, luong):
@@ -209,7 +209,9 @@ def test_the_worst_come_first_three_of_them_and_the_page_comes_last(here, luong)
     folder = here / "results/train/runs" / luong / "inspect"
     worst = [row["index"] for row in rows_of(folder / "worst.csv")]
     assert f"Examples of reverse, 3 tokens: {', '.join(worst[:3])}\n" in finished.err
-    assert finished.err.splitlines()[-1] == f"The page to click through: {(folder / 'page.html').as_uri()}"
+    assert (
+        finished.err.splitlines()[-1] == f"The page to click through: {(folder / 'page_wrong.html').as_uri()}"
+    )
     assert "--no-scores leaves that out" in finished.err
     assert finished.out.count("words it wrote") == 3
     (of_all,) = [row for row in rows_of(folder / "errors.csv") if not row["position"]]
@@ -219,6 +221,22 @@ def test_the_worst_come_first_three_of_them_and_the_page_comes_last(here, luong)
     assert told.replace("\u00a0", " ") in " ".join(finished.out.split())
     slips = [row["slips"] for row in rows_of(folder / "worst.csv")[:3]]
     assert all(f"luong general: {each}" in finished.out for each in slips)
+
+
+def test_what_is_asked_in_another_way_leaves_the_page_with_the_worst_answers_alone(here, luong):
+    first = attnbench("inspect", luong)
+    (hint,) = [line for line in first.err.splitlines() if line.startswith("Next: ")]
+    assert hint.startswith(f"Next: `attnbench inspect {luong} --wrong --no-scores` draws the worst examples")
+    folder = here / "results/train/runs" / luong / "inspect"
+    page, worst = (folder / "page.html").read_text(), rows_of(folder / "worst.csv")
+    for words in (hint.split("`")[1].split()[1:], worst[0]["command"].split()[1:]):
+        assert attnbench(*words).status == 0
+    assert (folder / "page.html").read_text() == page
+    assert sorted(path.name for path in folder.glob("*.html")) == [
+        "page.html",
+        "page_index.html",
+        "page_wrong.html",
+    ]
 
 
 def test_by_default_three_of_the_worst_are_printed(here, luong):

@@ -3,6 +3,7 @@ import json
 import re
 
 from attnbench.report.page import SweepPage
+from attnbench.report.page_runs import inspected_runs
 from attnbench.report.page_tables import arm_table, number_text, numbers_of
 from attnbench.report.settings import SweepTables
 from attnbench.report.verdict import verdicts
@@ -84,6 +85,8 @@ def test_records_tell_states_errors_and_inspections(tmp_path):
     (run / "inspect" / "length_4").mkdir(parents=True)
     (run / "inspect" / "heatmap_0.png").write_bytes(b"png")
     (run / "inspect" / "length_4" / "causal.csv").write_text("run_id,length\nreverse-fixed,4\n")
+    for name in ("page.html", "page_wrong.html"):
+        (run / "inspect" / name).touch()
     (run / "environment.json").write_text("{")
     (run / "train.csv").write_text("step,loss_nats\n1,2.5\n")
     records = SweepRecords.of(store)
@@ -91,6 +94,11 @@ def test_records_tell_states_errors_and_inspections(tmp_path):
     assert [str(each.where) for each in records.inspections()] == [
         "runs/reverse-fixed/inspect",
         "runs/reverse-fixed/inspect/length_4",
+    ]
+    assert [list(each.pages) for each in records.inspections()] == [["page.html", "page_wrong.html"], []]
+    assert [each.where.split(", ")[1:] for each in inspected_runs(records)] == [
+        ["with page.html and page_wrong.html to click through."],
+        [],
     ]
     assert records.learning(["reverse-fixed"]) == {"reverse-fixed": [{"step": "1", "loss_nats": "2.5"}]}
     assert records.environments() == {}
