@@ -38,6 +38,11 @@ def span(numbers: Iterable[int]) -> str:
     return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
+def length_span(shortest: object, longest: object) -> str:
+    """Return `8` of a length, or `1–10` of the lengths of a bucket."""
+    return f"{longest}" if shortest == longest else f"{shortest}–{longest}"
+
+
 def stretches(numbers: Sequence[int], most: int) -> str:
     """Return ascending numbers as people write them: `1–3, 5`; of more than `most` stretches the rest is `…`."""
     runs = [

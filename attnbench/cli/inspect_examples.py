@@ -13,6 +13,7 @@ from rich.text import Text
 from attnbench.cli.inspect import Choice
 from attnbench.cli.options import print_text
 from attnbench.cli.progress import StageProgress
+from attnbench.formatting import length_span
 from attnbench.inspection.attention_example import AttentionExample
 from attnbench.inspection.capture import capture_attention
 from attnbench.inspection.errors import looks_described
@@ -29,7 +30,7 @@ from attnbench.plots.style import model_style
 from attnbench.report.text_heatmap import shaded_lines
 from attnbench.runs.io import write_atomically
 from attnbench.runs.metrics_csv import read_rows
-from attnbench.tasks.base import LengthRange
+from attnbench.tasks.text.subwords import WORD_START, SubwordVocabulary
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stag
             own.append(capture_attention(run, example.batch, example.index))
         tell(done + 1, len(chosen))
     unit = examples.task.length_unit
-    at = f"{examples.task.name}, {_span(examples.lengths)} {unit}"
+    at = f"{examples.task.name}, {length_span(examples.lengths.minimum, examples.lengths.maximum)} {unit}"
     shown = f"Examples of {at}: {', '.join(str(each.index) for each in chosen)}"
     return Drawn(
         names=arm_names(runs),
@@ -109,12 +110,13 @@ def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stag
         about=[f"Test example {each.index} of {at}" for each in chosen],
         stems=[f"{each.index}" for each in chosen],
         at=at,
-        facts=[_fact(run, examples.lengths.maximum) for run in runs],
+        facts=[*(_fact(run, examples.lengths.maximum) for run in runs), *_subword_notes(runs[0])],
         page="page_index.html" if choice.indexes else "page_wrong.html" if choice.wrong_only else "page.html",
         length=examples.lengths.maximum,
         notes=[
             shown if chosen else f"No example of {at} has a wrong word: there is none to draw",
             *looks,
+            *_subword_notes(runs[0]),
             *_gradient_notes(attention_examples),
         ],
     )
@@ -123,16 +125,17 @@ def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stag
 def _capture_text(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
     assert choice.text is not None
     own = custom_text(runs[0], choice.text, choice.question, choice.answer_tokens)
-    notes = []
+    notes = _subword_notes(runs[0])
+    words = "subwords" if notes else "words"
     if own.unknown:
-        words = ", ".join(own.unknown)
-        notes.append(f"Not in the vocabulary of {runs[0].spec.task.name}, read and drawn as <unk>: {words}")
+        unknown = ", ".join(own.unknown)
+        notes.append(f"Not in the vocabulary of {runs[0].spec.task.name}, read and drawn as <unk>: {unknown}")
     attention_examples = []
     for name, run in zip(arm_names(runs), runs, strict=True):
         progress.say(
-            f"{name} answers {own.batch.source.shape[1]:,} words; then come the gradients of its answer"
+            f"{name} answers {own.batch.source.shape[1]:,} {words}; then come the gradients of its answer"
         )
-        tell = progress.stage(f"{name}: gradients", "words")
+        tell = progress.stage(f"{name}: gradients", words)
         attention_examples.append([capture_attention(run, own.batch, has_expected=False, on_progress=tell)])
     notes += _gradient_notes(attention_examples)
     return Drawn(
@@ -142,11 +145,21 @@ def _capture_text(runs: Sequence[TrainedRun], choice: Choice, progress: StagePro
         about=["Own text, to which no right answer is known"],
         stems=["text"],
         at=runs[0].spec.task.name,
-        facts=[_fact(run) for run in runs],
+        facts=[*map(_fact, runs), *_subword_notes(runs[0])],
         page="page_text.html",
         notes=notes,
         unknown=own.unknown,
     )
+
+
+def _subword_notes(run: TrainedRun) -> list[str]:
+    """Say what the pieces are that stand in the place of words, of a run that reads such."""
+    if not isinstance(run.spec.task.source_vocabulary, SubwordVocabulary):
+        return []
+    return [
+        f"Words stand in pieces (subwords): {WORD_START} marks the beginning of a word. "
+        "A run trained with task.units=word keeps them whole"
+    ]
 
 
 def _fact(run: TrainedRun, length: int | None = None) -> str:
@@ -246,11 +259,6 @@ def _gradient_notes(attention_examples: Sequence[Sequence[AttentionExample]]) ->
     return [
         f"Gradients are drawn of the first {min(reached):,} words of an answer alone: those of all would take too long"
     ]
-
-
-def _span(lengths: LengthRange) -> str:
-    low, high = lengths.minimum, lengths.maximum
-    return f"{high}" if low == high else f"{low}–{high}"
 
 
 # Beside the heatmap, of arms that have them: the names of their files.

@@ -14,7 +14,7 @@ from attnbench.cli.inspect import InspectRequest
 from attnbench.cli.inspect_examples import Drawn, arm_names
 from attnbench.cli.options import print_text
 from attnbench.cli.progress import StageProgress
-from attnbench.formatting import counted, percent
+from attnbench.formatting import counted, length_span, percent
 from attnbench.inspection.decode import maps_of
 from attnbench.inspection.errors import ExampleErrors, looks_described
 from attnbench.inspection.evaluate import (
@@ -124,7 +124,9 @@ def score_runs(runs: Sequence[TrainedRun], lengths: Sequence[int], progress: Sta
     scores = Scores()
     for name, run in zip(arm_names(runs), runs, strict=True):
         for length in lengths:
-            _score(scores, run, held_out(runs[0], length), f"{name}, length {length}", progress)
+            examples = held_out(runs[0], length)
+            span = length_span(examples.lengths.minimum, examples.lengths.maximum)
+            _score(scores, run, examples, f"{name}, length {span}", progress)
     return scores
 
 
@@ -312,6 +314,8 @@ def _depends(rows: Sequence[Row]) -> str:
 
 def _right(rows: Sequence[Row]) -> str:
     overall = _row(rows, position=None)
+    if not overall["words"]:
+        return ""
     kinds = {name: int(overall[column] or 0) for name, column in _EDITS.items()}
     said = f"{_share(overall['accuracy'])} of the words are right place by place"
     if not any(kinds.values()):
@@ -349,10 +353,11 @@ def _cell(value: Cell) -> str:
 
 
 def _by_test(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """Group rows by their run and length."""
+    """Group rows by their run and length, or bucket of lengths."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((str(row["run_id"]), str(row["length"])), []).append(row)
+        length = length_span(row["length_min"], row["length"])
+        groups.setdefault((str(row["run_id"]), length), []).append(row)
     return groups
 
 
@@ -366,7 +371,7 @@ def _print_worst(scores: Scores, request: InspectRequest, drawn: Drawn, names: M
     for run_id, name in names.items():
         worst = [row for row in rows if row["run_id"] == run_id]
         if not worst:
-            print_text(Text(f"{name} got all examples of length {drawn.length} right.", style="bold"))
+            print_text(Text(f"{name} got all examples right: {drawn.at}.", style="bold"))
         # Those that --wrong draws stand above already.
         for row in [] if request.choice.wrong_only else worst[: request.choice.count]:
             line = f"{name}, example {row['index']}: {row['slips']}"

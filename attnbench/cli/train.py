@@ -17,6 +17,7 @@ from attnbench.cli.options import (
     print_json,
     say,
 )
+from attnbench.formatting import length_span
 
 if TYPE_CHECKING:
     from attnbench.config.run_request import RunRequest
@@ -164,9 +165,9 @@ def _report(folder: "RunFolder", as_json: bool, refusal: "Refusal", looking: str
 
 
 def _print_row(row: dict[str, str]) -> None:
-    unit = row["length_unit"]
+    length = length_span(row["length_min"] or row["length"], row["length"])
     print(
-        f"length {row['length']} {unit}, {row['steps']} steps ({row['stop_reason']}), {row['examples']} examples"
+        f"length {length} {row['length_unit']}, {row['steps']} steps ({row['stop_reason']}), {row['examples']} examples"
     )
     for label, column, form in SHOWN:
         if row[column]:

@@ -8,7 +8,9 @@ from rich.text import Text
 
 from attnbench.inspection.attention_example import AttentionExample, Mask, Numbers
 from attnbench.plots.attention_rows import DrawnArm, WrittenWord, gold_rows, shares_of, written_words
+from attnbench.vocabulary import EOS, SPECIAL_TOKENS
 
+END_MARK = SPECIAL_TOKENS[EOS]
 # What stands for a share below each bound; the square roots of the bounds are evenly spaced.
 _SHADES = ((0.04, "·"), (0.16, "░"), (0.36, "▒"), (0.64, "▓"), (float("inf"), "█"))
 _LEGEND = "· under 4 %  ░ under 16 %  ▒ under 36 %  ▓ under 64 %  █ more"
@@ -138,6 +140,8 @@ def _legend(arm: DrawnArm, cell: int) -> str:
         parts.append("b (a): wrote b, expected a (– is nothing)")
     if any(each.kind in ("cut_off", "filler") for each in example.aligned):
         parts.append("…: the length was fixed, no room or no word was left")
+    if END_MARK in (*example.written, *example.expected):
+        parts.append(f"{END_MARK}: the end mark, which closes an answer")
     if any(row.is_given for row in rows):
         parts.append("[k]: told to it")
     return "; ".join(parts)

@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -351,6 +352,30 @@ def test_examples_come_from_the_longest_length_that_has_any(here):
     assert document["length"] == 5
     assert {row["length"] for row in document["attention"]} == {5, 20}
     assert len(document["examples"]) == 3
+    printed = attnbench("inspect", finished.json["run_id"], "--examples", "1")
+    assert "fixed, length 1–5: " in printed.out
+    assert "length 6–20: " not in printed.out  # a bucket without any example
+    assert "subword" not in printed.err
+
+
+def test_pieces_of_words_are_explained_and_counted_as_such(here):
+    (here / "pairs.tsv").write_text("".join(f"alpha{i} beta\tuno{i} due\n" for i in range(60)))
+    finished = attnbench(
+        "train", *TINY, "task=text_pairs", "task.source=pairs.tsv", "task.test_share=0.3", "test_lengths=[5]"
+    )
+    assert finished.status == 0, finished.err
+    assert (
+        finished.err.count("rare words are read in pieces (subwords). task.units=word keeps them whole") == 1
+    )
+    (run,) = [path.name for path in run_folders(here / "results/train") if path.name.startswith("text_pairs")]
+    inspected = attnbench("inspect", run, "--no-scores", "--examples", "1")
+    explained = "Words stand in pieces (subwords): ▁ marks the beginning of a word."
+    assert explained in inspected.err
+    page = here / "results/train/runs" / run / "inspect/page.html"
+    assert explained in page.read_text()
+    own = attnbench("inspect", run, "--text", "alpha7 beta")
+    assert re.search(r"answers \d+ subwords; then", own.err)
+    assert explained in own.err
 
 
 def test_in_the_worst_examples_a_dash_stands_where_the_other_answer_has_a_word():

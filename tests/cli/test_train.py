@@ -125,7 +125,7 @@ def test_text_says_what_was_left_out(results, tmp_path):
     words = ("task=text_pairs", f"task.source={tmp_path}/pairs.tsv", "task.units=word", "task.test_share=0.3")
     finished = attnbench("train", *TINY, *words, "test_lengths=[1,9]", "--results", results)
     assert finished.status == 0
-    assert finished.out.startswith("length 9 words")
+    assert finished.out.startswith("length 2–9 words")
     assert "BLEU" in finished.out
     assert "No test pair has 1-1 source words" in finished.err
 

@@ -25,6 +25,11 @@ def test_a_small_example_by_hand():
     assert "[ ] holds the answer" in legend
 
 
+def test_an_end_mark_is_explained_where_there_is_one():
+    assert "<eos>" not in shaded()[-1]
+    assert "<eos>: the end mark" in shaded(written=("c", "a", "<eos>"))[-1]
+
+
 def test_source_words_stand_above_their_columns_letter_under_letter():
     lines = shaded(source=("to", "be", "x"))
     assert [line[6:] for line in lines[1:3]] == [" t  b    ", " o  e  x "]
