@@ -41,15 +41,18 @@ _NOTHING, _NO_ROOM = "–", "…"
 _LONGEST_LINE = 100
 _LISTED = 5  # worst answers of each run on the page
 _ATTENTION = (
-    "Attention weights against the gold alignment, teacher-forced. Alignment accuracy: share of words whose largest "
-    "weight lies on a gold position, where the answer stands; uniform, permuted: the same for uniform weights, and for "
-    "the model's permuted; weight on gold: their sum there; AER: alignment error rate; entropy in bits, 0 where one "
-    "word has all; change: Jensen–Shannon divergence from one written word to the next, 0 to 1."
+    "Where attention lies, with the right words fed back (teacher-forced). Gold position: a source word where the "
+    "answer stands, as the task or a word alignment says; – where none is known. Alignment accuracy: share of words "
+    "whose largest weight lies on a gold position; if uniform, if permuted: the same share if all source words had "
+    "equal weight, or the model's weights in random order. Weight on gold: the sum of the weights there. AER: "
+    "alignment error rate, 0 at best, 1 at worst. Entropy: in bits, 0 where one word has all the weight. Change: how "
+    "far the weights move from one written word to the next, from 0 (not at all) to 1 (to other words), by "
+    "Jensen–Shannon divergence."
 )
 _CAUSES = (
     "Causal checks: does the answer depend on the attention? Share of answers that change when one source word is "
-    "erased from the context: the most attended, a random one, the one with the largest gradient; permuted: how far "
-    "the output distribution moves when the weights are permuted, 0 to 1."
+    "erased from the context: the most attended, a random one, the one with the largest gradient. Shift if permuted: "
+    "how far the output distribution moves when the weights are put in random order, from 0 to 1."
 )
 _ERRORS = (
     "Errors, free-running. Accuracy: share of words right place by place. Then what was written is aligned with the "
@@ -68,6 +71,7 @@ _ERROR_COLUMNS = {
     "looked right": "looked_right",
 }
 _EDITS = {name: _ERROR_COLUMNS[name] for name in ("inserted", "left out", "exchanged", "swapped")}
+_DOTS = f"{_NO_ROOM}: the length was fixed, no room or no word was left"
 _WORST_LINES = {"asked": "source", "expected": "expected", "produced": "written", "looked_at": "attended to"}
 WORST_COLUMNS = (
     "run_id",
@@ -246,7 +250,9 @@ def print_scores(scores: Scores, request: InspectRequest, drawn: Drawn) -> None:
 
 
 def _attention_table(scores: Scores, names: Mapping[str, str]) -> Table:
-    table = _table("alignment accuracy", "uniform", "permuted", "weight on gold", "AER", "entropy", "change")
+    table = _table(
+        "alignment accuracy", "if uniform", "if permuted", "weight on gold", "AER", "entropy", "change"
+    )
     for (run_id, length), rows in _by_test(scores.attention).items():
         model, equal, permuted = (
             _row(rows, weights=kind, layer=None) for kind in ("model", "uniform", "permuted")
@@ -260,7 +266,7 @@ def _attention_table(scores: Scores, names: Mapping[str, str]) -> Table:
 
 
 def _causes_table(scores: Scores, names: Mapping[str, str]) -> Table:
-    table = _table("most attended", "random", "largest gradient", "permuted")
+    table = _table("most attended", "random", "largest gradient", "shift if permuted")
     for (run_id, length), rows in _by_test(scores.causal).items():
         erased = [
             _row(rows, change=f"erased_{kind}").get("flip_rate")
@@ -380,6 +386,8 @@ def _print_worst(scores: Scores, request: InspectRequest, drawn: Drawn, names: M
                 if row[label]:
                     print_text(Text(f"  {told:12}{_cut(str(row[label]))}"))
             print_text(Text(f"  {row['command']}", style="dim"))
+            if _NO_ROOM in f"{row['expected']} {row['produced']}".split():
+                print_text(Text(f"  {_DOTS}", style="dim"))
 
 
 def _cut(words: str) -> str:

@@ -6,10 +6,13 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from attnbench.cli.inspect_scores import in_words
+from attnbench.cli.inspect import Choice, InspectRequest
+from attnbench.cli.inspect_examples import Drawn
+from attnbench.cli.inspect_scores import Scores, in_words, print_scores
 from attnbench.cli.stopping import heard_at_once
 from attnbench.errors import UserError
 from attnbench.inspection.errors import ExampleErrors
@@ -100,6 +103,10 @@ def test_by_default_three_examples_and_the_whole_test_set(here, luong):
     assert finished.out.count("Test example ") == 3
     printed = " ".join(finished.out.split())
     for words in (
+        "Gold position: a source word where the answer stands",
+        "if permuted",
+        "Shift if permuted:",
+        "AER: alignment error rate, 0 at best",
         "on a gold position",
         "most attended",
         "looked wrong:",
@@ -154,6 +161,28 @@ def test_the_tables_have_rows_for_every_length_and_kind(here, luong):
     assert all(row[kind].isdigit() for row in rows_of(folder / "errors.csv") for kind in edits)
     (trained_row,) = rows_of(folder.parent / "metrics.csv")
     assert float(overall["accuracy"]) == pytest.approx(float(trained_row["token_accuracy"]))
+
+
+@pytest.mark.parametrize(("written", "lines"), [((4, 6, 7), 1), ((7, 5, 6), 0)])
+def test_dots_in_the_list_of_the_worst_are_explained(capsys, written, lines):
+    errors = ExampleErrors(
+        index=0,
+        source=(4, 5, 6),
+        expected=(4, 5, 6),
+        written=written,
+        is_chosen=(True,) * 3,
+        aligned=align((4, 5, 6), written, (), EOS),
+        looked_at=(),
+        wrong=1,
+        scored=3,
+    )
+    run = untrained(small_spec())
+    scores = Scores(worst=[in_words(run, 3, errors)])
+    drawn = Drawn(["luong"], [run.spec.run_id], [[]], [], [], length=3)
+    print_scores(scores, InspectRequest((), Choice(), True, None, "cpu", Path("results"), None), drawn)
+    printed = capsys.readouterr().out
+    assert "luong, example 0: 1 word" in printed
+    assert printed.count("…: the length was fixed, no room or no word was left") == lines
 
 
 def test_the_command_beside_a_bad_example_draws_it(here, luong):
