@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from attnbench.cli.options import command_line
 from attnbench.errors import UserError, nearest, obstacle, unknown
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
@@ -69,13 +70,34 @@ def find_store(words: str, results: Path) -> RunStore:
     check_reachable(results / words, Path(words))
     for path in (results / words, Path(words)):
         if path.is_dir():
-            raise UserError(f"{path} holds no results: neither sweep.yaml nor runs/ is in it.")
+            raise UserError(f"{path.resolve()} holds no results: neither sweep.yaml nor runs/ is in it.")
     known = [store.path.relative_to(results).as_posix() for store in stores_below(results)]
+    making = _command_that_makes(words, results)
+    if making is not None:
+        held = f"holds {', '.join(known)}" if known else "holds no results"
+        raise UserError(
+            f"There is no sweep '{words}' yet: {results.resolve()} {held}. Make it first: `{making}`."
+        )
     if not known:
         raise UserError(
-            f"There is no sweep '{words}': {results} holds no results. `attnbench sweep` makes some."
+            f"There is no sweep '{words}': {results.resolve()} holds no results. `attnbench sweep` makes some; "
+            "--results names another folder."
         )
     raise unknown("sweep", words, known)
+
+
+def _command_that_makes(name: str, results: Path) -> str | None:
+    """Return the command that makes a sweep of this name, where it is that of a preset and its tasks."""
+    from attnbench.config.compose import Configuration
+
+    configuration = Configuration()
+    preset, _, tasks = name.partition("-")
+    if preset not in configuration.choices("sweep"):
+        return None
+    if not set(tasks.split("-")) <= set(configuration.choices("task")):
+        return None
+    own_task = [] if tasks == configuration.preset(preset).task else [f"task={tasks.replace('-', ',')}"]
+    return command_line("sweep", "--preset", preset, *own_task, results=results)
 
 
 def find_run(words: str, results: Path) -> Path:

@@ -117,6 +117,27 @@ def test_the_command_writes_the_page_beside_the_sweep_and_names_it(tmp_path):
     assert (tmp_path / "b.html").exists()
 
 
+def test_a_file_that_is_no_page_of_ours_stays_and_a_folder_is_named(tmp_path):
+    (tmp_path / "new" / "runs").mkdir(parents=True)
+    words, own = ("report", "new", "--results", tmp_path, "--out"), tmp_path / "mine"
+    own.mkdir()
+    finished = attnbench(*words, own)
+    assert (finished.status, (own / "report.html").exists()) == (0, True)
+    assert f"{own} is a folder: the page goes into it, as report.html\n" in finished.err
+    assert attnbench(*words, own).status == 0  # a page of ours is written anew
+    assert attnbench(*words, own / "report.html").status == 0
+    (own / "notes.html").write_text("<p>mine</p>")
+    (own / "empty.html").touch()
+    (own / "report.html").write_text("<p>mine too</p>")
+    for path, place in ((own / "notes.html", own / "notes.html"), (own / "report.html", own)):
+        before = path.read_text()
+        refused = attnbench(*words, place)
+        assert refused.status == 2
+        assert f"{path} is there, and no page of `attnbench report`" in refused.err
+        assert path.read_text() == before
+    assert attnbench(*words, own / "empty.html").status == 0
+
+
 def test_a_sweep_without_a_finished_run_has_a_page_and_one_that_is_not_there_has_none(tmp_path):
     (tmp_path / "new" / "runs").mkdir(parents=True)
     done = attnbench("report", "new", "--results", tmp_path)
