@@ -9,6 +9,11 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def percent(share: float) -> str:
+    """Return `12 %` of a share between 0 and 1; no line breaks before the sign."""
+    return f"{share:.0%}".replace("%", "\u00a0%")
+
+
 def joined(words: Iterable[str], link: str = "and", comma: str = ", ") -> str:
     """Return at least one word as a list in a sentence: `a, b and c`; parts with commas of their own take another."""
     *ahead, last = words
@@ -31,6 +36,11 @@ def span(numbers: Iterable[int]) -> str:
     """Return `3`, or `2 to 3` where they differ."""
     found = sorted(set(numbers))
     return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def length_span(shortest: object, longest: object) -> str:
+    """Return `8` of a length, or `1–10` of the lengths of a bucket."""
+    return f"{longest}" if shortest == longest else f"{shortest}–{longest}"
 
 
 def stretches(numbers: Sequence[int], most: int) -> str:

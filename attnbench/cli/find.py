@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from attnbench.cli.options import command_line
 from attnbench.errors import UserError, nearest, obstacle, unknown
+from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
 
 _NAMED = 5  # runs in a message
@@ -67,13 +70,34 @@ def find_store(words: str, results: Path) -> RunStore:
     check_reachable(results / words, Path(words))
     for path in (results / words, Path(words)):
         if path.is_dir():
-            raise UserError(f"{path} holds no results: neither sweep.yaml nor runs/ is in it.")
+            raise UserError(f"{path.resolve()} holds no results: neither sweep.yaml nor runs/ is in it.")
     known = [store.path.relative_to(results).as_posix() for store in stores_below(results)]
+    making = _command_that_makes(words, results)
+    if making is not None:
+        held = f"holds {', '.join(known)}" if known else "holds no results"
+        raise UserError(
+            f"There is no sweep '{words}' yet: {results.resolve()} {held}. Make it first: `{making}`."
+        )
     if not known:
         raise UserError(
-            f"There is no sweep '{words}': {results} holds no results. `attnbench sweep` makes some."
+            f"There is no sweep '{words}': {results.resolve()} holds no results. `attnbench sweep` makes some; "
+            "--results names another folder."
         )
     raise unknown("sweep", words, known)
+
+
+def _command_that_makes(name: str, results: Path) -> str | None:
+    """Return the command that makes a sweep of this name, where it is that of a preset and its tasks."""
+    from attnbench.config.compose import Configuration
+
+    configuration = Configuration()
+    preset, _, tasks = name.partition("-")
+    if preset not in configuration.choices("sweep"):
+        return None
+    if not set(tasks.split("-")) <= set(configuration.choices("task")):
+        return None
+    own_task = [] if tasks == configuration.preset(preset).task else [f"task={tasks.replace('-', ',')}"]
+    return command_line("sweep", "--preset", preset, *own_task, results=results)
 
 
 def find_run(words: str, results: Path) -> Path:
@@ -95,9 +119,24 @@ def find_run(words: str, results: Path) -> Path:
         names = [folder.run_id for folder in sweep.folders()]
         raise UserError(f"{sweep.path} is a sweep, expected one of its runs: {_some(names)}.")
     check_reachable(results, path)
-    names = [folder.run_id for folder in folders]
-    held = f"{results} holds {_some(names)}" if names else f"{results} holds no runs"
-    raise UserError(f"There is no run '{words}': {held}.{nearest(words, names)}")
+    if not folders:
+        raise UserError(
+            f"There is no run '{words}': {results.resolve()} holds no runs. `attnbench train` makes one; "
+            "--results names another folder."
+        )
+    # Newest first, for it is the run just trained that most people mean; ahead of all what was begun to be typed.
+    newest = [folder.run_id for folder in sorted(folders, key=_last_changed, reverse=True)]
+    names = sorted(dict.fromkeys(newest), key=lambda name: not name.startswith(words))
+    alike = f" Did you mean {names[0]}?" if names[0].startswith(words) else nearest(words, names)
+    raise UserError(f"There is no run '{words}': {results} holds, newest first, {_some(names)}.{alike}")
+
+
+def _last_changed(folder: RunFolder) -> float:
+    """Return when a run ended, or else was begun, in seconds; its folder is newer where it has been looked at."""
+    for file in (folder.status_file, folder.spec_file):
+        with suppress(OSError):
+            return file.stat().st_mtime
+    return 0.0
 
 
 def _some(names: Sequence[str]) -> str:

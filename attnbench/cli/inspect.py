@@ -1,7 +1,6 @@
 """`attnbench inspect`: what finished runs wrote and where they looked."""
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from attnbench.cli.options import (
     ConfigDir,
     Debug,
     Results,
+    command_line,
     explained_errors,
     folder_at_home,
     print_json,
@@ -209,10 +209,8 @@ class InspectRequest:
     def command(self, *options: str) -> str:
         """Return the command that looks at the same runs with other options."""
         files = [f"task.{key}={path}" for key, path in self.files.items()]
-        words = ["attnbench", "inspect", *self.runs, *files, *options]
-        words += [] if self.results == DEFAULT_RESULTS else ["--results", str(self.results)]
-        words += [] if self.config_dir is None else ["--config-dir", str(self.config_dir)]
-        return shlex.join(words)
+        words = ("inspect", *self.runs, *files, *options)
+        return command_line(*words, results=self.results, config_dir=self.config_dir)
 
     def folder(self, paths: Sequence[Path]) -> Path:
         """Return where to write: what one asks for does not take the place of what another one asked for."""
@@ -330,7 +328,8 @@ def _say_files(request: InspectRequest, drawn: "Drawn", files: Sequence[Path]) -
         if path not in pages:
             say(f"{path}")
     if request.choice.text is None and not request.choice.wrong_only:
-        wrong, own = request.command("--wrong"), request.command("--text", "…")
+        # The scores are there, or were not wanted.
+        wrong, own = request.command("--wrong", "--no-scores"), request.command("--text", "…")
         say(f"Next: `{wrong}` draws the worst examples, `{own}` takes your own text.")
     for page in pages:
         say(f"The page to click through: {page.resolve().as_uri()}")

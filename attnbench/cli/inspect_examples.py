@@ -13,8 +13,10 @@ from rich.text import Text
 from attnbench.cli.inspect import Choice
 from attnbench.cli.options import print_text
 from attnbench.cli.progress import StageProgress
+from attnbench.formatting import length_span
 from attnbench.inspection.attention_example import AttentionExample
 from attnbench.inspection.capture import capture_attention
+from attnbench.inspection.errors import looks_described
 from attnbench.inspection.evaluate import evaluate_errors
 from attnbench.inspection.examples import HeldOut, NumberedExample, custom_text, evaluated_lengths, held_out
 from attnbench.inspection.load import TrainedRun
@@ -28,7 +30,7 @@ from attnbench.plots.style import model_style
 from attnbench.report.text_heatmap import shaded_lines
 from attnbench.runs.io import write_atomically
 from attnbench.runs.metrics_csv import read_rows
-from attnbench.tasks.base import LengthRange
+from attnbench.tasks.text.subwords import WORD_START, SubwordVocabulary
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Drawn:
         facts: what the page says of each run.
         worst: of the examples by their place, those that were answered worst, in words; the page lists them.
         stems: what their files are called.
+        page: what the page is called: what was asked in another way does not take its place.
         length: of the test examples; None for a person's own text.
         notes: what a person should know.
         unknown: words that the models read as unknown.
@@ -57,6 +60,7 @@ class Drawn:
     at: str = ""
     facts: Sequence[str] = ()
     worst: Sequence[tuple[int, str]] = ()
+    page: str = "page.html"
     length: int | None = None
     notes: Sequence[str] = ()
     unknown: Sequence[str] = ()
@@ -89,7 +93,7 @@ def capture(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress)
 def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
     """Choose test examples and let every run answer them."""
     examples = _test_of(runs, choice.length)
-    chosen = _choose(runs, examples, choice, progress)
+    chosen, looks = _choose(runs, examples, choice, progress)
     attention_examples: list[list[AttentionExample]] = [[] for _ in runs]
     tell = progress.stage("answering")
     for done, example in enumerate(chosen):
@@ -97,7 +101,7 @@ def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stag
             own.append(capture_attention(run, example.batch, example.index))
         tell(done + 1, len(chosen))
     unit = examples.task.length_unit
-    at = f"{examples.task.name}, {_span(examples.lengths)} {unit}"
+    at = f"{examples.task.name}, {length_span(examples.lengths.minimum, examples.lengths.maximum)} {unit}"
     shown = f"Examples of {at}: {', '.join(str(each.index) for each in chosen)}"
     return Drawn(
         names=arm_names(runs),
@@ -106,10 +110,13 @@ def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stag
         about=[f"Test example {each.index} of {at}" for each in chosen],
         stems=[f"{each.index}" for each in chosen],
         at=at,
-        facts=[_fact(run, examples.lengths.maximum) for run in runs],
+        facts=[*(_fact(run, examples.lengths.maximum) for run in runs), *_subword_notes(runs[0])],
+        page="page_index.html" if choice.indexes else "page_wrong.html" if choice.wrong_only else "page.html",
         length=examples.lengths.maximum,
         notes=[
             shown if chosen else f"No example of {at} has a wrong word: there is none to draw",
+            *looks,
+            *_subword_notes(runs[0]),
             *_gradient_notes(attention_examples),
         ],
     )
@@ -118,16 +125,17 @@ def _capture_examples(runs: Sequence[TrainedRun], choice: Choice, progress: Stag
 def _capture_text(runs: Sequence[TrainedRun], choice: Choice, progress: StageProgress) -> Drawn:
     assert choice.text is not None
     own = custom_text(runs[0], choice.text, choice.question, choice.answer_tokens)
-    notes = []
+    notes = _subword_notes(runs[0])
+    words = "subwords" if notes else "words"
     if own.unknown:
-        words = ", ".join(own.unknown)
-        notes.append(f"Not in the vocabulary of {runs[0].spec.task.name}, read and drawn as <unk>: {words}")
+        unknown = ", ".join(own.unknown)
+        notes.append(f"Not in the vocabulary of {runs[0].spec.task.name}, read and drawn as <unk>: {unknown}")
     attention_examples = []
     for name, run in zip(arm_names(runs), runs, strict=True):
         progress.say(
-            f"{name} answers {own.batch.source.shape[1]:,} words; then come the gradients of its answer"
+            f"{name} answers {own.batch.source.shape[1]:,} {words}; then come the gradients of its answer"
         )
-        tell = progress.stage(f"{name}: gradients", "words")
+        tell = progress.stage(f"{name}: gradients", words)
         attention_examples.append([capture_attention(run, own.batch, has_expected=False, on_progress=tell)])
     notes += _gradient_notes(attention_examples)
     return Drawn(
@@ -137,10 +145,21 @@ def _capture_text(runs: Sequence[TrainedRun], choice: Choice, progress: StagePro
         about=["Own text, to which no right answer is known"],
         stems=["text"],
         at=runs[0].spec.task.name,
-        facts=[_fact(run) for run in runs],
+        facts=[*map(_fact, runs), *_subword_notes(runs[0])],
+        page="page_text.html",
         notes=notes,
         unknown=own.unknown,
     )
+
+
+def _subword_notes(run: TrainedRun) -> list[str]:
+    """Say what the pieces are that stand in the place of words, of a run that reads such."""
+    if not isinstance(run.spec.task.source_vocabulary, SubwordVocabulary):
+        return []
+    return [
+        f"Words stand in pieces (subwords): {WORD_START} marks the beginning of a word. "
+        "A run trained with task.units=word keeps them whole"
+    ]
 
 
 def _fact(run: TrainedRun, length: int | None = None) -> str:
@@ -200,22 +219,34 @@ def _test_of(runs: Sequence[TrainedRun], length: int | None) -> HeldOut:
 
 def _choose(
     runs: Sequence[TrainedRun], examples: HeldOut, choice: Choice, progress: StageProgress
-) -> list[NumberedExample]:
+) -> tuple[list[NumberedExample], list[str]]:
+    """Return the examples to draw, and of the worst how often each run looked elsewhere where it was right."""
     if choice.indexes:
-        return examples.pick(list(dict.fromkeys(choice.indexes)))
+        return examples.pick(list(dict.fromkeys(choice.indexes))), []
     if not choice.wrong_only:
-        return examples.first(choice.count)
-    return examples.pick(_worst(runs, examples, choice.count, progress))
+        return examples.first(choice.count), []
+    worst, looks = _worst(runs, examples, choice.count, progress)
+    return examples.pick(worst), looks
 
 
-def _worst(runs: Sequence[TrainedRun], examples: HeldOut, count: int, progress: StageProgress) -> list[int]:
-    """Return the numbers of the examples with the most edits for their length under any of the runs, worst first."""
+def _worst(
+    runs: Sequence[TrainedRun], examples: HeldOut, count: int, progress: StageProgress
+) -> tuple[list[int], list[str]]:
+    """Return the numbers of the examples with the most edits for their length under any of the runs, worst first.
+
+    Behind them one sentence for each run, of all examples: how often it looked elsewhere.
+    """
     badness: dict[int, tuple[float, float]] = {}
+    looks = []
     for name, run in zip(arm_names(runs), runs, strict=True):
         tell = progress.stage(f"{name}: searching the worst")
-        for each in evaluate_errors(run, examples, tell, kept=count).worst:
+        errors = evaluate_errors(run, examples, tell, kept=count)
+        for each in errors.worst:
             badness[each.index] = max(each.badness, badness.get(each.index, each.badness))
-    return sorted(badness, key=lambda index: (*(-share for share in badness[index]), index))[:count]
+        if said := looks_described({kind: errors.count(kind) for kind in errors.counts}):
+            looks.append(f"{name}, in the whole test: {said}")
+    worst = sorted(badness, key=lambda index: (*(-share for share in badness[index]), index))[:count]
+    return worst, looks
 
 
 def _gradient_notes(attention_examples: Sequence[Sequence[AttentionExample]]) -> list[str]:
@@ -228,11 +259,6 @@ def _gradient_notes(attention_examples: Sequence[Sequence[AttentionExample]]) ->
     return [
         f"Gradients are drawn of the first {min(reached):,} words of an answer alone: those of all would take too long"
     ]
-
-
-def _span(lengths: LengthRange) -> str:
-    low, high = lengths.minimum, lengths.maximum
-    return f"{high}" if low == high else f"{low}–{high}"
 
 
 # Beside the heatmap, of arms that have them: the names of their files.
@@ -258,7 +284,7 @@ def draw_examples(drawn: Drawn, out: Path, progress: StageProgress) -> list[Path
 
 def write_page(drawn: Drawn, out: Path) -> Path:
     """Write all examples as one page to click through; return its path."""
-    page = out / ("page_text.html" if drawn.length is None else "page.html")
+    page = out / drawn.page
     arms = list(zip(drawn.names, drawn.attention_examples, strict=True))
     title = f"{drawn.at}: {' beside '.join(drawn.names)}{'' if drawn.length else ', own text'}"
     write_atomically(page, attention_page(title, arms, drawn.facts, drawn.worst).encode())
@@ -292,14 +318,15 @@ def letters_note(drawn: Drawn) -> str | None:
 
 
 def print_shaded(drawn: Drawn) -> None:
-    """Print every example under every run, as wide as the terminal is."""
-    width = Console().width
+    """Print every example under every run, as wide as the terminal is, in colour where it has any."""
+    console = Console()
+    has_colour = console.color_system is not None and not console.no_color
     for number in range(drawn.count):
         print_text(Text(drawn.about[number], style="bold"))
         for arm in drawn.arms_of(number):
             if arm.example.expected:
                 print_text(Text(f"{arm.name}: {described(arm.example.aligned)}"))
-            for line in shaded_lines(arm, width):
+            for line in shaded_lines(arm, console.width, has_colour):
                 print_text(line)
             print_text(Text())
 

@@ -14,9 +14,9 @@ from attnbench.cli.inspect import InspectRequest
 from attnbench.cli.inspect_examples import Drawn, arm_names
 from attnbench.cli.options import print_text
 from attnbench.cli.progress import StageProgress
-from attnbench.formatting import counted
+from attnbench.formatting import counted, length_span, percent
 from attnbench.inspection.decode import maps_of
-from attnbench.inspection.errors import ExampleErrors
+from attnbench.inspection.errors import ExampleErrors, looks_described
 from attnbench.inspection.evaluate import (
     ATTENTION_COLUMNS,
     CAUSAL_COLUMNS,
@@ -37,24 +37,28 @@ from attnbench.runs.metrics_csv import write_rows
 
 CAUSAL_EXAMPLES = 100
 """Of each length: every answer of theirs is read anew some thirty times."""
-_NOTHING = "–"
+_NOTHING, _NO_ROOM = "–", "…"
 _LONGEST_LINE = 100
 _LISTED = 5  # worst answers of each run on the page
 _ATTENTION = (
-    "Attention weights against the gold alignment, teacher-forced. Alignment accuracy: share of words whose largest "
-    "weight lies on a gold position, where the answer stands; uniform, permuted: the same for uniform weights, and for "
-    "the model's permuted; weight on gold: their sum there; AER: alignment error rate; entropy in bits, 0 where one "
-    "word has all; change: Jensen–Shannon divergence from one written word to the next, 0 to 1."
+    "Where attention lies, with the right words fed back (teacher-forced). Gold position: a source word where the "
+    "answer stands, as the task or a word alignment says; – where none is known. Alignment accuracy: share of words "
+    "whose largest weight lies on a gold position; if uniform, if permuted: the same share if all source words had "
+    "equal weight, or the model's weights in random order. Weight on gold: the sum of the weights there. AER: "
+    "alignment error rate, 0 at best, 1 at worst. Entropy: in bits, 0 where one word has all the weight. Change: how "
+    "far the weights move from one written word to the next, from 0 (not at all) to 1 (to other words), by "
+    "Jensen–Shannon divergence."
 )
 _CAUSES = (
     "Causal checks: does the answer depend on the attention? Share of answers that change when one source word is "
-    "erased from the context: the most attended, a random one, the one with the largest gradient; permuted: how far "
-    "the output distribution moves when the weights are permuted, 0 to 1."
+    "erased from the context: the most attended, a random one, the one with the largest gradient. Shift if permuted: "
+    "how far the output distribution moves when the weights are put in random order, from 0 to 1."
 )
 _ERRORS = (
     "Errors, free-running. Accuracy: share of words right place by place. Then what was written is aligned with the "
     "reference: words inserted, left out, exchanged for another, swapped with the one beside. Of the exchanged, looked "
-    "wrong: attention away from where the answer stands; looked right: there, and yet wrong."
+    "wrong: attention away from where the answer stands; looked right: there, and yet wrong. Right words may have "
+    "attention elsewhere too: that explains errors only where it is clearly more frequent among them."
 )
 _ERROR_COLUMNS = {
     "words": "words",
@@ -67,6 +71,7 @@ _ERROR_COLUMNS = {
     "looked right": "looked_right",
 }
 _EDITS = {name: _ERROR_COLUMNS[name] for name in ("inserted", "left out", "exchanged", "swapped")}
+_DOTS = f"{_NO_ROOM}: the length was fixed, no room or no word was left"
 _WORST_LINES = {"asked": "source", "expected": "expected", "produced": "written", "looked_at": "attended to"}
 WORST_COLUMNS = (
     "run_id",
@@ -89,8 +94,9 @@ class WorstExample:
     """One of the examples that a run got most wrong, in words.
 
     Attributes:
-        expected: given words in brackets, – where a word was written that is too many.
-        produced: the same of what was written, – where a word was left out.
+        expected: given words in brackets, – where a word was written that is too many, … where one only fills the
+            end of a fixed length.
+        produced: the same of what was written, – where a word was left out, … where a fixed length left no room.
         looked_at: the most attended source word of each answer, given words left out; empty for an arm without weights.
     """
 
@@ -122,7 +128,9 @@ def score_runs(runs: Sequence[TrainedRun], lengths: Sequence[int], progress: Sta
     scores = Scores()
     for name, run in zip(arm_names(runs), runs, strict=True):
         for length in lengths:
-            _score(scores, run, held_out(runs[0], length), f"{name}, length {length}", progress)
+            examples = held_out(runs[0], length)
+            span = length_span(examples.lengths.minimum, examples.lengths.maximum)
+            _score(scores, run, examples, f"{name}, length {span}", progress)
     return scores
 
 
@@ -160,14 +168,19 @@ def _answers(
     """Yield the words of an answer, given ones in brackets, and – where the other side alone has a word."""
     for each in aligned:
         place = getattr(each, side)
-        word = _NOTHING if place is None else words[place]
+        word = _nothing(each) if place is None else words[place]
         yield f"[{word}]" if each.kind == "given" else word
 
 
 def _looked_at(errors: ExampleErrors, source: Sequence[str]) -> Iterator[str]:
     for each in errors.aligned if errors.looked_at else ():
         if each.kind != "given":
-            yield _NOTHING if each.written is None else source[errors.looked_at[each.written]]
+            yield _nothing(each) if each.written is None else source[errors.looked_at[each.written]]
+
+
+def _nothing(word: AlignedWord) -> str:
+    """Return what stands in the place of a word that is not there."""
+    return _NO_ROOM if word.kind in ("cut_off", "filler") else _NOTHING
 
 
 def _worst_row(each: WorstExample, request: InspectRequest, drawn: Drawn) -> Row:
@@ -222,7 +235,7 @@ def print_scores(scores: Scores, request: InspectRequest, drawn: Drawn) -> None:
     for table, conclusions, words in (
         (_attention_table(scores, names), _conclusions(scores.attention, names, _on_gold), _ATTENTION),
         (_causes_table(scores, names), _conclusions(scores.causal, names, _depends), _CAUSES),
-        (_errors_table(scores, names), _conclusions(scores.errors, names, _right), _ERRORS),
+        (_errors_table(scores, names), _conclusions(scores.errors, names, _right, _looks), _ERRORS),
     ):
         if table.row_count:
             console.print(table)
@@ -237,7 +250,9 @@ def print_scores(scores: Scores, request: InspectRequest, drawn: Drawn) -> None:
 
 
 def _attention_table(scores: Scores, names: Mapping[str, str]) -> Table:
-    table = _table("alignment accuracy", "uniform", "permuted", "weight on gold", "AER", "entropy", "change")
+    table = _table(
+        "alignment accuracy", "if uniform", "if permuted", "weight on gold", "AER", "entropy", "change"
+    )
     for (run_id, length), rows in _by_test(scores.attention).items():
         model, equal, permuted = (
             _row(rows, weights=kind, layer=None) for kind in ("model", "uniform", "permuted")
@@ -251,7 +266,7 @@ def _attention_table(scores: Scores, names: Mapping[str, str]) -> Table:
 
 
 def _causes_table(scores: Scores, names: Mapping[str, str]) -> Table:
-    table = _table("most attended", "random", "largest gradient", "permuted")
+    table = _table("most attended", "random", "largest gradient", "shift if permuted")
     for (run_id, length), rows in _by_test(scores.causal).items():
         erased = [
             _row(rows, change=f"erased_{kind}").get("flip_rate")
@@ -272,14 +287,15 @@ def _errors_table(scores: Scores, names: Mapping[str, str]) -> Table:
 
 
 def _conclusions(
-    rows: Sequence[Row], names: Mapping[str, str], say: Callable[[Sequence[Row]], str]
+    rows: Sequence[Row], names: Mapping[str, str], *kinds: Callable[[Sequence[Row]], str]
 ) -> list[str]:
-    """Return one plain sentence for each run, about the longest length that it has something to say of."""
-    found: dict[str, str] = {}
+    """Return one plain sentence of each kind for each run, about the longest length with something to say of."""
+    found: dict[tuple[str, int], str] = {}
     for (run_id, length), own in _by_test(rows).items():
-        if said := say(own):
-            found[run_id] = f"{names[run_id]}, length {length}: {said}."
-    return list(found.values())
+        for number, say in enumerate(kinds):
+            if said := say(own):
+                found[run_id, number] = f"{names[run_id]}, length {length}: {said}."
+    return [found[key] for key in sorted(found, key=lambda key: list(names).index(key[0]))]
 
 
 def _on_gold(rows: Sequence[Row]) -> str:
@@ -304,16 +320,23 @@ def _depends(rows: Sequence[Row]) -> str:
 
 def _right(rows: Sequence[Row]) -> str:
     overall = _row(rows, position=None)
+    if not overall["words"]:
+        return ""
     kinds = {name: int(overall[column] or 0) for name, column in _EDITS.items()}
-    said = f"{_share(overall['accuracy'])} of the words are right"
+    said = f"{_share(overall['accuracy'])} of the words are right place by place"
     if not any(kinds.values()):
         return said
     most = max(kinds, key=lambda name: kinds[name])
-    return f"{said}; {kinds[most]:,} of {counted(sum(kinds.values()), 'error')} are words {most}"
+    errors = counted(sum(kinds.values()), "error is", "errors are")
+    return f"{said}; aligned with the reference, {kinds[most]:,} of {errors} words {most}"
+
+
+def _looks(rows: Sequence[Row]) -> str:
+    return looks_described(_row(rows, position=None))
 
 
 def _share(value: Cell) -> str:
-    return "–" if value is None else f"{float(value):.0%}".replace("%", "\u00a0%")  # kept on one line
+    return "–" if value is None else percent(float(value))
 
 
 def _table(*columns: str) -> Table:
@@ -336,10 +359,11 @@ def _cell(value: Cell) -> str:
 
 
 def _by_test(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """Group rows by their run and length."""
+    """Group rows by their run and length, or bucket of lengths."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((str(row["run_id"]), str(row["length"])), []).append(row)
+        length = length_span(row["length_min"], row["length"])
+        groups.setdefault((str(row["run_id"]), length), []).append(row)
     return groups
 
 
@@ -353,7 +377,7 @@ def _print_worst(scores: Scores, request: InspectRequest, drawn: Drawn, names: M
     for run_id, name in names.items():
         worst = [row for row in rows if row["run_id"] == run_id]
         if not worst:
-            print_text(Text(f"{name} got all examples of length {drawn.length} right.", style="bold"))
+            print_text(Text(f"{name} got all examples right: {drawn.at}.", style="bold"))
         # Those that --wrong draws stand above already.
         for row in [] if request.choice.wrong_only else worst[: request.choice.count]:
             line = f"{name}, example {row['index']}: {row['slips']}"
@@ -362,6 +386,8 @@ def _print_worst(scores: Scores, request: InspectRequest, drawn: Drawn, names: M
                 if row[label]:
                     print_text(Text(f"  {told:12}{_cut(str(row[label]))}"))
             print_text(Text(f"  {row['command']}", style="dim"))
+            if _NO_ROOM in f"{row['expected']} {row['produced']}".split():
+                print_text(Text(f"  {_DOTS}", style="dim"))
 
 
 def _cut(words: str) -> str:

@@ -1,6 +1,7 @@
 """Options and habits that the commands share."""
 
 import json
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator
@@ -134,6 +135,13 @@ def _own_errors_named(folder: Path | None) -> Iterator[None]:
 
 # Control characters, but for the line's end and the tab, as Python writes them: a carriage return would hide text.
 _ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def command_line(*words: str, results: Path, config_dir: Path | None = None) -> str:
+    """Return a command to be typed: `attnbench`, the words, and the folders where they are not the usual ones."""
+    folders = [] if results == DEFAULT_RESULTS else ["--results", str(results)]
+    folders += [] if config_dir is None else ["--config-dir", str(config_dir)]
+    return shlex.join(["attnbench", *words, *folders])
 
 
 def say(text: str) -> None:

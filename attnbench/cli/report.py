@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from attnbench.runs.sweep_records import SweepRecords
 
 PAGE_FILE = "report.html"
+PAGE_MARK = b'<p class="kind">attnbench report</p>'
+"""Stands in every page that the command has written."""
 
 
 def report(
@@ -68,6 +70,9 @@ def report(
                 check_baseline([metrics], baseline)
         path = page_path(out, home)
         check_writable(path.parent, "Use another --out.")
+        check_replaceable(path)
+        if out is not None and out.is_dir():
+            say(f"{out} is a folder: the page goes into it, as {path.name}")
         tables = None
         if metrics is not None:
             tables = SweepTables.of(join_sweeps([metrics]), baseline, TrainingRecords([home]))
@@ -95,6 +100,16 @@ def page_path(out: Path | None, home: Path) -> Path:
     if path.is_dir():
         raise UserError(f"{path} is a folder, expected a file to write. Use another --out.")
     return path
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to write over a file that is no page of ours, and not empty.
+
+    Raises:
+        UserError: and the file stays as it is.
+    """
+    if path.exists() and (held := path.read_bytes()) and PAGE_MARK not in held:
+        raise UserError(f"{path} is there, and no page of `attnbench report`: name another file by --out.")
 
 
 def size_text(count: int) -> str:

@@ -12,10 +12,12 @@ from attnbench.cli.options import (
     Overrides,
     Results,
     TaskName,
+    command_line,
     explained_errors,
     print_json,
     say,
 )
+from attnbench.formatting import length_span
 
 if TYPE_CHECKING:
     from attnbench.config.run_request import RunRequest
@@ -75,7 +77,8 @@ def train(
         from attnbench.cli.find import named_store
 
         store = named_store(results, name)
-        status = _train(store, request, retry_failed, tensorboard, as_json)
+        looking = command_line("inspect", request.spec.run_id, results=results, config_dir=config_dir)
+        status = _train(store, request, retry_failed, tensorboard, as_json, looking)
     raise typer.Exit(status)
 
 
@@ -91,13 +94,18 @@ def _show(values: dict[str, Any], as_json: bool) -> None:
 
 
 def _train(
-    store: "RunStore", request: "RunRequest", retry_failed: bool, writes_events: bool, as_json: bool
+    store: "RunStore",
+    request: "RunRequest",
+    retry_failed: bool,
+    writes_events: bool,
+    as_json: bool,
+    looking: str,
 ) -> int:
-    """Bring one run to its end and tell what came of it; return the exit status."""
+    """Bring one run to its end, tell what came of it and which command looks at it; return the exit status."""
     from attnbench.executors.local import Inline
 
     folder, refusal, stop_status = carry_out(store, request, retry_failed, Inline(), writes_events)
-    status = _report(folder, as_json, refusal)
+    status = _report(folder, as_json, refusal, looking)
     refusal.raise_noted()
     return stop_status or status
 
@@ -160,7 +168,7 @@ def _announce(request: "RunRequest", folder: "RunFolder", device: str) -> None:
         say(f"  {note}")
 
 
-def _report(folder: "RunFolder", as_json: bool, refusal: "Refusal") -> int:
+def _report(folder: "RunFolder", as_json: bool, refusal: "Refusal", looking: str) -> int:
     from attnbench.runs.metrics_csv import read_rows
     from attnbench.sweeps.run import result_of
 
@@ -178,13 +186,14 @@ def _report(folder: "RunFolder", as_json: bool, refusal: "Refusal") -> int:
         for row in rows:
             _print_row(row)
         say(f"Everything about the run is in {folder.path}")
+        say(f"See what it wrote and where it looked: `{looking}`")
     return 0
 
 
 def _print_row(row: dict[str, str]) -> None:
-    unit = row["length_unit"]
+    length = length_span(row["length_min"] or row["length"], row["length"])
     print(
-        f"length {row['length']} {unit}, {row['steps']} steps ({row['stop_reason']}), {row['examples']} examples"
+        f"length {length} {row['length_unit']}, {row['steps']} steps ({row['stop_reason']}), {row['examples']} examples"
     )
     for label, column, form in SHOWN:
         if row[column]:

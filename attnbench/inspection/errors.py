@@ -1,12 +1,14 @@
 """What kind of errors a model makes, running freely, and where it looked as it made them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from attnbench.batch import Batch
+from attnbench.formatting import percent
 from attnbench.inspection.attention_scores import ratio
 from attnbench.inspection.decode import Decoded
 from attnbench.inspection.word_edits import AlignedWord, WordKind, align, edits_of
@@ -23,7 +25,9 @@ ErrorKind = Literal[
     "looked_wrong",
     "looked_right",
 ]
-Kind = Literal["words", "right", "neighboured", "placeable", ErrorKind]
+RightKind = Literal["right_looked_wrong", "right_looked_right"]
+Kind = Literal["words", "right", "neighboured", "placeable", ErrorKind, RightKind]
+_LOOKS: tuple[Kind, ...] = ("looked_wrong", "looked_right", *get_args(RightKind))
 _COUNTED: dict[WordKind, Kind] = {
     "inserted": "inserted",
     "left_out": "left_out",
@@ -89,6 +93,8 @@ class ErrorCounts:
             repeated: words too many or exchanged that say the word again that was written just before.
             looked_wrong: exchanged words whose most attended source position is no gold one of the expected word.
             looked_right: looked right, said wrong: exchanged words whose most attended position is a gold one.
+            right_looked_wrong, right_looked_right: the same of the words that are right after alignment: without it
+                the looks of the exchanged ones explain nothing.
         kept: how many of the worst examples are kept.
         worst: the examples with the most edits for their length, worst first; of equal ones those with more words
             wrong place by place, then the first.
@@ -115,6 +121,8 @@ class ErrorCounts:
         positions = (batch.scored.cumsum(dim=1) - 1).clamp_min(0)
         for kind, mask in masks.items():
             self._count(kind, positions[mask].tolist())
+        if looked_at is not None and batch.gold is not None:
+            self._count_right_looks(batch, batch.gold, looked_at, is_wrong, positions)
         gold = None if batch.gold is None else batch.gold.cpu()
         errors = []
         for row in is_wrong.any(dim=1).nonzero().flatten().tolist():
@@ -123,6 +131,18 @@ class ErrorCounts:
         self.worst = sorted(
             [*self.worst, *errors], key=lambda each: (*(-share for share in each.badness), each.index)
         )[: self.kept]
+
+    def _count_right_looks(
+        self, batch: Batch, gold: Tensor, looked_at: Tensor, is_wrong: Tensor, positions: Tensor
+    ) -> None:
+        """Count where the answers looked that are right as a whole; those of the others go with their edits."""
+        width = batch.target.shape[1]
+        missing = max(0, width - looked_at.shape[1])
+        at = torch.nn.functional.pad(looked_at, (0, missing))[:, :width].unsqueeze(2)  # B T 1
+        is_gold = gold.gather(2, at).squeeze(2)
+        is_placed = batch.scored & gold.any(dim=2) & ~is_wrong.any(dim=1, keepdim=True)
+        self._count("right_looked_right", positions[is_placed & is_gold].tolist())
+        self._count("right_looked_wrong", positions[is_placed & ~is_gold].tolist())
 
     def _count_edits(self, errors: ExampleErrors, gold: Tensor | None) -> None:
         """Count the edits of one example; gold positions (target_len, source_len)."""
@@ -149,7 +169,7 @@ class ErrorCounts:
         """Return how many words are of a kind, at one output position or at all; None where it cannot be said."""
         if kind in OF_SEQUENCES and not self.count("neighboured", position):
             return None
-        if kind in ("looked_wrong", "looked_right") and not self.count("placeable", position):
+        if kind in _LOOKS and not self.count("placeable", position):
             return None
         counted = self.counts[kind]
         if position is None:
@@ -161,20 +181,43 @@ class ErrorCounts:
         return ratio(self.count("right", position) or 0, self.count("words", position) or 0)
 
 
+def looks_described(counts: Mapping[str, str | int | float | None]) -> str:
+    """Say how often attention was elsewhere than on a gold position, of exchanged words and beside them of right ones.
+
+    Nothing where one of the two has no such word: the look of an error says something beside that of right words alone.
+
+    Args:
+        counts: of words by kind, as `ErrorCounts.counts` names them.
+    """
+    elsewhere, at_gold, right_elsewhere, right_at_gold = (int(counts[kind] or 0) for kind in _LOOKS)
+    of_wrong = ratio(elsewhere, elsewhere + at_gold)
+    of_right = ratio(right_elsewhere, right_elsewhere + right_at_gold)
+    if of_wrong is None or of_right is None:
+        return ""
+    no_sign = "" if of_wrong > of_right else "; so a look elsewhere is no sign of an error here"
+    return (
+        f"attention was not on a gold position at {percent(of_wrong)} of the words exchanged, and at "
+        f"{percent(of_right)} of the right words{no_sign}"
+    )
+
+
 def _kinds(word: AlignedWord, errors: ExampleErrors, gold: Tensor | None) -> Iterator[Kind]:
     """Yield what an aligned word counts as."""
     kind, at = _COUNTED.get(word.kind), word.written
-    if kind is None:
+    if kind is not None:
+        yield kind
+    if at is None or word.kind not in ("right", "inserted", "exchanged"):
         return
-    yield kind
-    if at is None or word.kind == "swapped":
-        return
-    if at and errors.written[at] == errors.written[at - 1] and errors.is_chosen[at - 1]:
+    if kind is not None and at and errors.written[at] == errors.written[at - 1] and errors.is_chosen[at - 1]:
         yield "repeated"
     if gold is None or word.expected is None or not errors.looked_at:
         return
     if gold[word.expected].any():
-        yield "looked_right" if gold[word.expected, errors.looked_at[at]] else "looked_wrong"
+        is_gold = bool(gold[word.expected, errors.looked_at[at]])
+        if word.kind == "right":
+            yield "right_looked_right" if is_gold else "right_looked_wrong"
+        else:
+            yield "looked_right" if is_gold else "looked_wrong"
 
 
 def _neighboured(scored: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from attnbench.batch import Batch
 from attnbench.inspection.attention_scores import AlignmentCounts, permute_weights
 from attnbench.inspection.decode import Decoded, greedy_decode, head_maps, maps_of, portions
-from attnbench.inspection.errors import WORST, ErrorCounts, ErrorKind
+from attnbench.inspection.errors import WORST, ErrorCounts, ErrorKind, RightKind
 from attnbench.inspection.examples import HeldOut
 from attnbench.inspection.interventions import PERMUTATIONS, CausalCounts, Erased, count_causes
 from attnbench.inspection.load import TrainedRun
@@ -172,7 +172,7 @@ ATTENTION_COLUMNS = (
 """One row for each kind of weights (model, uniform, permuted), and for each layer and head, counted from 1."""
 CAUSAL_COLUMNS = (*_RUN_COLUMNS, "change", "words", "flip_rate", "divergence_bits", "median_variation")
 """One row for each change: erased most_attended, random and largest_gradient; permuted."""
-_ERRORS: tuple[ErrorKind, ...] = get_args(ErrorKind)
+_ERRORS: tuple[ErrorKind | RightKind, ...] = (*get_args(ErrorKind), *get_args(RightKind))
 ERROR_COLUMNS = (
     *_RUN_COLUMNS,
     "position",
@@ -183,7 +183,8 @@ ERROR_COLUMNS = (
 )
 """One row over all, whose position is empty, then one for each output position, counted from 1.
 
-`right` and `accuracy` compare place by place, as token_accuracy does; the columns behind them count edits.
+`right` and `accuracy` compare place by place, as token_accuracy does; the columns behind them count edits,
+and the last two the looks of words that are right after alignment.
 """
 
 

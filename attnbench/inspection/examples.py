@@ -7,6 +7,7 @@ import torch
 
 from attnbench.batch import Batch
 from attnbench.errors import UserError
+from attnbench.formatting import length_span
 from attnbench.inspection.decode import example_alone
 from attnbench.inspection.load import TrainedRun
 from attnbench.runs.data import KeptTest, training_examples
@@ -124,8 +125,7 @@ class HeldOut:
                 raise UserError(f"No example {index}: {self._described(count)}")
 
     def _described(self, count: int) -> str:
-        low, high, unit = self.lengths.minimum, self.lengths.maximum, self.task.length_unit
-        span = f"{high}" if low == high else f"{low}–{high}"
+        span, unit = length_span(self.lengths.minimum, self.lengths.maximum), self.task.length_unit
         numbers = f"counted from 0 to {count - 1}" if count else "so choose another length"
         return f"the test at {span} {unit} has {count:,} examples, {numbers}."
 

@@ -200,9 +200,12 @@ def described(words: Sequence[AlignedWord]) -> str:
     if not found:
         return "all right"
     is_right = any(each.kind == "right" and not each.is_end_mark for each in words)
-    cut = sum(each.kind == "cut_off" for each in words)
-    room = f" (no room for the last {f'{cut} words' if cut > 1 else 'word'})" if cut else ""
-    return f"{'; '.join(found)}, {'the rest' if is_right else 'no word'} right{room}"
+    cut, filling = (sum(each.kind == kind for each in words) for kind in ("cut_off", "filler"))
+    room = f"no room for the last {f'{cut} words' if cut > 1 else 'word'}" if cut else ""
+    filled = f"{counted(filling, 'word fills', 'words fill')} the fixed length" if filling else ""
+    about_end = "; ".join(filter(None, [room, filled]))
+    right = "the rest" if is_right else "no word"
+    return f"{'; '.join(found)}, {right} right{f' ({about_end})' if about_end else ''}"
 
 
 def _named(words: Sequence[AlignedWord], kind: EditKind, name: str) -> str:

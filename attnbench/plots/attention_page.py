@@ -143,9 +143,10 @@ def _chosen_kind(examples: Sequence[AttentionExample]) -> str | None:
 
 
 def _answer(example: AttentionExample) -> Mapping[str, Value]:
-    """Return which written words are wrong, what was expected in their place, what was left out, and all in words."""
+    """Return which words are wrong, what was expected there, which only fill the length, and what is missing."""
     wrong: list[Value] = [False] * len(example.written)
     instead: list[Value] = [None] * len(example.written)
+    filling: list[Value] = [False] * len(example.written)
     missing: list[Value] = []
     before = 0
     for each in example.aligned:
@@ -156,12 +157,13 @@ def _answer(example: AttentionExample) -> Mapping[str, Value]:
             continue
         before = each.written + 1
         wrong[each.written] = each.is_edit
+        filling[each.written] = each.kind == "filler"
         if each.kind == "swapped":
             instead[each.written] = "the word beside it"
         elif each.is_edit:
             instead[each.written] = expected[0] if expected else "nothing"
     slips = described(example.aligned) if example.expected else ""
-    return {"wrong": wrong, "instead": instead, "missing": missing, "slips": slips}
+    return {"wrong": wrong, "instead": instead, "filling": filling, "missing": missing, "slips": slips}
 
 
 def _positions(mask: Mask | None, example: AttentionExample) -> Value:

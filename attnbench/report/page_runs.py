@@ -113,7 +113,7 @@ def inspected_runs(records: SweepRecords) -> Iterator[InspectedRun]:
                 room -= len(picture.data)
                 pictures.append(picture)
         left_out = len(each.pictures) - len(pictures)
-        has_page = ", with page.html to click through" if each.has_page else ""
+        pages = f", with {joined(each.pages)} to click through" if each.pages else ""
         yield InspectedRun(
             run_id=each.run_id,
             what=counted(len(each.pictures), "picture"),
@@ -124,7 +124,7 @@ def inspected_runs(records: SweepRecords) -> Iterator[InspectedRun]:
                 arm_table(name, _INSPECT_TITLES[name], _same_last(numbers_of(rows)), f"{each.where}/{name}")
                 for name, rows in each.tables.items()
             ],
-            where=f"From the folder {each.where}{has_page}.",
+            where=f"From the folder {each.where}{pages}.",
         )
 
 

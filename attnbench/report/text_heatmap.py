@@ -8,7 +8,9 @@ from rich.text import Text
 
 from attnbench.inspection.attention_example import AttentionExample, Mask, Numbers
 from attnbench.plots.attention_rows import DrawnArm, WrittenWord, gold_rows, shares_of, written_words
+from attnbench.vocabulary import EOS, SPECIAL_TOKENS
 
+END_MARK = SPECIAL_TOKENS[EOS]
 # What stands for a share below each bound; the square roots of the bounds are evenly spaced.
 _SHADES = ((0.04, "·"), (0.16, "░"), (0.36, "▒"), (0.64, "▓"), (float("inf"), "█"))
 _LEGEND = "· under 4 %  ░ under 16 %  ▒ under 36 %  ▓ under 64 %  █ more"
@@ -34,7 +36,7 @@ class _Grid:
     blocks: Sequence[range]
 
 
-def shaded_lines(arm: DrawnArm, width: int) -> Iterator[Text]:
+def shaded_lines(arm: DrawnArm, width: int, has_colour: bool = True) -> Iterator[Text]:
     """Yield the lines that show one example under one arm.
 
     Source words stand above their columns, letter under letter. Where they are more than fit, the rest follows below.
@@ -42,6 +44,8 @@ def shaded_lines(arm: DrawnArm, width: int) -> Iterator[Text]:
     Args:
         arm: with its example.
         width: of the terminal, in characters.
+        has_colour: whether colours are seen, which say in narrow cells where the answer stands; without them no cell
+            is narrow where that is known.
     """
     example = arm.example
     shares = shares_of(example, arm.kind)
@@ -50,7 +54,8 @@ def shaded_lines(arm: DrawnArm, width: int) -> Iterator[Text]:
         return
     yield Text(_headline(arm), style="bold")
     rows, sure = written_words(example), gold_rows(example.sure, example)
-    grid = _lay_out(rows, len(example.source), width)
+    has_narrow = has_colour or sure is None or not sure.any()
+    grid = _lay_out(rows, len(example.source), width, has_narrow)
     for block in grid.blocks:
         if len(grid.blocks) > 1:
             yield Text(f"source words {block[0] + 1}–{block[-1] + 1} of {len(example.source)}", style="dim")
@@ -61,10 +66,10 @@ def shaded_lines(arm: DrawnArm, width: int) -> Iterator[Text]:
     yield Text(_legend(arm, grid.cell), style="dim")
 
 
-def _lay_out(rows: Sequence[WrittenWord], words: int, width: int) -> _Grid:
+def _lay_out(rows: Sequence[WrittenWord], words: int, width: int, has_narrow: bool) -> _Grid:
     labels = max(len(row.label) for row in rows)
     room = max(width - labels - _LOOK_ROOM, _WIDE)
-    cell = _WIDE if words * _WIDE <= room else _NARROW
+    cell = _NARROW if has_narrow and words * _WIDE > room else _WIDE
     step = room // cell
     return _Grid(labels, cell, [range(words)[start : start + step] for start in range(0, words, step)])
 
@@ -130,11 +135,13 @@ def _legend(arm: DrawnArm, cell: int) -> str:
     if example.sure is not None and example.sure.any():
         parts.append("[ ] holds the answer" if cell == _WIDE else "yellow: holds the answer")
     if arm.has_weights and example.sure is not None:
-        parts.append("elsewhere: not where the answer stands")
+        parts.append("elsewhere: not where the answer stands, which may be so at right words too")
     if any(row.is_wrong for row in rows):
         parts.append("b (a): wrote b, expected a (– is nothing)")
     if any(each.kind in ("cut_off", "filler") for each in example.aligned):
         parts.append("…: the length was fixed, no room or no word was left")
+    if END_MARK in (*example.written, *example.expected):
+        parts.append(f"{END_MARK}: the end mark, which closes an answer")
     if any(row.is_given for row in rows):
         parts.append("[k]: told to it")
     return "; ".join(parts)

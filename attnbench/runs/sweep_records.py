@@ -33,14 +33,14 @@ class Inspection:
         where: its folder, relative to that of the sweep.
         pictures: PNG files, heatmaps first.
         tables: the rows of the tables there are, by the names of their files.
-        has_page: whether there is a page to click through.
+        pages: the names of the pages to click through.
     """
 
     run_id: str
     where: Path
     pictures: Sequence[Path]
     tables: Mapping[str, Sequence[Mapping[str, str]]]
-    has_page: bool
+    pages: Sequence[str]
 
 
 @dataclass
@@ -127,7 +127,8 @@ class SweepRecords:
         tables = {name: rows for name in INSPECT_TABLES if (rows := self._rows_of(path / name))}
         if pictures or tables:
             where = path.relative_to(self.store.path)
-            yield Inspection(run_id, where, pictures, tables, (path / "page.html").is_file())
+            pages = sorted(each.name for each in path.glob("page*.html") if each.is_file())
+            yield Inspection(run_id, where, pictures, tables, pages)
 
     def tables(self) -> dict[str, list[dict[str, str]]]:
         """Return the rows of tables that are files of the folder alone, by name; none where it lacks one."""

@@ -1,13 +1,18 @@
 import json
+import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from attnbench.cli.inspect_scores import in_words
+from attnbench.cli.inspect import Choice, InspectRequest
+from attnbench.cli.inspect_examples import Drawn
+from attnbench.cli.inspect_scores import Scores, in_words, print_scores
 from attnbench.cli.stopping import heard_at_once
 from attnbench.errors import UserError
 from attnbench.inspection.errors import ExampleErrors
@@ -98,6 +103,10 @@ def test_by_default_three_examples_and_the_whole_test_set(here, luong):
     assert finished.out.count("Test example ") == 3
     printed = " ".join(finished.out.split())
     for words in (
+        "Gold position: a source word where the answer stands",
+        "if permuted",
+        "Shift if permuted:",
+        "AER: alignment error rate, 0 at best",
         "on a gold position",
         "most attended",
         "looked wrong:",
@@ -133,7 +142,7 @@ def test_under_each_table_stands_one_plain_conclusion(here, luong):
         f"{where}: erasing the most attended word changes {most} of the answers, a random one {other}."
         in printed
     )
-    assert f"{where}: {right} of the words are right; " in printed
+    assert f"{where}: {right} of the words are right place by place; aligned with the reference, " in printed
 
 
 def test_the_tables_have_rows_for_every_length_and_kind(here, luong):
@@ -152,6 +161,28 @@ def test_the_tables_have_rows_for_every_length_and_kind(here, luong):
     assert all(row[kind].isdigit() for row in rows_of(folder / "errors.csv") for kind in edits)
     (trained_row,) = rows_of(folder.parent / "metrics.csv")
     assert float(overall["accuracy"]) == pytest.approx(float(trained_row["token_accuracy"]))
+
+
+@pytest.mark.parametrize(("written", "lines"), [((4, 6, 7), 1), ((7, 5, 6), 0)])
+def test_dots_in_the_list_of_the_worst_are_explained(capsys, written, lines):
+    errors = ExampleErrors(
+        index=0,
+        source=(4, 5, 6),
+        expected=(4, 5, 6),
+        written=written,
+        is_chosen=(True,) * 3,
+        aligned=align((4, 5, 6), written, (), EOS),
+        looked_at=(),
+        wrong=1,
+        scored=3,
+    )
+    run = untrained(small_spec())
+    scores = Scores(worst=[in_words(run, 3, errors)])
+    drawn = Drawn(["luong"], [run.spec.run_id], [[]], [], [], length=3)
+    print_scores(scores, InspectRequest((), Choice(), True, None, "cpu", Path("results"), None), drawn)
+    printed = capsys.readouterr().out
+    assert "luong, example 0: 1 word" in printed
+    assert printed.count("…: the length was fixed, no room or no word was left") == lines
 
 
 def test_the_command_beside_a_bad_example_draws_it(here, luong):
@@ -179,7 +210,7 @@ def test_two_runs_answer_the_same_examples_in_one_place(here, luong, fixed):
     assert finished.status == 0
     assert finished.json["examples"][0]["index"] == 5
     assert set(finished.json["examples"][0]["written"]) == {luong, fixed}
-    assert files_of(here, luong, f"beside_{fixed}") == sorted([*heatmaps(5, 2), "page.html"])
+    assert files_of(here, luong, f"beside_{fixed}") == sorted([*heatmaps(5, 2), "page_index.html"])
 
 
 def test_runs_of_one_model_are_told_apart_by_their_names(here, luong):
@@ -208,11 +239,34 @@ def test_the_worst_come_first_three_of_them_and_the_page_comes_last(here, luong)
     folder = here / "results/train/runs" / luong / "inspect"
     worst = [row["index"] for row in rows_of(folder / "worst.csv")]
     assert f"Examples of reverse, 3 tokens: {', '.join(worst[:3])}\n" in finished.err
-    assert finished.err.splitlines()[-1] == f"The page to click through: {(folder / 'page.html').as_uri()}"
+    assert (
+        finished.err.splitlines()[-1] == f"The page to click through: {(folder / 'page_wrong.html').as_uri()}"
+    )
     assert "--no-scores leaves that out" in finished.err
     assert finished.out.count("words it wrote") == 3
+    (of_all,) = [row for row in rows_of(folder / "errors.csv") if not row["position"]]
+    right = [int(of_all[f"right_looked_{look}"]) for look in ("wrong", "right")]
+    told = f"at {right[0] / sum(right):.0%} of the right words".replace("%", "\u00a0%")
+    assert told in finished.err
+    assert told.replace("\u00a0", " ") in " ".join(finished.out.split())
     slips = [row["slips"] for row in rows_of(folder / "worst.csv")[:3]]
     assert all(f"luong general: {each}" in finished.out for each in slips)
+
+
+def test_what_is_asked_in_another_way_leaves_the_page_with_the_worst_answers_alone(here, luong):
+    first = attnbench("inspect", luong)
+    (hint,) = [line for line in first.err.splitlines() if line.startswith("Next: ")]
+    assert hint.startswith(f"Next: `attnbench inspect {luong} --wrong --no-scores` draws the worst examples")
+    folder = here / "results/train/runs" / luong / "inspect"
+    page, worst = (folder / "page.html").read_text(), rows_of(folder / "worst.csv")
+    for words in (hint.split("`")[1].split()[1:], worst[0]["command"].split()[1:]):
+        assert attnbench(*words).status == 0
+    assert (folder / "page.html").read_text() == page
+    assert sorted(path.name for path in folder.glob("*.html")) == [
+        "page.html",
+        "page_index.html",
+        "page_wrong.html",
+    ]
 
 
 def test_by_default_three_of_the_worst_are_printed(here, luong):
@@ -327,6 +381,30 @@ def test_examples_come_from_the_longest_length_that_has_any(here):
     assert document["length"] == 5
     assert {row["length"] for row in document["attention"]} == {5, 20}
     assert len(document["examples"]) == 3
+    printed = attnbench("inspect", finished.json["run_id"], "--examples", "1")
+    assert "fixed, length 1–5: " in printed.out
+    assert "length 6–20: " not in printed.out  # a bucket without any example
+    assert "subword" not in printed.err
+
+
+def test_pieces_of_words_are_explained_and_counted_as_such(here):
+    (here / "pairs.tsv").write_text("".join(f"alpha{i} beta\tuno{i} due\n" for i in range(60)))
+    finished = attnbench(
+        "train", *TINY, "task=text_pairs", "task.source=pairs.tsv", "task.test_share=0.3", "test_lengths=[5]"
+    )
+    assert finished.status == 0, finished.err
+    assert (
+        finished.err.count("rare words are read in pieces (subwords). task.units=word keeps them whole") == 1
+    )
+    (run,) = [path.name for path in run_folders(here / "results/train") if path.name.startswith("text_pairs")]
+    inspected = attnbench("inspect", run, "--no-scores", "--examples", "1")
+    explained = "Words stand in pieces (subwords): ▁ marks the beginning of a word."
+    assert explained in inspected.err
+    page = here / "results/train/runs" / run / "inspect/page.html"
+    assert explained in page.read_text()
+    own = attnbench("inspect", run, "--text", "alpha7 beta")
+    assert re.search(r"answers \d+ subwords; then", own.err)
+    assert explained in own.err
 
 
 def test_in_the_worst_examples_a_dash_stands_where_the_other_answer_has_a_word():
@@ -344,7 +422,27 @@ def test_in_the_worst_examples_a_dash_stands_where_the_other_answer_has_a_word()
     )
     shown = in_words(untrained(small_spec()), 3, errors)
     assert (shown.asked, shown.expected) == ("a b c", "[c] – b a b")
-    assert (shown.produced, shown.looked_at) == ("[c] d b a –", "b c a –")
+    assert (shown.produced, shown.looked_at) == ("[c] d b a …", "b c a …")
+
+
+def test_in_the_worst_examples_dots_stand_where_the_fixed_length_left_no_room_or_no_word():
+    def answers(expected, written):
+        errors = ExampleErrors(
+            index=0,
+            source=(4, 5, 6),
+            expected=expected,
+            written=written,
+            is_chosen=(True,) * len(written),
+            aligned=align(expected, written, (), EOS),
+            looked_at=(0, 1, 2),
+            wrong=1,
+            scored=3,
+        )
+        shown = in_words(untrained(small_spec()), 3, errors)
+        return shown.expected, shown.produced, shown.looked_at
+
+    assert answers((4, 5, 6), (4, 6, 7)) == ("a b c …", "a – c d", "a – b c")
+    assert answers((4, 5, 6), (4, 7, 5)) == ("a – b c", "a d b …", "a b c …")
 
 
 def test_the_page_needs_nothing_from_outside(here, luong):
@@ -388,8 +486,20 @@ def test_a_length_that_no_memory_holds_is_refused(here, luong):
 def test_runs_that_are_not_there_are_refused_with_those_that_are(here, luong, fixed):
     assert f"Did you mean {fixed}?" in refused(here, fixed[:-1])
     assert "results/train is a sweep, expected one of its runs: " in refused(here, "train")
-    assert "nowhere holds no runs" in refused(here, luong, "--results", "nowhere")
+    assert f"{here}/nowhere holds no runs" in refused(here, luong, "--results", "nowhere")
     assert "3 runs: expected one, or two" in refused(here, luong, luong, luong)
+
+
+def test_runs_are_named_newest_first_and_ahead_of_all_those_that_begin_as_was_typed(
+    here, luong, fixed, story
+):
+    for age, name in enumerate([luong, story, fixed]):
+        file = here / "results/train/runs" / name / "status.json"
+        os.utime(file, (2e9 - age, 2e9 - age))
+    assert f"newest first, {luong}, {story}, {fixed}." in refused(here, "nothing")
+    said = refused(here, "reverse")
+    assert f"newest first, {luong}, {fixed}, {story}. Did you mean {luong}?" in said
+    assert f"newest first, {fixed}, {luong}, {story}. Did you mean {fixed}?" in refused(here, "reverse-fixed")
 
 
 def test_different_tasks_do_not_stand_side_by_side(here, luong, story):

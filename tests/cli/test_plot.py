@@ -172,8 +172,27 @@ def test_a_sweep_whose_runs_all_failed_is_nothing_to_draw_and_that_is_said(resul
 
 def test_a_folder_without_results_is_refused(tmp_path):
     assert "holds no results" in refused(tmp_path)
-    assert "holds no results" in refused("none", "--results", tmp_path)
+    assert f"{tmp_path} holds no results" in refused("none", "--results", tmp_path)
     assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "making"),
+    [
+        ("hour-reverse", "attnbench sweep --preset hour"),
+        ("hour-copy", "attnbench sweep --preset hour task=copy"),
+        ("standard-reverse-recall", "attnbench sweep --preset standard task=reverse,recall"),
+    ],
+)
+def test_a_sweep_that_was_not_made_yet_is_told_the_command_that_makes_it(
+    swept, tmp_path, monkeypatch, name, making
+):
+    said = refused(name, "--results", swept.parent)
+    assert f"{swept.parent} holds quick-reverse. Make it first: `{making} --results {swept.parent}`." in said
+    assert "Did you mean" not in said
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert f"{tmp_path}/elsewhere/results holds no results. Make it first: `{making}`." in refused(name)
 
 
 def test_an_unknown_name_gets_those_there_are(swept):

@@ -37,7 +37,10 @@ def test_the_numbers_go_to_stdout_and_the_messages_to_stderr(results):
     assert finished.err.splitlines()[0].startswith(
         "Training fixed on reverse, 3 tokens, seed 0, up to 4 steps on "
     )
-    assert finished.err.splitlines()[-1] == f"Everything about the run is in {run}"
+    assert finished.err.splitlines()[-2:] == [
+        f"Everything about the run is in {run}",
+        f"See what it wrote and where it looked: `attnbench inspect {run.name} --results {results}`",
+    ]
     assert "" not in finished.err.splitlines()
 
 
@@ -122,7 +125,7 @@ def test_text_says_what_was_left_out(results, tmp_path):
     words = ("task=text_pairs", f"task.source={tmp_path}/pairs.tsv", "task.units=word", "task.test_share=0.3")
     finished = attnbench("train", *TINY, *words, "test_lengths=[1,9]", "--results", results)
     assert finished.status == 0
-    assert finished.out.startswith("length 9 words")
+    assert finished.out.startswith("length 2–9 words")
     assert "BLEU" in finished.out
     assert "No test pair has 1-1 source words" in finished.err
 

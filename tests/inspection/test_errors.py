@@ -3,7 +3,7 @@ import torch
 
 from attnbench.batch import Batch
 from attnbench.inspection.decode import Decoded, greedy_decode
-from attnbench.inspection.errors import WORST, ErrorCounts
+from attnbench.inspection.errors import WORST, ErrorCounts, looks_described
 from attnbench.training.evaluation import evaluate
 from attnbench.vocabulary import EOS
 from tests.inspection.hand_built import asked
@@ -98,6 +98,41 @@ def test_every_error_is_looked_wrong_or_said_wrong():
     assert [counts.count("looked_wrong", place) for place in range(4)] == [0, 0, 1, 0]
     assert [counts.accuracy(place) for place in range(4)] == [1, 0, 0, 1]
     assert counts.accuracy() == 0.5
+
+
+def test_the_looks_of_right_words_are_counted_in_right_answers_and_in_wrong_ones():
+    gold = [[[1, 0, 0], [0, 1, 0], [0, 0, 1]]] * 2
+    batch = asked([[4, 5, 6]] * 2, [[4, 5, 6]] * 2, sure=gold)
+    # The first answer is right and looks away once; the second has a wrong word, and a right one that looks away.
+    counts = counted(batch, [[4, 5, 6], [4, 9, 6]], looked_at=[[0, 0, 2], [2, 1, 2]])
+    assert [counts.count("right_looked_wrong", place) for place in range(3)] == [1, 1, 0]
+    assert [counts.count("right_looked_right", place) for place in range(3)] == [1, 0, 2]
+    assert (counts.count("looked_right"), counts.count("looked_wrong")) == (1, 0)
+
+
+def test_right_words_behind_a_slip_look_where_their_own_word_stands():
+    gold = [[[int(place == at) for at in range(3)] for place in range(3)] + [[0] * 3]]
+    batch = asked([[4, 5, 6]], [[4, 5, 6, EOS]], sure=gold)
+    counts = counted(batch, [[4, 4, 5, 6, EOS]], looked_at=[[0, 0, 1, 0, 0]])
+    assert (counts.count("right"), counts.count("inserted")) == (1, 1)
+    assert (counts.count("right_looked_right"), counts.count("right_looked_wrong")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        ((3, 1), (1, 9), "75\u00a0% of the words exchanged, and at 10\u00a0% of the right words"),
+        ((1, 9), (2, 8), "20\u00a0% of the right words; so a look elsewhere is no sign of an error here"),
+        ((0, 0), (2, 8), ""),
+        ((1, 1), (0, 0), ""),
+        ((None, None), (None, None), ""),
+    ],
+)
+def test_the_looks_of_errors_are_told_beside_those_of_right_words(wrong, right, said):
+    kinds = ("looked_wrong", "looked_right", "right_looked_wrong", "right_looked_right")
+    told = looks_described(dict(zip(kinds, (*wrong, *right), strict=True)))
+    assert told.endswith(said)
+    assert bool(told) == bool(said)
 
 
 def test_a_look_at_a_possible_position_is_right():

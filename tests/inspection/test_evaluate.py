@@ -94,6 +94,8 @@ def test_errors_by_position_add_up(run):
     assert rows[0]["swapped"] is None
     if run.spec.model.name != "fixed":
         assert rows[0]["looked_wrong"] + rows[0]["looked_right"] == rows[0]["words"] - rows[0]["right"]
+        # No sequence is to be written: words stand where they are expected, aligned or not.
+        assert rows[0]["right_looked_wrong"] + rows[0]["right_looked_right"] == rows[0]["right"]
 
 
 def test_portions_change_nothing_that_is_not_drawn(run, monkeypatch):

@@ -70,7 +70,9 @@ def test_of_a_fixed_length_nobody_is_blamed_for_words_without_room():
 
 def test_of_a_fixed_length_nobody_is_blamed_for_words_that_fill_it():
     assert kinds("a b c d", "a c d x") == [("left_out", "b", None), ("filler", None, "x")]
-    assert described(aligned("a b c d", "a c d x")) == "1 word left out at position 2, the rest right"
+    told = "1 word left out at position 2, the rest right (1 word fills the fixed length)"
+    assert described(aligned("a b c d", "a c d x")) == told
+    assert described(aligned("a b c d", "c d x y")).endswith("the rest right (2 words fill the fixed length)")
 
 
 def test_a_slip_near_the_end_keeps_the_words_behind_it_right():

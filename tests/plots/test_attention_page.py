@@ -102,6 +102,12 @@ def test_behind_a_word_too_many_words_are_right_and_gold_moves_along():
     assert example["slips"] == "1 word too many at position 2, the rest right (no room for the last word)"
 
 
+def test_words_that_only_fill_a_fixed_length_are_no_errors_and_are_marked():
+    example = example_of(page_of(written=("c", "a", "c"), expected=("c", "b", "a")))
+    assert (example["wrong"], example["filling"]) == ([False] * 3, [False, False, True])
+    assert example["slips"].endswith("the rest right (1 word fills the fixed length)")
+
+
 def test_words_left_out_are_named_with_their_place():
     short = {"written": ("c", "a"), "is_given": (False, False), "weights": None, "gradients": None}
     example = example_of(page_of(**short))

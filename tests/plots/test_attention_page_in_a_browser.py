@@ -174,6 +174,17 @@ def test_behind_a_word_too_many_words_are_right_and_outlines_move_along(opened: 
     assert styles == ["none", "solid", "none"]
 
 
+def test_a_word_that_only_fills_a_fixed_length_is_marked_as_in_the_heatmap(opened: Opened):
+    assert opened(("luong general", [attention_example()])).one("#filling-key").text == ""  # hidden
+    page = opened(("luong general", [attention_example(written=("c", "a", "c"))]))
+    assert page.texts("button.filling") == ["c (…)"]
+    told = page.one("button.filling").get_attribute("aria-label")
+    assert told == "c, written only since the length was fixed"
+    assert page.one("#filling-key").text.startswith("word (…)")
+    page.one("button.filling").click()
+    assert page.one("button.filling").get_attribute("aria-pressed") == "true"
+
+
 def test_the_gold_position_of_the_chosen_word_is_outlined(opened: Opened):
     page = opened(("luong general", [attention_example()]))
     page.one("[data-row='1']").click()

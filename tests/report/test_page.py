@@ -3,6 +3,7 @@ import json
 import re
 
 from attnbench.report.page import SweepPage
+from attnbench.report.page_runs import inspected_runs
 from attnbench.report.page_tables import arm_table, number_text, numbers_of
 from attnbench.report.settings import SweepTables
 from attnbench.report.verdict import verdicts
@@ -84,6 +85,8 @@ def test_records_tell_states_errors_and_inspections(tmp_path):
     (run / "inspect" / "length_4").mkdir(parents=True)
     (run / "inspect" / "heatmap_0.png").write_bytes(b"png")
     (run / "inspect" / "length_4" / "causal.csv").write_text("run_id,length\nreverse-fixed,4\n")
+    for name in ("page.html", "page_wrong.html"):
+        (run / "inspect" / name).touch()
     (run / "environment.json").write_text("{")
     (run / "train.csv").write_text("step,loss_nats\n1,2.5\n")
     records = SweepRecords.of(store)
@@ -91,6 +94,11 @@ def test_records_tell_states_errors_and_inspections(tmp_path):
     assert [str(each.where) for each in records.inspections()] == [
         "runs/reverse-fixed/inspect",
         "runs/reverse-fixed/inspect/length_4",
+    ]
+    assert [list(each.pages) for each in records.inspections()] == [["page.html", "page_wrong.html"], []]
+    assert [each.where.split(", ")[1:] for each in inspected_runs(records)] == [
+        ["with page.html and page_wrong.html to click through."],
+        [],
     ]
     assert records.learning(["reverse-fixed"]) == {"reverse-fixed": [{"step": "1", "loss_nats": "2.5"}]}
     assert records.environments() == {}
@@ -107,6 +115,27 @@ def test_the_command_writes_the_page_beside_the_sweep_and_names_it(tmp_path):
     assert (folder / "report.html").stat().st_size < 3_000_000
     assert attnbench("report", folder, "--out", tmp_path / "b.html").status == 0
     assert (tmp_path / "b.html").exists()
+
+
+def test_a_file_that_is_no_page_of_ours_stays_and_a_folder_is_named(tmp_path):
+    (tmp_path / "new" / "runs").mkdir(parents=True)
+    words, own = ("report", "new", "--results", tmp_path, "--out"), tmp_path / "mine"
+    own.mkdir()
+    finished = attnbench(*words, own)
+    assert (finished.status, (own / "report.html").exists()) == (0, True)
+    assert f"{own} is a folder: the page goes into it, as report.html\n" in finished.err
+    assert attnbench(*words, own).status == 0  # a page of ours is written anew
+    assert attnbench(*words, own / "report.html").status == 0
+    (own / "notes.html").write_text("<p>mine</p>")
+    (own / "empty.html").touch()
+    (own / "report.html").write_text("<p>mine too</p>")
+    for path, place in ((own / "notes.html", own / "notes.html"), (own / "report.html", own)):
+        before = path.read_text()
+        refused = attnbench(*words, place)
+        assert refused.status == 2
+        assert f"{path} is there, and no page of `attnbench report`" in refused.err
+        assert path.read_text() == before
+    assert attnbench(*words, own / "empty.html").status == 0
 
 
 def test_a_sweep_without_a_finished_run_has_a_page_and_one_that_is_not_there_has_none(tmp_path):

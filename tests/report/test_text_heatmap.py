@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,11 @@ def test_a_small_example_by_hand():
     assert "[ ] holds the answer" in legend
 
 
+def test_an_end_mark_is_explained_where_there_is_one():
+    assert "<eos>" not in shaded()[-1]
+    assert "<eos>: the end mark" in shaded(written=("c", "a", "<eos>"))[-1]
+
+
 def test_source_words_stand_above_their_columns_letter_under_letter():
     lines = shaded(source=("to", "be", "x"))
     assert [line[6:] for line in lines[1:3]] == [" t  b    ", " o  e  x "]
@@ -37,10 +44,26 @@ def test_words_that_do_not_fit_follow_below():
     assert sum(line.count("word5") for line in lines) > 0
 
 
+@pytest.mark.parametrize("has_colour", [True, False])
+def test_narrow_cells_mark_the_answer_by_colour_and_without_colours_all_have_brackets(has_colour):
+    long = DrawnArm("a", "run", long_attention_example(30))
+    *lines, legend = [line.plain for line in shaded_lines(long, 80, has_colour)]
+    assert sum(line.count("[") for line in lines) == (0 if has_colour else 30)
+    assert ("yellow" in legend, "[ ] holds the answer" in legend) == (has_colour, not has_colour)
+    assert max(map(len, lines)) <= 80
+
+
+def test_without_an_answer_to_mark_cells_may_be_narrow_without_colours():
+    long = DrawnArm("a", "run", long_attention_example(30))
+    unknown = DrawnArm("a", "run", replace(long.example, sure=None))
+    assert [*shaded_lines(unknown, 80, False)] == [*shaded_lines(unknown, 80)]
+
+
+@pytest.mark.parametrize("has_colour", [True, False])
 @pytest.mark.parametrize("width", [1, 20, 40, 200])
-def test_any_width_shows_every_cell(width):
+def test_any_width_shows_every_cell(width, has_colour):
     drawn = long_attention_example(30)
-    lines = [line.plain for line in shaded_lines(DrawnArm("a", "run", drawn), width)]
+    lines = [line.plain for line in shaded_lines(DrawnArm("a", "run", drawn), width, has_colour)]
     cells = sum(line.count(shade) for line in lines[1:-1] for shade in "·░▒▓█")
     assert cells == 30 * 30
 

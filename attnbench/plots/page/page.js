@@ -106,6 +106,7 @@ function setUpLegend() {
     wrong: all.some((example) => wrongWords(example) > 0),
     missing: all.some((example) => example.missing.some(({ wrong }) => wrong)),
     cut: all.some((example) => example.missing.some(({ wrong }) => !wrong)),
+    filling: all.some((example) => example.filling.includes(true)),
     given: all.some((example) => example.given.includes(true)),
   };
   for (const [key, isNeeded] of Object.entries(keys)) document.getElementById(`${key}-key`).hidden = !isNeeded;

@@ -46,11 +46,20 @@ function expectedWord(example, word, place) {
 
 function writtenWord(example, word, place, clickable, row, onRow) {
   if (example.given[place]) return element("span", { className: "word given", text: word });
+  if (example.filling[place]) return fillingWord(word, place, clickable, row, onRow);
   const isWrong = example.wrong[place];
   const className = isWrong ? "word wrong" : "word";
   const told = isWrong ? `${word}, wrong, expected ${example.instead[place]}` : word;
   if (!clickable) return element("span", { className, text: word });
   return rowButton(word, className, told, place, row, onRow);
+}
+
+/** A word behind the end of what was to be said, as heatmaps write it. */
+function fillingWord(word, place, clickable, row, onRow) {
+  const [className, text] = ["word filling", `${word} (…)`];
+  const told = `${word}, written only since the length was fixed`;
+  if (!clickable) return element("span", { className, text, title: told });
+  return rowButton(text, className, told, place, row, onRow);
 }
 
 function rowButton(word, className, told, place, row, onRow) {

@@ -388,6 +388,8 @@ def _small_vocabularies(text: EncodedText, encoding: Encoding) -> Iterator[str]:
         ("source", text.source_vocabulary, encoding.source_size),
         ("target", text.target_vocabulary, encoding.target_size),
     ]
-    for side, vocabulary, size in sides:
-        if size is not None and len(vocabulary.tokens) < size:
-            yield f"The {side} vocabulary has {len(vocabulary.tokens):,} tokens of {size:,}: the text has no more."
+    small = [each for each in sides if each[2] is not None and len(each[1].tokens) < each[2]]
+    for side, vocabulary, size in small:
+        yield f"The {side} vocabulary has {len(vocabulary.tokens):,} tokens of {size:,}: the text has no more."
+    if small and encoding.units == "subword":
+        yield "A small text: rare words are read in pieces (subwords). task.units=word keeps them whole."

@@ -247,6 +247,10 @@ def test_what_was_left_out_is_said(tmp_path: Path) -> None:
         "The source vocabulary has 6 tokens of 300: the text has no more.",
         "The target vocabulary has 5 tokens of 300: the text has no more.",
     ]
+    in_pieces = text_pairs(**same_everywhere(path)).notes()
+    assert in_pieces[-1] == (
+        "A small text: rare words are read in pieces (subwords). task.units=word keeps them whole."
+    )
 
 
 def test_splitting_off_and_joining_are_said(tmp_path: Path) -> None:
