@@ -161,7 +161,9 @@ def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     lines += _bars(arms, points, scores)
     has_hollow = any(rows.budget_lengths(score) for rows in arms for score in scores)
     is_beyond = any(panel.train_ends for panel in panels)
+    unfinished = next((panel.unfinished for panel in panels), "")
     return sentence(
+        f"unfinished: {unfinished}" if unfinished else "",
         *lines,
         "hollow: a run there was ended by its budget" if has_hollow else "",
         "shaded: beyond the train range, where length generalisation adds to capacity" if is_beyond else "",

@@ -52,6 +52,11 @@ class ArmRows:
         rows = self.metrics.dropna(subset=[score])
         return set(rows.loc[rows["stop_reason"] == "budget", "length"])
 
+    @property
+    def seeds(self) -> list[int]:
+        """How many seeds lengths have, ascending: one number where all have as many."""
+        return sorted({int(number) for number in self.metrics.groupby("length")["seed"].nunique()})
+
     def breakdown(self, score: str) -> Breakdown | None:
         """Return L50 of the arm, of BLEU and chrF where half is left; None where it has neither."""
         return l50(self.breakdowns, score)
@@ -66,6 +71,7 @@ class Panel:
     length_unit: str
     arms: Sequence[ArmRows]
     data_names: Mapping[str, str] = field(default_factory=dict)
+    unfinished: str = ""  # how many of the planned runs are done; empty where all are
 
     @property
     def title(self) -> str:
@@ -108,6 +114,7 @@ def split_panels(
     curve: pd.DataFrame,
     breakdowns: pd.DataFrame,
     data_names: Mapping[str, str] = NO_NAMES,
+    unfinished: str = "",
 ) -> list[Panel]:
     """Split the tables of a sweep into panels: different tasks, protocols and units of length never share one."""
     tables = [_rows_by_arm(table) for table in (metrics.frame, curve, breakdowns)]
@@ -118,7 +125,7 @@ def split_panels(
         members = [arm for arm in arms if place[arm] == (task, protocol, unit)]
         looks = arm_looks(members)
         rows = [ArmRows(arm, looks[arm], *(own[arm] for own in tables)) for arm in members]
-        panels.append(Panel(task, protocol, unit, rows, data_names))
+        panels.append(Panel(task, protocol, unit, rows, data_names, unfinished))
     return panels
 
 

@@ -21,7 +21,7 @@ from attnbench.analysis.training_cost import PriceLaw, find_price_laws, training
 from attnbench.arm import Arm
 from attnbench.plots.points import DATA_KEY, ArmRows, Capacity, Panel, capacities, split_panels
 from attnbench.plots.style import arm_labels, in_words
-from attnbench.runs.training_records import TrainingRecords
+from attnbench.runs.training_records import Progress, TrainingRecords
 
 NO_RECORDS = TrainingRecords()
 FREE_RUNNING, TEACHER_FORCED = "token_accuracy", "teacher_forced_accuracy"
@@ -37,6 +37,7 @@ class SweepTables:
         laws: of the families of arms that have budgets and hidden sizes enough to test one.
         price_laws: how the steps to learn grow with length, beside the laws: empty where there is none.
         data_names: the files of texts, by the fingerprint that a variant holds, as far as run folders are at hand.
+        progress: how many of the planned runs are done.
         sentences: of real text, as far as they are at hand, as in sentences.csv.gz.
     """
 
@@ -54,6 +55,7 @@ class SweepTables:
     rates_at_edge: Mapping[Arm, Sequence[int]]
     baseline: str | None
     data_names: Mapping[str, str]
+    progress: Progress
 
     @classmethod
     def of(
@@ -91,12 +93,14 @@ class SweepTables:
             rates_at_edge=lengths_at_edge(tuning),
             baseline=wanted if any(arm.model == wanted for arm in metrics.arms) else None,
             data_names=records.data_names(_runs_by_data(metrics)),
+            progress=records.progress(frame),
         )
 
     @cached_property
     def panels(self) -> list[Panel]:
         """The arms of each task and protocol, with their rows."""
-        return split_panels(self.metrics, self.curve, self.breakdown, self.data_names)
+        tables = self.metrics, self.curve, self.breakdown
+        return split_panels(*tables, self.data_names, self.progress.unfinished)
 
 
 def _runs_by_data(metrics: Metrics) -> dict[str, str]:

@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from attnbench.plots.points import NOTHING, ArmRows, Panel, breakdown_cell, context_cell
+from attnbench.plots.points import NOTHING, ArmRows, Panel, breakdown_cell, context_cell, range_cell
 
 # What fits beside the other columns on a terminal.
 _MOST_LENGTHS = 8
@@ -117,7 +117,7 @@ def _breakdown(rows: ArmRows) -> str:
 
 
 def _seeds(rows: ArmRows) -> str:
-    return str(rows.metrics["seed"].nunique())
+    return range_cell(rows.seeds)
 
 
 def _context(rows: ArmRows) -> str:

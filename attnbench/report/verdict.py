@@ -121,9 +121,11 @@ def _verdict(setting: Setting, heading: str) -> Verdict:
     is_text = setting.is_text
     found = text_found(setting) if is_text else _found(setting)
     method = [_what_was_done(setting), *(text_method(setting) if is_text else _method(setting))]
+    headline = text_headline(setting) if is_text else breakdown_headline(setting)
+    unfinished = setting.panel.unfinished
     return Verdict(
         heading=heading,
-        headline=text_headline(setting) if is_text else breakdown_headline(setting),
+        headline=f"Unfinished, {unfinished}: {headline}" if unfinished else headline,
         found=tuple(found),
         not_shown=tuple(_not_shown(setting)),
         method=tuple(filter(None, [*method, _coverage(setting)])),
@@ -192,6 +194,8 @@ def _not_shown(setting: Setting) -> list[str]:
             "A breakdown of token accuracy, which behind one word too many says nothing of a translation."
         )
         limits.append("A test of BLEU against the baseline, whose means curve.csv has.")
+    if setting.panel.unfinished:
+        limits.insert(0, f"What the rest of the plan changes: {setting.panel.unfinished} are done.")
     return [*limits, "Other tasks, sizes or budgets."]
 
 
@@ -244,7 +248,7 @@ def _what_was_done(setting: Setting) -> str:
     """Name lengths, what all arms share, seeds and budget."""
     metrics = pd.concat([rows.metrics for rows in setting.arms])
     sizes = {arm.hidden_size for arm in setting.labels}
-    seeds = span(rows.metrics["seed"].nunique() for rows in setting.arms)
+    seeds = span(number for rows in setting.arms for number in rows.seeds)
     facts = [f"hidden size {sizes.pop()}"] if len(sizes) == 1 else []
     changes = shared_changes(without_budget(arm).variant for arm in setting.labels)
     facts += told_changes(changes, setting.panel.data_names)

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from attnbench.report.settings import SweepTables
 from attnbench.report.verdict import verdict_markdown, verdict_text, verdicts
 from attnbench.runs.metrics_csv import write_rows
-from attnbench.runs.training_records import TrainingRecords
+from attnbench.runs.training_records import Progress, TrainingRecords
 from tests.metrics_rows import curve_rows, metrics_row, metrics_table
 from tests.plots.sweeps import FALLING, STAYING, text_rows, two_arms
 
@@ -45,6 +47,23 @@ def test_one_sentence_comes_first_then_what_was_found_what_not_and_how():
     )
     assert meaning in verdict.method[1]
     assert all(each.endswith(".") for own in verdict.lists.values() for each in own)
+
+
+def test_of_an_unfinished_sweep_headline_and_limits_say_how_much_is_done():
+    tables = SweepTables.of(metrics_table(two_arms()))
+    (whole,) = verdicts(tables)
+    (part,) = verdicts(replace(tables, progress=Progress(25, 36)))
+    assert part.headline == f"Unfinished, 25 of 36 planned runs: {whole.headline}"
+    assert part.not_shown == (
+        "What the rest of the plan changes: 25 of 36 planned runs are done.",
+        *whole.not_shown,
+    )
+    assert (part.found, part.method) == (whole.found, whole.method)
+
+
+def test_seeds_that_differ_between_lengths_are_a_range():
+    rows = curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9, 0.9, 0.9], 16: [0.2]})
+    assert "hidden size 64, 1 to 3 seeds" in verdict_of(rows)
 
 
 def test_text_and_markdown_hold_every_sentence_under_its_heading():
