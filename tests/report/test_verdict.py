@@ -109,6 +109,59 @@ def test_headlines_say_what_each_arm_does():
     assert headline(many) == "6 arms break down at 19 to 19 symbols."
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "lengths", "interval"),
+    [
+        # Half way from 1/16 to 1 is 0.53.
+        ({4: [0.50, 0.58]}, "4", "0.54 [0.03, 1.00] at 4 symbols"),
+        ({4: [0.45, 0.53]}, "4", "0.49 [0.00, 1.00] at 4 symbols"),
+        ({4: [0.9, 0.91, 0.92], 8: [0.5, 0.6, 0.45]}, "8", "0.52 [0.33, 0.71] at 8 symbols"),
+        (
+            {4: [0.6, 0.5, 0.7], 8: [0.9] * 3, 16: [0.5, 0.6, 0.7]},
+            "4 and 16",
+            "0.60 [0.35, 0.85] at 4 and 0.60 [0.35, 0.85] at 16 symbols",
+        ),
+    ],
+)
+def test_where_the_interval_holds_half_way_nothing_is_decided(accuracies, lengths, interval):
+    (verdict,) = all_verdicts(curve_rows(accuracies))
+    assert verdict.headline == f"Whether fixed breaks down is not decided at {lengths} symbols."
+    assert verdict.found[0] == (
+        "Whether an arm breaks down is not decided where its interval holds half of the way from perfect to chance: "
+        f"fixed (context of 64 numbers) {interval}."
+    )
+    both = all_verdicts(curve_rows(accuracies) + curve_rows(STAYING, model="bahdanau"))[0].headline
+    assert both == (
+        "bahdanau does not break down up to 32 symbols; whether fixed breaks down is not decided at "
+        f"{lengths} symbols."
+    )
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "headline"),
+    [
+        ({4: [0.9, 0.91, 0.92], 8: [0.3, 0.31, 0.32]}, "fixed breaks down at "),
+        # An interval holds half way, and a longer length is below it with all of its interval.
+        ({4: [0.6, 0.5, 0.7], 8: [0.3, 0.31, 0.32]}, "fixed breaks down at "),
+        ({4: [0.4, 0.5], 8: [0.1, 0.1]}, "Whether fixed breaks down is not decided at 4 "),
+        ({4: [0.54]}, "fixed does not break down up to 4 "),
+        ({4: [0.4, 0.4]}, "fixed is below half already at 4 "),
+    ],
+)
+def test_what_the_intervals_leave_no_doubt_of_is_decided(accuracies, headline):
+    assert all_verdicts(curve_rows(accuracies))[0].headline.startswith(headline)
+
+
+def test_below_half_at_once_says_how_many_runs_the_budget_ended():
+    rows = curve_rows({4: [0.4, 0.4, 0.41], 8: [0.3, 0.3, 0.3]}, stop_reason="budget")
+    (verdict,) = all_verdicts(rows + curve_rows({4: [0.06]}, model="blind", stop_reason="budget"))
+    ended = "where the budget ended 3 of 3 runs: more training may lift them"
+    assert verdict.headline == (
+        f"fixed is below half already at 4 symbols, {ended}; blind did not learn, where the budget ended 1 of 1 run."
+    )
+    assert verdict.found[0].endswith(f"the shortest length, 4 symbols, {ended}.")
+
+
 def test_settings_of_one_task_are_told_apart_by_their_headings():
     headings = [each.heading for each in all_verdicts(two_arms() + two_arms(**LONG))]
     assert headings == [
