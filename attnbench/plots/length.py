@@ -12,6 +12,7 @@ from matplotlib.patheffects import withStroke
 
 from attnbench.analysis.bootstrap import BOTH, SEEDS, SENTENCES
 from attnbench.analysis.breakdown import HALF, on_scale
+from attnbench.analysis.retention import FEW_SENTENCES
 from attnbench.arm import Arm
 from attnbench.formatting import sentence, span
 from attnbench.plots.layout import (
@@ -142,10 +143,23 @@ def length_caption(panels: Sequence[Panel], scores: Sequence[str]) -> str:
         _CHANCE_OF_TEXT if "token_accuracy" in scores and any(map(_is_text, arms)) else "",
         _L50 if "L50" in thresholds else "",
         _HALF if HALF in thresholds else "",
+        *(_small_buckets(panel) for panel in panels if "bleu" in scores),
         _CEILING if has_ceiling else "",
         _REAL if any(map(_is_ceiling_beyond, arms)) else "",
     )
     return " ".join(filter(None, [line_sentence(panels, scores), meaning, sentence(*training_facts(panels))]))
+
+
+def _small_buckets(panel: Panel) -> str:
+    """Name the buckets of too few sentences, with the number that each has; nothing where there are none."""
+    rows = pd.concat([own.metrics.dropna(subset=["bleu"]) for own in panel.arms])
+    counts = rows.groupby("length")["examples"].min().dropna()
+    small = counts[counts < FEW_SENTENCES]
+    if small.empty or not any(map(_is_text, panel.arms)):
+        return ""
+    labels = panel.length_labels("bleu")
+    listed = ", ".join(f"{labels[length]} ({count:.0f})" for length, count in small.items())
+    return f"too few sentences, under {FEW_SENTENCES}, at {listed}"
 
 
 def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:

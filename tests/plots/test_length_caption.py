@@ -41,6 +41,12 @@ def test_a_length_with_one_seed_among_several_is_why_it_has_no_interval():
     assert "(none where there is one seed or all seeds are equal)" in caption
 
 
+def test_buckets_of_few_sentences_are_named():
+    rows = [row | {"examples": 6 if row["length"] == 40 else 100} for row in text_rows()]
+    assert "too few sentences, under 100, at 21–40 (6)" in length_caption(panels_of(rows), ["bleu"])
+    assert "sentences" not in length_caption(panels_of(text_rows()), ["bleu"])
+
+
 def test_one_seed_has_no_interval():
     assert "one seed, so there is no interval" in length_caption(panels_of(text_rows()), ["bleu"])
 

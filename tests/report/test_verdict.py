@@ -483,7 +483,7 @@ def test_what_another_rate_learnt_is_no_breakdown():
 def test_real_text_is_told_by_what_it_retains_and_not_by_token_accuracy():
     # fixed 17.5, 15, 10 at 10, 20, 40; bahdanau 27.5, 25, 20: neither falls under half; by 8 more at 40 fixed does.
     rows = [
-        row | {"token_accuracy": 0.1, "examples": 50 if row["length"] == 10 else 400} for row in text_rows()
+        row | {"token_accuracy": 0.1, "examples": 100 if row["length"] == 10 else 400} for row in text_rows()
     ]
     for row in rows:
         row["bleu"] -= 8 if row["model"] == "fixed" and row["length"] == 40 else 0
@@ -497,16 +497,37 @@ def test_real_text_is_told_by_what_it_retains_and_not_by_token_accuracy():
         "- BLEU relative to each arm's best bucket: fixed best at 1–10, 0.86 at 11–20, 0.11 at 21–40; bahdanau"
         in text
     )
-    assert (
-        "fewer than 100 sentences, whose scores move with each of them: 1–10 (50, the best of fixed and bah"
-        in text
-    )
+    assert "sentences" not in text
     assert text.startswith(
         "translation: mixed lengths, trained on 1–40, real text\nBy BLEU, less than half of an arm's best is left for "
         "fixed at 28 source words; more than half of it up to 40 for bahdanau.\n"
     )
     assert "perfect to chance" not in text
     assert "ccuracy against" not in text
+
+
+def test_buckets_of_few_sentences_make_no_headline_and_are_named_first():
+    counts = {10: 50, 20: 10, 40: 400}
+    (verdict,) = all_verdicts([row | {"examples": counts[row["length"]]} for row in text_rows()])
+    assert verdict.headline == (
+        "The test has too few sentences to say what is retained: 50 at 1–10 and 10 at 11–20 source words; 100 in a "
+        "bucket are the least."
+    )
+    assert verdict.found[0] == (
+        "Buckets of fewer than 100 sentences, whose scores move with each of them: 1–10 (50, the best of fixed and "
+        "bahdanau); 11–20 (10)."
+    )
+
+
+def test_an_arm_judged_by_enough_sentences_keeps_its_headline():
+    # bahdanau is best at 21–40, so the 50 sentences at 1–10 decide nothing about it.
+    rows = [row | {"examples": 50 if row["length"] == 10 else 400} for row in text_rows()]
+    for row in rows:
+        row["bleu"] += row["length"] if row["model"] == "bahdanau" else 0
+    assert all_verdicts(rows)[0].headline == (
+        "By BLEU, more than half of an arm's best is left up to 40 source words for bahdanau. The test has too few "
+        "sentences to say what is retained by fixed: 50 at 1–10 source words; 100 in a bucket are the least."
+    )
 
 
 def test_several_comparisons_are_not_corrected():
