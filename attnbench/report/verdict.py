@@ -180,8 +180,7 @@ def _not_shown(setting: Setting) -> list[str]:
     if beyond and not setting.is_text:
         verb = "falls" if setting.generalises else "breaks down"
         limits.append(f"Whether {joined(beyond, 'or')} {verb} beyond {setting.longest} {setting.unit}.")
-    if rates := _rates_at_edge(setting):
-        limits.append(rates)
+    limits += _rates(setting)
     tested = [] if setting.is_text else contrasts(setting)
     rows = [row for _, row in tested if row.pairs >= LEAST_PAIRS]
     weak = sorted({int(row.pairs) for row in rows if row.pairs < TESTED_PAIRS})
@@ -225,6 +224,19 @@ def _untrained(setting: Setting) -> list[str]:
     return [
         f"What {names} would do with trained weights: those of positions beyond the train range never were."
     ]
+
+
+def _rates(setting: Setting) -> list[str]:
+    """Say what is open of the learning rates: never reached, not tuned, or the outermost of those tried."""
+    limits = []
+    if early := [setting.named(rows.arm) for rows in setting.arms if rows.arm in setting.within_warmup]:
+        limits.append(
+            f"What {joined(early)} learn{'s' if len(early) == 1 else ''} at the learning rate that was set: the budget "
+            "ended within the warm-up, so no step had that rate (training.steps, training.warmup_steps)."
+        )
+    if not setting.is_tuned and len(setting.arms) > 1:
+        limits.append("What each arm does at its best learning rate: rates were not tuned (--tune-rates).")
+    return [*limits, *filter(None, [_rates_at_edge(setting)])]
 
 
 def _rates_at_edge(setting: Setting) -> str:

@@ -48,6 +48,16 @@ class TrainingRecords:
         gains = [late_gain(store.folder(run_id)) for store in self._stores]
         return any(gain is not None and gain < LEVEL_GAIN for gain in gains)
 
+    def is_within_warmup(self, run_id: str) -> bool:
+        """Whether a run's budget ended within its warm-up; no, where that is not known."""
+        for store in self._stores:
+            try:
+                training = store.folder(run_id).read_spec()["training"]
+                return int(training["steps"]) <= int(training["warmup_steps"])
+            except (DamagedFileError, KeyError, TypeError, ValueError):
+                continue
+        return False
+
     def progress(self, metrics: "pd.DataFrame") -> Progress:
         """Return how many runs are done, by their rows of metrics.csv, of all that some sweep wrote down to be tested.
 

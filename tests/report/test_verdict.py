@@ -4,6 +4,7 @@ import pytest
 
 from attnbench.report.settings import SweepTables
 from attnbench.report.verdict import verdict_markdown, verdict_text, verdicts
+from attnbench.runs.folder import RunFolder
 from attnbench.runs.metrics_csv import write_rows
 from attnbench.runs.training_records import Progress, TrainingRecords
 from tests.metrics_rows import curve_rows, metrics_row, metrics_table
@@ -562,6 +563,29 @@ def tuning_row(**values):
     row = {name: value for name, value in metrics_row(**values).items() if name in names}
     edge = values.get("at_edge", "true")
     return row | {"learning_rate": 0.01, "validation_token_accuracy": 0.9, "chosen": "true", "at_edge": edge}
+
+
+def test_rates_that_were_not_tuned_are_a_limit_of_a_comparison():
+    told = "What each arm does at its best learning rate: rates were not tuned (--tune-rates)."
+    tables = SweepTables.of(metrics_table(two_arms()))
+    assert told in verdicts(tables)[0].not_shown
+    assert told not in verdicts(replace(tables, is_tuned=True))[0].not_shown
+    assert told not in all_verdicts(curve_rows(FALLING))[0].not_shown
+
+
+def test_arms_that_never_left_their_warm_up_are_named(tmp_path):
+    rows = two_arms()
+    for row in rows:
+        warmup = 250 if row["model"] == "fixed" else 10
+        RunFolder(tmp_path / "runs" / str(row["run_id"])).prepare(
+            {"run_id": row["run_id"], "training": {"steps": 100, "warmup_steps": warmup}}, [row["length"]]
+        )
+    (verdict,) = verdicts(SweepTables.of(metrics_table(rows), None, TrainingRecords([tmp_path])))
+    told = [each for each in verdict.not_shown if "warm-up" in each]
+    assert told == [
+        "What fixed learns at the learning rate that was set: the budget ended within the warm-up, so no step had that "
+        "rate (training.steps, training.warmup_steps)."
+    ]
 
 
 def test_rates_that_none_lies_beyond_are_told_with_their_lengths(tmp_path):

@@ -101,3 +101,13 @@ def test_a_run_that_is_done_counts_though_a_bucket_was_empty(tmp_path):
     folder.write_outcome(RunStatus("text", "done", lengths=[10, 20]))
     rows = metrics_table([metrics_row(run_id="text", length=10)])
     assert TrainingRecords([tmp_path]).progress(rows).unfinished == ""
+
+
+@pytest.mark.parametrize(("steps", "is_within"), [(100, True), (250, True), (251, False)])
+def test_a_budget_within_the_warm_up_is_known_from_the_spec(tmp_path, steps, is_within):
+    training = {"steps": steps, "warmup_steps": 250}
+    RunFolder(tmp_path / "runs" / "a").prepare({"run_id": "a", "training": training}, [4])
+    records = TrainingRecords([tmp_path / "elsewhere", tmp_path])
+    assert records.is_within_warmup("a") == is_within
+    assert not records.is_within_warmup("absent")
+    assert not TrainingRecords().is_within_warmup("a")
