@@ -15,6 +15,7 @@ from attnbench.analysis.law import Law
 from attnbench.analysis.tobit import Estimate
 from attnbench.analysis.training_cost import PriceLaw
 from attnbench.arm import Arm, Variant, shared_changes
+from attnbench.formatting import joined
 from attnbench.plots.style import ArmLook, arm_labels, arm_looks, in_words, order_arms, train_range
 
 NOTHING = "–"
@@ -293,7 +294,7 @@ def without_size(arm: Arm) -> Arm:
 
 def shared_facts(
     arms: Iterable[Arm],
-    steps: Iterable[float] | None = None,
+    steps: Sequence[int] | None = None,
     data_names: Mapping[str, str] = NO_NAMES,
 ) -> list[str]:
     """Say what all arms share, then what those of each panel share besides: parts of a sentence, if any.
@@ -302,7 +303,7 @@ def shared_facts(
 
     Args:
         arms: of all panels.
-        steps: of their runs, where the caption is to say how long they were trained.
+        steps: of each of their budgets, where the caption is to say how long they were trained.
         data_names: the files of texts, by the fingerprint that a variant holds.
     """
     panels: dict[tuple[str, str], list[Arm]] = {}
@@ -318,10 +319,10 @@ def shared_facts(
     return parts
 
 
-def budget_facts(steps: Iterable[float]) -> list[str]:
-    """Say how long runs were trained at most, where that is known of any."""
-    known = [each for each in steps if not pd.isna(each)]
-    return [f"at most {int(max(known)):,} training steps"] if known else []
+def budget_facts(steps: Sequence[int]) -> list[str]:
+    """Say how long runs were trained at most, at each budget where there are several; see `steps_of_budgets`."""
+    told = joined([f"{each:,}" for each in steps] or [""], "or")
+    return [f"at most {told} training steps"] if steps else []
 
 
 def _rows_by_arm(table: pd.DataFrame) -> defaultdict[Arm, pd.DataFrame]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from attnbench.analysis.bootstrap import BOTH, SENTENCES
 from attnbench.analysis.comparison import TESTED_PAIRS
-from attnbench.analysis.larger_budget import BUDGET_KEY, without_budget
+from attnbench.analysis.larger_budget import BUDGET_KEY, steps_of_budgets, without_budget
 from attnbench.analysis.statistics import FEW_SEEDS, USUAL_LEVEL, may_cover_less
 from attnbench.arm import Variant, shared_changes
 from attnbench.formatting import joined, span
@@ -150,7 +150,7 @@ def _changes(setting: Setting) -> Variant:
 
 
 def _budget(setting: Setting) -> list[str]:
-    return budget_facts(pd.concat([rows.metrics["steps"] for rows in setting.arms]))
+    return budget_facts(steps_of_budgets((rows.arm, rows.metrics["steps"].max()) for rows in setting.arms))
 
 
 def _found(setting: Setting) -> list[str]:
@@ -265,7 +265,7 @@ def _what_was_done(setting: Setting) -> str:
     changes = shared_changes(without_budget(arm).variant for arm in setting.labels)
     facts += told_changes(changes, setting.panel.data_names)
     facts.append("one seed" if seeds == "1" else f"{seeds} seeds")
-    facts += budget_facts(metrics["steps"])
+    facts += _budget(setting)
     lengths = f"{metrics['length'].min()} to {metrics['length'].max()} {setting.unit}"
     return f"{lengths}; {', '.join(facts)}."
 

@@ -47,6 +47,26 @@ def test_buckets_of_few_sentences_are_named():
     assert "sentences" not in length_caption(panels_of(text_rows()), ["bleu"])
 
 
+def test_budgets_that_differ_are_all_named():
+    # An arm that was solved early has the budget of the others all the same.
+    rows = two_arms() + curve_rows({4: [1.0]}, model="bahdanau", steps=700)
+    assert length_caption(panels_of(rows), ACCURACIES).endswith("at most 1,500 training steps.")
+    longer = curve_rows({4: [1.0]}, variant="training.steps=6000", steps=6000)
+    assert length_caption(panels_of(rows + longer), ACCURACIES).endswith(
+        "at most 1,500 or 6,000 training steps."
+    )
+    unknown = two_arms(steps=None)
+    assert "training steps" not in length_caption(panels_of(unknown), ACCURACIES)
+
+
+@pytest.mark.parametrize(("bits", "is_told"), [(-0.5, True), (0.0, False)])
+def test_bits_below_zero_are_explained(bits, is_told):
+    panels = panels_of(two_arms(bits_recovered=bits))
+    told = "below 0: the predictions cost more bits than knowing nothing would"
+    assert (told in length_caption(panels, ["bits_recovered"])) == is_told
+    assert told not in length_caption(panels, ACCURACIES)
+
+
 def test_one_seed_has_no_interval():
     assert "one seed, so there is no interval" in length_caption(panels_of(text_rows()), ["bleu"])
 

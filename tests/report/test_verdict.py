@@ -183,7 +183,10 @@ def test_what_did_not_break_down_is_told_apart_at_once():
 
 
 def test_bits_below_zero_are_none_that_shows():
-    assert "none by fixed (-1.6)" in verdict_of(curve_rows({4: [0.5], 8: [0.1]}, bits_recovered=-1.6))
+    text = verdict_of(curve_rows({4: [0.5], 8: [0.1]}, bits_recovered=-1.6))
+    assert "none by fixed (-1.6); below zero, predictions cost more bits than knowing nothing would." in text
+    text = verdict_of(curve_rows({4: [0.5], 8: [0.1]}, bits_recovered=0.0))
+    assert "none by fixed (0.0)." in text
 
 
 def test_breakdowns_have_their_length_interval_context_and_ends():
@@ -237,7 +240,7 @@ def test_five_pairs_can_reach_the_usual_level():
     rows = curve_rows({4: [0.5, 0.51, 0.52, 0.53, 0.54]}) + curve_rows({4: [0.9] * 5}, model="bahdanau")
     text = verdict_of(rows)
     assert "averaged over 4 symbols alone, n = 5 pairs of seeds: bahdanau 0.380 higher [" in text
-    assert "], p = 0.0312." in text
+    assert "], p = 0.0312, the floor of 5 pairs." in text
     assert "exact one-sided sign-flip test of higher; of 5 pairs the smallest is 1/2^5 = 0.0312." in text
     assert "cannot come below" not in text
     assert "Brackets are 95 % Student t intervals over seeds." in text
@@ -387,7 +390,7 @@ def test_bits_have_their_plateau_or_say_that_none_was_shown():
         bits = row["bits_available"] if row["model"] == "luong_general" else level[row["length"]][row["seed"]]
         row["bits_recovered"] = bits
     text = verdict_of(rows)
-    assert "Bits of the input recovered: fixed at least 41.8 bits [40." in text
+    assert "Bits of the target recovered: fixed at least 41.8 bits [40." in text
     assert (
         "0.65 per number, levelling off from 16 symbols on: the capacity learnt at this size and budget"
         in text
