@@ -161,7 +161,8 @@ def _small_buckets(panel: Panel) -> str:
     if small.empty or not any(map(_is_text, panel.arms)):
         return ""
     labels = panel.length_labels("bleu")
-    listed = ", ".join(f"{labels[length]} ({count:.0f})" for length, count in small.items())
+    cells = zip(small.index.tolist(), small.tolist(), strict=True)
+    listed = ", ".join(f"{labels[length]} ({count:.0f})" for length, count in cells)
     return f"too few sentences, under {FEW_SENTENCES}, at {listed}"
 
 

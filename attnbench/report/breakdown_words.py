@@ -36,7 +36,7 @@ def undecided_lengths(rows: ArmRows, found: Breakdown) -> list[int]:
     if found.censored == "not_learnt" or not math.isnan(found.low):
         return []
     points = rows.points(FREE_RUNNING).dropna(subset=["chance"])
-    half = on_scale(points["chance"], THRESHOLDS["L50"])
+    half = points["chance"].map(lambda chance: on_scale(chance, THRESHOLDS["L50"]))
     low, high = (points[end].fillna(points["mean"]) for end in ("low", "high"))
     held = points.loc[(low < half) & (half <= high), "length"]
     if found.censored == "above":
@@ -183,10 +183,10 @@ def _with_context(setting: Setting, rows: ArmRows) -> str:
 
 def _around_half(setting: Setting, rows: ArmRows, lengths: Sequence[int]) -> str:
     """Return an arm's mean and interval at some lengths."""
-    points = rows.points(FREE_RUNNING).set_index("length")
+    points = rows.points(FREE_RUNNING)
     cells = [
-        f"{points.loc[each, 'mean']:.2f} [{points.loc[each, 'low']:.2f}, {points.loc[each, 'high']:.2f}] at {each}"
-        for each in lengths
+        f"{row.mean:.2f} [{row.low:.2f}, {row.high:.2f}] at {row.length}"
+        for row in points[points["length"].isin(lengths)].itertuples()
     ]
     return f"{_with_context(setting, rows)} {joined(cells)} {setting.unit}"
 
