@@ -81,7 +81,12 @@ def _title(panel: Panel) -> str:
     unit = f" ({panel.length_unit})" if panel.length_unit else ""
     seeds = {_seeds(rows) for rows in panel.arms}
     number = seeds.pop() if len(seeds) == 1 else ""
-    over = {"": "", "1": ", one seed"}.get(number, f", {number} seeds")
+    one = (
+        "one seed"
+        if len({seed for rows in panel.arms for seed in rows.metrics["seed"]}) == 1
+        else "one seed each"
+    )
+    over = {"": "", "1": f", {one}"}.get(number, f", {number} seeds")
     what = f"Mean {' and '.join(scores)} by input length{unit}" if scores else "No row has a score."
     return f"{panel.heading}{over}\n{what}"
 

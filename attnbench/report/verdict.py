@@ -264,7 +264,8 @@ def _what_was_done(setting: Setting) -> str:
     facts = [f"hidden size {sizes.pop()}"] if len(sizes) == 1 else []
     changes = shared_changes(without_budget(arm).variant for arm in setting.labels)
     facts += told_changes(changes, setting.panel.data_names)
-    facts.append("one seed" if seeds == "1" else f"{seeds} seeds")
+    one = "one seed" if metrics["seed"].nunique() == 1 else "one seed each, not the same one"
+    facts.append(one if seeds == "1" else f"{seeds} seeds")
     facts += _budget(setting)
     lengths = f"{metrics['length'].min()} to {metrics['length'].max()} {setting.unit}"
     return f"{lengths}; {', '.join(facts)}."

@@ -48,6 +48,13 @@ def test_seeds_that_differ_between_lengths_are_a_range():
     assert line_with(lines, "bahdanau")[-3] == "1"
 
 
+def test_one_seed_each_is_not_called_the_same():
+    other = curve_rows({4: [1.0], 8: [1.0]}, seeds=[1], model="bahdanau")
+    rows = curve_rows({4: [0.9], 8: [0.8]}, seeds=[0])
+    assert lines_of(rows)[0].endswith(", one seed")
+    assert lines_of(rows + other)[0].endswith(", one seed each")
+
+
 def test_context_that_grows_is_a_range():
     rows = [row | {"context_size": 64 * row["length"]} for row in curve_rows(STAYING)]
     assert line_with(lines_of(rows), "fixed")[-2] == "256–2048"

@@ -65,6 +65,10 @@ def test_of_an_unfinished_sweep_headline_and_limits_say_how_much_is_done():
 def test_seeds_that_differ_between_lengths_are_a_range():
     rows = curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9, 0.9, 0.9], 16: [0.2]})
     assert "hidden size 64, 1 to 3 seeds" in verdict_of(rows)
+    shared = curve_rows({4: [1.0], 8: [0.9]}, seeds=[0])
+    apart = shared + curve_rows({4: [1.0], 8: [0.9]}, seeds=[1], model="bahdanau")
+    assert "hidden size 64, one seed, " in verdict_of(shared)
+    assert "hidden size 64, one seed each, not the same one, " in verdict_of(apart)
 
 
 def test_text_and_markdown_hold_every_sentence_under_its_heading():
