@@ -105,4 +105,5 @@ def run_folders(folder: Path) -> list[Path]:
 
 def modification_times(folder: Path) -> dict[str, int]:
     """Return when each run of a sweep was last finished."""
-    return {each.name: (each / "status.json").stat().st_mtime_ns for each in run_folders(folder)}
+    files = [each / "status.json" for each in run_folders(folder)]
+    return {file.parent.name: file.stat().st_mtime_ns for file in files if file.exists()}

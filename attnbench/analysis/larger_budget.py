@@ -1,7 +1,7 @@
 """What a larger budget does to a breakdown: one of memory, moved, or not shown to move (longer.csv)."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -179,6 +179,20 @@ def decide(change: MeanInterval, may_show_memory: bool) -> Outcome:
     if may_show_memory and change.count >= FEW_SEEDS and stays:
         return "memory"
     return "moved" if change.low > 0 or change.high < 0 else "not_shown"
+
+
+def steps_of_budgets(trained: Iterable[tuple[Arm, float]]) -> list[int]:
+    """Return the most steps that runs of each budget were trained, ascending, where that is known.
+
+    Args:
+        trained: of runs, the arm and the steps, NaN where they are not known.
+    """
+    most: dict[str | None, float] = {}
+    for arm, steps in trained:
+        if not pd.isna(steps):
+            budget = arm.variant.get(BUDGET_KEY)
+            most[budget] = max(most.get(budget, steps), steps)
+    return sorted({int(steps) for steps in most.values()})
 
 
 def without_budget(arm: Arm) -> Arm:

@@ -91,6 +91,9 @@ def plot(
         home = tables[0][1]
         check_writable(out or home, "Use another --out.")
         folder, is_copied = out or home, out not in (None, home)
+        for table, path in tables:
+            if unfinished := TrainingRecords([path]).progress(table).unfinished:
+                say(f"{unfinished} are done; the same sweep does the rest. Which: attnbench status {path}")
         if figure is None:
             for score, (lacking, count) in check_scores(metrics).items():
                 what = "it is left out" if lacking == count else "they are left out of its means"

@@ -175,7 +175,9 @@ def _show(
     from attnbench.executors.slurm.records import why_held
 
     counts = Counter(states.values())
-    print(f"{store.path}: {counted(len(states), 'run')}")
+    of = len(states)
+    done = f"{counts['done']:,} of {of:,} planned runs" if counts["done"] < of else counted(of, "run")
+    print(f"{store.path}: {done}")
     for state, words in WORDS.items():
         if counts[state]:
             print(f"  {counts[state]:6}  {words}")

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from attnbench.analysis.arms import arm_rows, arms_of
+from attnbench.analysis.larger_budget import steps_of_budgets
 from attnbench.arm import Arm
 from attnbench.formatting import joined, sentence, span
 from attnbench.plots.layout import (
@@ -144,7 +145,9 @@ def context_size_caption(panels: Sequence[pd.DataFrame]) -> str:
     what = "the accuracy of one seed" if seeds == "1" else f"the mean accuracy of {seeds} seeds"
     threshold = f"L50: where {what}, free-running, first falls half way from perfect to chance"
     sentences = [sentence(threshold, _bars(free, seeds == "1")), not_drawn(rows)]
-    return " ".join(filter(None, [*sentences, sentence(*shared_facts(arms_of(rows), rows["steps"]))]))
+    arms = arms_of(rows)
+    steps = steps_of_budgets(zip(arms, rows["steps"], strict=True))
+    return " ".join(filter(None, [*sentences, sentence(*shared_facts(arms, steps))]))
 
 
 def lay_out(ax: Axes, points: Sequence[ContextSizePoint]) -> ContextSizeLayout:

@@ -12,6 +12,8 @@ from matplotlib.patheffects import withStroke
 
 from attnbench.analysis.bootstrap import BOTH, SEEDS, SENTENCES
 from attnbench.analysis.breakdown import HALF, on_scale
+from attnbench.analysis.larger_budget import steps_of_budgets
+from attnbench.analysis.retention import FEW_SENTENCES
 from attnbench.arm import Arm
 from attnbench.formatting import sentence, span
 from attnbench.plots.layout import (
@@ -41,6 +43,7 @@ _MEANINGS = {
 _CEILING = "ceiling: what no code of so many bits exceeds (rate–distortion)"
 _REAL = "the ceiling of real-valued contexts (32 bits a number) lies beyond the axis"
 _BITS_A_NUMBER = 32
+_BELOW_ZERO = "below 0: the predictions cost more bits than knowing nothing would"
 # Of ceilings, which are black: arms have the line styles of their own.
 _CEILING_STYLES: tuple[Any, ...] = ("-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 _HALF = "half: the length beyond its best bucket at which less than half of an arm's best is left"
@@ -142,10 +145,25 @@ def length_caption(panels: Sequence[Panel], scores: Sequence[str]) -> str:
         _CHANCE_OF_TEXT if "token_accuracy" in scores and any(map(_is_text, arms)) else "",
         _L50 if "L50" in thresholds else "",
         _HALF if HALF in thresholds else "",
+        *(_small_buckets(panel) for panel in panels if "bleu" in scores),
         _CEILING if has_ceiling else "",
-        _REAL if any(map(_is_ceiling_beyond, arms)) else "",
+        _REAL if has_ceiling and any(map(_is_ceiling_beyond, arms)) else "",
+        _BELOW_ZERO if "bits_recovered" in scores and any(map(_has_bits_below_zero, arms)) else "",
     )
     return " ".join(filter(None, [line_sentence(panels, scores), meaning, sentence(*training_facts(panels))]))
+
+
+def _small_buckets(panel: Panel) -> str:
+    """Name the buckets of too few sentences, with the number that each has; nothing where there are none."""
+    rows = pd.concat([own.metrics.dropna(subset=["bleu"]) for own in panel.arms])
+    counts = rows.groupby("length")["examples"].min().dropna()
+    small = counts[counts < FEW_SENTENCES]
+    if small.empty or not any(map(_is_text, panel.arms)):
+        return ""
+    labels = panel.length_labels("bleu")
+    cells = zip(small.index.tolist(), small.tolist(), strict=True)
+    listed = ", ".join(f"{labels[length]} ({count:.0f})" for length, count in cells)
+    return f"too few sentences, under {FEW_SENTENCES}, at {listed}"
 
 
 def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
@@ -161,7 +179,9 @@ def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     lines += _bars(arms, points, scores)
     has_hollow = any(rows.budget_lengths(score) for rows in arms for score in scores)
     is_beyond = any(panel.train_ends for panel in panels)
+    unfinished = next((panel.unfinished for panel in panels), "")
     return sentence(
+        f"unfinished: {unfinished}" if unfinished else "",
         *lines,
         "hollow: a run there was ended by its budget" if has_hollow else "",
         "shaded: beyond the train range, where length generalisation adds to capacity" if is_beyond else "",
@@ -196,9 +216,8 @@ def training_facts(panels: Sequence[Panel]) -> list[str]:
     """Name what the arms share, since legends name only what differs, and how long they were trained."""
     arms = [rows for panel in panels for rows in panel.arms]
     names = {key: name for panel in panels for key, name in panel.data_names.items()}
-    return shared_facts(
-        [rows.arm for rows in arms], pd.concat([rows.metrics["steps"] for rows in arms]), names
-    )
+    steps = steps_of_budgets((rows.arm, rows.metrics["steps"].max()) for rows in arms)
+    return shared_facts([rows.arm for rows in arms], steps, names)
 
 
 def _draw_figure(panels: Sequence[Panel], draws: Mapping[str, Callable[[Axes, Panel], Axes]]) -> Figure:
@@ -341,6 +360,10 @@ def _is_ceiling_beyond(rows: ArmRows) -> bool:
     known = known[known["channel_bits"].isna() & (known["context_size"] > 0)]
     has_room = _BITS_A_NUMBER * known["context_size"] >= known["bits_available"]
     return len(known) > 0 and bool(has_room.all())
+
+
+def _has_bits_below_zero(rows: ArmRows) -> bool:
+    return bool((rows.points("bits_recovered")["mean"] < 0).any())
 
 
 def _note(rows: ArmRows, score: str) -> str:

@@ -15,6 +15,7 @@ from attnbench.analysis.law import Law
 from attnbench.analysis.tobit import Estimate
 from attnbench.analysis.training_cost import PriceLaw
 from attnbench.arm import Arm, Variant, shared_changes
+from attnbench.formatting import joined
 from attnbench.plots.style import ArmLook, arm_labels, arm_looks, in_words, order_arms, train_range
 
 NOTHING = "–"
@@ -52,6 +53,11 @@ class ArmRows:
         rows = self.metrics.dropna(subset=[score])
         return set(rows.loc[rows["stop_reason"] == "budget", "length"])
 
+    @property
+    def seeds(self) -> list[int]:
+        """How many seeds lengths have, ascending: one number where all have as many."""
+        return sorted({int(number) for number in self.metrics.groupby("length")["seed"].nunique()})
+
     def breakdown(self, score: str) -> Breakdown | None:
         """Return L50 of the arm, of BLEU and chrF where half is left; None where it has neither."""
         return l50(self.breakdowns, score)
@@ -66,6 +72,7 @@ class Panel:
     length_unit: str
     arms: Sequence[ArmRows]
     data_names: Mapping[str, str] = field(default_factory=dict)
+    unfinished: str = ""  # how many of the planned runs are done; empty where all are
 
     @property
     def title(self) -> str:
@@ -108,6 +115,7 @@ def split_panels(
     curve: pd.DataFrame,
     breakdowns: pd.DataFrame,
     data_names: Mapping[str, str] = NO_NAMES,
+    unfinished: str = "",
 ) -> list[Panel]:
     """Split the tables of a sweep into panels: different tasks, protocols and units of length never share one."""
     tables = [_rows_by_arm(table) for table in (metrics.frame, curve, breakdowns)]
@@ -118,7 +126,7 @@ def split_panels(
         members = [arm for arm in arms if place[arm] == (task, protocol, unit)]
         looks = arm_looks(members)
         rows = [ArmRows(arm, looks[arm], *(own[arm] for own in tables)) for arm in members]
-        panels.append(Panel(task, protocol, unit, rows, data_names))
+        panels.append(Panel(task, protocol, unit, rows, data_names, unfinished))
     return panels
 
 
@@ -286,7 +294,7 @@ def without_size(arm: Arm) -> Arm:
 
 def shared_facts(
     arms: Iterable[Arm],
-    steps: Iterable[float] | None = None,
+    steps: Sequence[int] | None = None,
     data_names: Mapping[str, str] = NO_NAMES,
 ) -> list[str]:
     """Say what all arms share, then what those of each panel share besides: parts of a sentence, if any.
@@ -295,7 +303,7 @@ def shared_facts(
 
     Args:
         arms: of all panels.
-        steps: of their runs, where the caption is to say how long they were trained.
+        steps: of each of their budgets, where the caption is to say how long they were trained.
         data_names: the files of texts, by the fingerprint that a variant holds.
     """
     panels: dict[tuple[str, str], list[Arm]] = {}
@@ -311,10 +319,10 @@ def shared_facts(
     return parts
 
 
-def budget_facts(steps: Iterable[float]) -> list[str]:
-    """Say how long runs were trained at most, where that is known of any."""
-    known = [each for each in steps if not pd.isna(each)]
-    return [f"at most {int(max(known)):,} training steps"] if known else []
+def budget_facts(steps: Sequence[int]) -> list[str]:
+    """Say how long runs were trained at most, at each budget where there are several; see `steps_of_budgets`."""
+    told = joined([f"{each:,}" for each in steps] or [""], "or")
+    return [f"at most {told} training steps"] if steps else []
 
 
 def _rows_by_arm(table: pd.DataFrame) -> defaultdict[Arm, pd.DataFrame]:

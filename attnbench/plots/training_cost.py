@@ -70,12 +70,13 @@ class TrainingCostLayout:
     budgets: frozenset[int]
 
 
-def draw_training_cost_figure(costs: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
+def draw_training_cost_figure(costs: pd.DataFrame, seeds: pd.DataFrame, unfinished: str = "") -> Figure:
     """Draw price.csv: a panel for each task and unit of length, of those whose lengths have runs of their own.
 
     Args:
         costs: rows of `training_cost_table`; at least one has a length.
         seeds: rows of `seed_training_costs`.
+        unfinished: how many of the planned runs are done, empty where all are.
     """
     panels = split_rows(costs.dropna(subset=["length"]))
     points = [training_cost_points(rows, seeds) for rows in panels]
@@ -85,7 +86,8 @@ def draw_training_cost_figure(costs: pd.DataFrame, seeds: pd.DataFrame) -> Figur
         (0, column): draw_training_cost(add_panel(figure, _WIDTH, height), rows, each)
         for column, (rows, each) in enumerate(zip(panels, points, strict=True))
     }
-    return place_panels(figure, grid, training_cost_caption(costs, [each for own in points for each in own]))
+    caption = training_cost_caption(costs, [each for own in points for each in own])
+    return place_panels(figure, grid, f"Unfinished: {unfinished}. {caption}" if unfinished else caption)
 
 
 def draw_training_cost(

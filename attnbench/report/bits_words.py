@@ -60,7 +60,7 @@ def _above_ceiling(rows: ArmRows) -> list[int]:
 
 
 def bits_found(setting: Setting) -> list[str]:
-    """Say how many bits of the input each arm was seen to recover, and whether they level off."""
+    """Say how many bits of the target each arm was seen to recover, and whether they level off."""
     own = setting.capacities
     parts = [_held(setting, each) for each in own if each.is_plateau]
     if full := [setting.named(each.arm) for each in own if each.status == "all_recovered"]:
@@ -71,8 +71,10 @@ def bits_found(setting: Setting) -> list[str]:
         parts.append(f"{listed}, without a plateau")
     if none := [each for each in rest if each.bits <= 0]:
         listed = joined(f"{setting.named(each.arm)} ({bits_text(each.bits)})" for each in none)
-        parts.append(f"none by {listed}")
-    return [f"Bits of the input recovered: {'; '.join(parts)}."] if parts else []
+        worse = [each for each in none if each.bits < 0]
+        why = "; below zero, predictions cost more bits than knowing nothing would" if worse else ""
+        parts.append(f"none by {listed}{why}")
+    return [f"Bits of the target recovered: {'; '.join(parts)}."] if parts else []
 
 
 def _held(setting: Setting, each: Capacity) -> str:

@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from attnbench.analysis.breakdown import Breakdown, lengths_around, on_scale
+import pandas as pd
+
+from attnbench.analysis.breakdown import THRESHOLDS, Breakdown, lengths_around, on_scale
 from attnbench.analysis.larger_budget import SAME, SEVERAL
 from attnbench.analysis.rates import LEARNT
 from attnbench.analysis.statistics import FEW_SEEDS
@@ -24,23 +26,77 @@ def known(setting: Setting, *censored: str) -> list[tuple[ArmRows, Breakdown]]:
     return [(rows, each) for rows, each in found if each.censored in censored]
 
 
+def undecided_lengths(rows: ArmRows, found: Breakdown) -> list[int]:
+    """Return the lengths at which an arm's interval holds the threshold, where these decide whether it breaks down.
+
+    Empty where that is decided: every length that counts as above is above it with the whole interval, or of those that
+    count as below one is below it, or every seed's own curve falls. One seed, or seeds that are all equal, have no
+    interval.
+    """
+    if found.censored == "not_learnt" or not math.isnan(found.low):
+        return []
+    points = rows.points(FREE_RUNNING).dropna(subset=["chance"])
+    half = points["chance"].map(lambda chance: on_scale(chance, THRESHOLDS["L50"]))
+    low, high = (points[end].fillna(points["mean"]) for end in ("low", "high"))
+    held = points.loc[(low < half) & (half <= high), "length"]
+    if found.censored == "above":
+        return held.tolist()
+    if found.censored == "below":
+        return held[held == found.length].tolist()
+    fallen = points["length"] > found.length
+    return [] if (high < half)[fallen].any() else held[held > found.length].tolist()
+
+
+def _decided(setting: Setting, *censored: str) -> list[tuple[ArmRows, Breakdown]]:
+    return [pair for pair in known(setting, *censored) if not undecided_lengths(*pair)]
+
+
+def _undecided(setting: Setting) -> dict[tuple[int, ...], list[ArmRows]]:
+    """Return the arms of which is not decided whether they break down, by the lengths that leave it open."""
+    groups: dict[tuple[int, ...], list[ArmRows]] = {}
+    for rows, found in known(setting, "", "above", "below"):
+        if lengths := undecided_lengths(rows, found):
+            groups.setdefault((*lengths,), []).append(rows)
+    return groups
+
+
 def breakdown_headline(setting: Setting) -> str:
-    """Say in one sentence which arms break down at which length, and which do not."""
-    broken = known(setting, "")
+    """Say in one sentence which arms break down at which length, which do not, and of which that is not decided."""
+    broken = _decided(setting, "")
     parts = [_broken(setting, broken)] if broken else []
-    if holding := [rows for rows, _ in known(setting, "above")]:
+    if holding := [rows for rows, _ in _decided(setting, "above")]:
         verb = "" if broken else " fall" if setting.generalises else " break down"
         unit = "" if broken else f" {setting.unit}"
         do = "does" if len(holding) == 1 else "do"
         parts.append(f"{_named(setting, holding)} {do} not{verb} up to {setting.longest}{unit}")
-    if below := [rows for rows, _ in known(setting, "below")]:
+    if below := _decided(setting, "below"):
         be = "is" if len(below) == 1 else "are"
-        parts.append(f"{_named(setting, below)} {be} below half already at {setting.shortest} {setting.unit}")
-    if stuck := [rows for rows, _ in known(setting, "not_learnt")]:
-        parts.append(f"{_named(setting, stuck)} did not learn")
+        at = f"below half already at {setting.shortest} {setting.unit}"
+        names = _named(setting, [rows for rows, _ in below])
+        lifted = _ended_by_budget(below)
+        parts.append(f"{names} {be} {at}{f', {lifted}: more training may lift them' if lifted else ''}")
+    if stuck := known(setting, "not_learnt"):
+        ended = _ended_by_budget(stuck)
+        names = _named(setting, [rows for rows, _ in stuck])
+        parts.append(f"{names} did not learn{f', {ended}' if ended else ''}")
+    verb = "falls" if setting.generalises else "breaks down"
+    for lengths, arms in _undecided(setting).items():
+        names, at = _named(setting, arms, "or"), joined(map(str, lengths))
+        parts.append(f"whether {names} {verb} is not decided at {at} {setting.unit}")
     if not parts:
         return "Without free-running accuracies no breakdown is known."
-    return f"{'Length generalisation: ' if setting.generalises else ''}{'; '.join(parts)}."
+    whole = "; ".join(parts)
+    whole = f"W{whole[1:]}" if whole.startswith("whether ") else whole
+    return f"{'Length generalisation: ' if setting.generalises else ''}{whole}."
+
+
+def _ended_by_budget(arms: Sequence[tuple[ArmRows, Breakdown]]) -> str:
+    """Say of arms below half how many of the runs there the budget ended, if any: these may have gone on to learn."""
+    runs = [_runs_around(rows, found, rows.tested(FREE_RUNNING)) for rows, found in arms]
+    ended = sum(int((each["stop_reason"] == "budget").sum()) for each in runs)
+    if not ended:
+        return ""
+    return f"where the budget ended {ended} of {counted(sum(map(len, runs)), 'run')}"
 
 
 def _broken(setting: Setting, broken: Sequence[tuple[ArmRows, Breakdown]]) -> str:
@@ -63,10 +119,10 @@ def _trained_to(rows: ArmRows) -> str:
     return "trained on lengths that are not known" if end is None else f"trained to {end}"
 
 
-def _named(setting: Setting, arms: Sequence[ArmRows]) -> str:
+def _named(setting: Setting, arms: Sequence[ArmRows], link: str = "and") -> str:
     if len(arms) > _MOST_NAMED:
-        return f"{len(arms)} arms"
-    return joined(setting.named(rows.arm) for rows in arms)
+        return f"{len(arms)} arms" if link == "and" else f"any of {len(arms)} arms"
+    return joined((setting.named(rows.arm) for rows in arms), link)
 
 
 def rounded_length(length: float) -> str:
@@ -77,18 +133,25 @@ def rounded_length(length: float) -> str:
 def breakdowns_found(setting: Setting) -> list[str]:
     """Say of every arm where it breaks down, or that it does not, and what a larger budget changed."""
     found = []
-    for rows, each in known(setting, ""):
+    for rows, each in _decided(setting, ""):
         found.append(_fallen(setting, rows, each))
         found += _larger_budget(setting, rows)
     verb = "fall" if setting.generalises else "break down"
-    if above := known(setting, "above"):
+    if above := _decided(setting, "above"):
         do = "does" if len(above) == 1 else "do"
         found.append(f"{_all(setting, above)} {do} not {verb} up to {setting.longest} {setting.unit}.")
-    if below := known(setting, "below"):
+    if below := _decided(setting, "below"):
         be = "is" if len(below) == 1 else "are"
+        ended = _ended_by_budget(below)
         found.append(
             f"{_all(setting, below)} {be} below half already at the shortest length, {setting.shortest} "
-            f"{setting.unit}."
+            f"{setting.unit}{f', {ended}: more training may lift them' if ended else ''}."
+        )
+    for lengths, arms in _undecided(setting).items():
+        cells = joined((_around_half(setting, rows, lengths) for rows in arms), comma="; ")
+        found.append(
+            f"Whether an arm {'falls' if setting.generalises else 'breaks down'} is not decided where its interval "
+            f"holds {HALF_WAY}: {cells}."
         )
     stuck = known(setting, "not_learnt")
     never = [pair for pair in stuck if not _has_left_chance(pair[0])]
@@ -118,6 +181,16 @@ def _with_context(setting: Setting, rows: ArmRows) -> str:
     return setting.named(rows.arm, f"context of {count} {unit}")
 
 
+def _around_half(setting: Setting, rows: ArmRows, lengths: Sequence[int]) -> str:
+    """Return an arm's mean and interval at some lengths."""
+    points = rows.points(FREE_RUNNING)
+    cells = [
+        f"{row.mean:.2f} [{row.low:.2f}, {row.high:.2f}] at {row.length}"
+        for row in points[points["length"].isin(lengths)].itertuples()
+    ]
+    return f"{_with_context(setting, rows)} {joined(cells)} {setting.unit}"
+
+
 def _has_left_chance(rows: ArmRows) -> bool:
     points = rows.points(FREE_RUNNING)
     return any(
@@ -135,13 +208,18 @@ def _fallen(setting: Setting, rows: ArmRows, found: Breakdown) -> str:
 
 def _ended(rows: ArmRows, found: Breakdown, tested: Sequence[int]) -> str:
     """Say how the runs at the tested lengths around a breakdown ended."""
-    around = lengths_around(tested, found.length)
-    runs = rows.metrics[rows.metrics["length"].isin(around)].drop_duplicates("run_id")
-    runs = runs.dropna(subset=["stop_reason"])
+    runs = _runs_around(rows, found, tested)
     if runs.empty:
         return "how its runs ended is not known"
     ended = int((runs["stop_reason"] == "budget").sum())
     return f"the budget ended {ended} of {len(runs)} runs there"
+
+
+def _runs_around(rows: ArmRows, found: Breakdown, tested: Sequence[int]) -> pd.DataFrame:
+    """Return a row of each run at the tested lengths around a breakdown whose end is known."""
+    around = lengths_around(tested, found.length)
+    runs = rows.metrics[rows.metrics["length"].isin(around)].drop_duplicates("run_id")
+    return runs.dropna(subset=["stop_reason"])
 
 
 def is_memory_shown(setting: Setting, rows: ArmRows) -> bool:

@@ -90,6 +90,8 @@ def _gap(setting: Setting, arm: Arm, row: Any) -> str:
         " (no interval: all pairs equal)" if pd.isna(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]"
     )
     p = "" if pd.isna(row.p_one_sided) else f", p = {row.p_one_sided:.3g}"
+    # Both are counts of ways over 2 to the number of pairs, so that a p at its floor equals it.
+    p += f", the floor of {row.pairs} pairs" if row.p_one_sided == row.p_floor else ""
     return f"{setting.named(arm)} {abs(row.gap):.3f} {side}{interval}{p}"
 
 

@@ -115,7 +115,7 @@ _ABOUT = {
     "breakdown.csv": "Where the mean curve of each arm falls to half (L50) and nine tenths (L90) of the way from "
     "chance to perfect, with a 95 % interval of the seeds' own lengths.",
     "comparison.csv": "Each arm's accuracy minus the baseline's of the same seed, with a 95 % interval over the pairs.",
-    "capacity.csv": "Bits of the target that crossed: at each length, and the level where they stop to grow.",
+    "capacity.csv": "Bits of the target recovered: at each length, and the level where they stop to grow.",
     "retention.csv": "Real text: BLEU and chrF of each bucket relative to the arm's own best.",
     "longer.csv": "Breakdowns once more with a larger budget: one that moves was one of training.",
     "price.csv": "Training until validation accuracy is 0.9 of the way from chance to perfect.",

@@ -16,6 +16,7 @@ from attnbench.plots.points import (
     context_cell,
     interval_text,
     length_text,
+    range_cell,
 )
 from attnbench.plots.style import model_style
 from attnbench.report.comparison_words import contrasts
@@ -104,7 +105,7 @@ def _accuracy_table(setting: Setting, heading: str) -> PaperTable:
     half = "half BLEU" if score == "bleu" else "L50"
     table = PaperTable(
         f"{heading}: mean {name} by input length ({setting.unit}); {_MEANINGS[half]}, with its 95 % "
-        "interval.",
+        f"interval.{_unfinished(setting)}",
         ["arm", *(labels[each] for each in lengths), half, "seeds", "parameters"],
         [],
     )
@@ -129,7 +130,8 @@ def _breakdown_table(setting: Setting, heading: str) -> PaperTable:
         f"{heading}: where each arm breaks down ({setting.unit}), with 95 % intervals over "
         f"{_counted_seeds(setting)}. "
         + "; ".join(_MEANINGS[name] for name in columns if name in _MEANINGS)
-        + ". Context: what crosses from encoder to decoder, in numbers where no bits are named.",
+        + ". Context: what crosses from encoder to decoder, in numbers where no bits are named."
+        + _unfinished(setting),
         ["arm", *columns, "context", "parameters"],
         [],
     )
@@ -145,7 +147,7 @@ def _comparison_table(setting: Setting, heading: str) -> PaperTable:
     table = PaperTable(
         f"{heading}: gap of free-running token accuracy to {baseline}, averaged over log length, paired "
         "by seed, with its 95 % t interval; p of the exact one-sided sign-flip test of higher, from "
-        f"{TESTED_PAIRS} pairs on.",
+        f"{TESTED_PAIRS} pairs on.{_unfinished(setting)}",
         ["arm", "gap", "interval", "p", "pairs", "lengths"],
         [],
     )
@@ -178,13 +180,22 @@ def _cell(rows: ArmRows, score: str, threshold: str | None = None) -> str:
     return f"{length_text(found.length)}{interval_text(found, rows.tested(score))}"
 
 
+def _unfinished(setting: Setting) -> str:
+    """Return for a caption how much of the plan is done, and what a range of seeds is, where that is not all."""
+    if not setting.panel.unfinished:
+        return ""
+    ranges = [range_cell(rows.seeds) for rows in setting.arms if len(rows.seeds) > 1]
+    about = f"; seeds such as {ranges[0]}: not equally many at every length" if ranges else ""
+    return f" Unfinished: {setting.panel.unfinished}{about}."
+
+
 def _seeds(rows: ArmRows) -> str:
-    return str(rows.metrics["seed"].nunique())
+    return range_cell(rows.seeds)
 
 
 def _counted_seeds(setting: Setting) -> str:
     """Return how many seeds the arms of a setting have."""
-    seeds = span(rows.metrics["seed"].nunique() for rows in setting.arms)
+    seeds = span(number for rows in setting.arms for number in rows.seeds)
     return "one seed" if seeds == "1" else f"{seeds} seeds"
 
 

@@ -1,6 +1,6 @@
 """The tables of a sweep, and how they are cut into settings: the arms that may be compared."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,7 @@ from attnbench.analysis.training_cost import PriceLaw, find_price_laws, training
 from attnbench.arm import Arm
 from attnbench.plots.points import DATA_KEY, ArmRows, Capacity, Panel, capacities, split_panels
 from attnbench.plots.style import arm_labels, in_words
-from attnbench.runs.training_records import TrainingRecords
+from attnbench.runs.training_records import Progress, TrainingRecords
 
 NO_RECORDS = TrainingRecords()
 FREE_RUNNING, TEACHER_FORCED = "token_accuracy", "teacher_forced_accuracy"
@@ -37,6 +37,9 @@ class SweepTables:
         laws: of the families of arms that have budgets and hidden sizes enough to test one.
         price_laws: how the steps to learn grow with length, beside the laws: empty where there is none.
         data_names: the files of texts, by the fingerprint that a variant holds, as far as run folders are at hand.
+        is_tuned: whether learning rates were chosen on validation data.
+        within_warmup: the arms whose budget ended within the warm-up, as far as run folders are at hand.
+        progress: how many of the planned runs are done.
         sentences: of real text, as far as they are at hand, as in sentences.csv.gz.
     """
 
@@ -54,6 +57,9 @@ class SweepTables:
     rates_at_edge: Mapping[Arm, Sequence[int]]
     baseline: str | None
     data_names: Mapping[str, str]
+    progress: Progress
+    is_tuned: bool
+    within_warmup: Collection[Arm]
 
     @classmethod
     def of(
@@ -91,12 +97,18 @@ class SweepTables:
             rates_at_edge=lengths_at_edge(tuning),
             baseline=wanted if any(arm.model == wanted for arm in metrics.arms) else None,
             data_names=records.data_names(_runs_by_data(metrics)),
+            progress=records.progress(frame),
+            is_tuned=bool(tuning),
+            within_warmup=[
+                arm for arm, run in _run_of_each_arm(metrics).items() if records.is_within_warmup(run)
+            ],
         )
 
     @cached_property
     def panels(self) -> list[Panel]:
         """The arms of each task and protocol, with their rows."""
-        return split_panels(self.metrics, self.curve, self.breakdown, self.data_names)
+        tables = self.metrics, self.curve, self.breakdown
+        return split_panels(*tables, self.data_names, self.progress.unfinished)
 
 
 def _runs_by_data(metrics: Metrics) -> dict[str, str]:
@@ -106,13 +118,18 @@ def _runs_by_data(metrics: Metrics) -> dict[str, str]:
     return {data: run_id for data, run_id in found.items() if data is not None}
 
 
+def _run_of_each_arm(metrics: Metrics) -> dict[Arm, str]:
+    runs = zip(metrics.numbers.tolist(), metrics.frame["run_id"], strict=True)
+    return {metrics.arms[number]: run_id for number, run_id in runs}
+
+
 @dataclass(frozen=True)
 class Setting:
     """The arms of one paragraph: one task, protocol, train range and training, with what is known of them.
 
     Rows of tables stand beside their arm, with columns as attributes: `points` of curve.csv for the free-running
     accuracy, `gaps` of comparison.csv for the same, `larger_budgets` of longer.csv, `retention` of retention.csv.
-    `breakdowns` are L50 by score, `rates_at_edge` those of `SweepTables`.
+    `breakdowns` are L50 by score, `rates_at_edge`, `is_tuned` and `within_warmup` those of `SweepTables`.
     """
 
     panel: Panel
@@ -126,6 +143,8 @@ class Setting:
     capacities: Sequence[Capacity]
     retention: Sequence[tuple[Arm, Any]]
     rates_at_edge: Mapping[Arm, Sequence[int]]
+    is_tuned: bool
+    within_warmup: Collection[Arm]
 
     def named(self, arm: Arm, *facts: str) -> str:
         """Return an arm's name as sentences have it, with facts about it."""
@@ -180,6 +199,8 @@ def split_settings(tables: SweepTables) -> list[Setting]:
                 capacities=[held[arm] for arm in labels if arm in held],
                 retention=[entry for entry in retained if entry[0] in labels],
                 rates_at_edge=tables.rates_at_edge,
+                is_tuned=tables.is_tuned,
+                within_warmup=tables.within_warmup,
             )
         )
     return settings

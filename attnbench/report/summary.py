@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from attnbench.plots.points import NOTHING, ArmRows, Panel, breakdown_cell, context_cell
+from attnbench.plots.points import NOTHING, ArmRows, Panel, breakdown_cell, context_cell, range_cell
 
 # What fits beside the other columns on a terminal.
 _MOST_LENGTHS = 8
@@ -81,7 +81,12 @@ def _title(panel: Panel) -> str:
     unit = f" ({panel.length_unit})" if panel.length_unit else ""
     seeds = {_seeds(rows) for rows in panel.arms}
     number = seeds.pop() if len(seeds) == 1 else ""
-    over = {"": "", "1": ", one seed"}.get(number, f", {number} seeds")
+    one = (
+        "one seed"
+        if len({seed for rows in panel.arms for seed in rows.metrics["seed"]}) == 1
+        else "one seed each"
+    )
+    over = {"": "", "1": f", {one}"}.get(number, f", {number} seeds")
     what = f"Mean {' and '.join(scores)} by input length{unit}" if scores else "No row has a score."
     return f"{panel.heading}{over}\n{what}"
 
@@ -117,7 +122,7 @@ def _breakdown(rows: ArmRows) -> str:
 
 
 def _seeds(rows: ArmRows) -> str:
-    return str(rows.metrics["seed"].nunique())
+    return range_cell(rows.seeds)
 
 
 def _context(rows: ArmRows) -> str:

@@ -250,7 +250,7 @@ def _draw(tables: SweepTables, out: Path) -> list[Path]:
     figures = draw_length_figures(tables.panels)
     if tables.training_cost["length"].notna().any():
         seeds = seed_training_costs(tables.metrics)
-        figures["price"] = draw_training_cost_figure(tables.training_cost, seeds)
+        figures["price"] = draw_training_cost_figure(tables.training_cost, seeds, tables.progress.unfinished)
     return [path for name, figure in figures.items() for path in save_figure(figure, out / name)]
 
 

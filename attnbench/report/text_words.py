@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from attnbench.analysis.bootstrap import BITS, BOTH, DRAWS, SEEDS, SENTENCES
-from attnbench.analysis.breakdown import Breakdown
+from attnbench.analysis.breakdown import Breakdown, lengths_around
 from attnbench.analysis.retention import BLIND, FEW_SENTENCES, GAIN, LEAST_SCORE
 from attnbench.formatting import joined, sentence
 from attnbench.plots.points import ArmRows, breakdown_cell, breakdown_remark, interval_text
@@ -28,9 +28,13 @@ _INTERVALS = {
 
 
 def text_headline(setting: Setting) -> str:
-    """Say in one sentence which arms lose half of their best score, and at which length; by BLEU where there is any."""
+    """Say in one sentence which arms lose half of their best score, and at which length; by BLEU where there is any.
+
+    Nothing is said of an arm whose best bucket, or one by which it falls or holds, has too few sentences.
+    """
     score = next(score for score in NAMES if _known(setting, score))
-    known = _known(setting, score)
+    small = {rows.arm: _small_decisive(setting, rows, each, score) for rows, each in _known(setting, score)}
+    known = [(rows, each) for rows, each in _known(setting, score) if not small[rows.arm]]
     fallen = [
         f"{setting.named(rows.arm)} at {rounded_length(each.length)}"
         for rows, each in known
@@ -45,19 +49,44 @@ def text_headline(setting: Setting) -> str:
             f"more than half of an arm's best is left up to {setting.longest} {setting.unit} for {joined(held)}"
         )
     parts += [f"{joined(nothing)} learnt nothing that shows"] if nothing else []
-    return f"By {NAMES[score]}, {'; '.join(parts)}."
+    told = f"By {NAMES[score]}, {'; '.join(parts)}." if parts else ""
+    labels = setting.panel.length_labels(_drawn_score(setting))
+    counts = {length: number for own in small.values() for length, number in own.items()}
+    if not counts:
+        return told
+    listed = joined(f"{number} at {labels[length]}" for length, number in sorted(counts.items()))
+    whose = f" by {joined(setting.named(arm) for arm, own in small.items() if own)}" if parts else ""
+    few = (
+        f"The test has too few sentences to say what is retained{whose}: {listed} {setting.unit}; {FEW_SENTENCES} in a "
+        "bucket are the least."
+    )
+    return f"{told} {few}".strip()
+
+
+def _small_decisive(setting: Setting, rows: ArmRows, found: Breakdown, score: str) -> dict[int, int]:
+    """Return the sentences of the small buckets that decide about an arm: its best, and those up to its fall."""
+    if found.censored == "not_learnt":
+        return {}
+    own = [*_rows(setting, rows, score)]
+    first = min((row.length for row in own if row.is_best), default=0)
+    last = lengths_around([row.length for row in own], found.length)[-1]
+    return {row.length: int(row.examples) for row in own if first <= row.length <= last and _is_small(row)}
+
+
+def _is_small(row: Any) -> bool:
+    return bool(pd.notna(row.examples) and row.few_sentences)
 
 
 def text_found(setting: Setting) -> list[str]:
-    """Say where each arm falls below half of its best bucket, and what it retains by bucket."""
+    """Name the buckets of few sentences, then where each arm falls below half of its best and what it retains."""
     fallen = [_fallen(setting, score) for score in NAMES if _known(setting, score)]
     retained = [_retained(setting, score) for score in NAMES if _known(setting, score)]
-    return [*filter(None, [*fallen, *retained, _differences(setting)])]
+    return [*filter(None, [_small_buckets(setting), *fallen, *retained, _differences(setting)])]
 
 
 def text_method(setting: Setting) -> list[str]:
-    """Return what the intervals speak of, and the buckets of few sentences."""
-    return [*filter(None, [_intervals(setting), _small_buckets(setting)])]
+    """Return what the intervals speak of."""
+    return [*filter(None, [_intervals(setting)])]
 
 
 def _known(setting: Setting, score: str) -> list[tuple[ArmRows, Breakdown]]:
@@ -158,7 +187,7 @@ def _small_buckets(setting: Setting) -> str:
     for rows in setting.arms:
         for score in NAMES:
             for row in _rows(setting, rows, score):
-                if pd.notna(row.examples) and row.few_sentences:
+                if _is_small(row):
                     small[row.length] = int(row.examples)
                     if row.is_best and setting.named(rows.arm) not in best_of.setdefault(row.length, []):
                         best_of[row.length].append(setting.named(rows.arm))

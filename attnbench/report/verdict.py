@@ -9,7 +9,7 @@ import pandas as pd
 
 from attnbench.analysis.bootstrap import BOTH, SENTENCES
 from attnbench.analysis.comparison import TESTED_PAIRS
-from attnbench.analysis.larger_budget import BUDGET_KEY, without_budget
+from attnbench.analysis.larger_budget import BUDGET_KEY, steps_of_budgets, without_budget
 from attnbench.analysis.statistics import FEW_SEEDS, USUAL_LEVEL, may_cover_less
 from attnbench.arm import Variant, shared_changes
 from attnbench.formatting import joined, span
@@ -121,9 +121,11 @@ def _verdict(setting: Setting, heading: str) -> Verdict:
     is_text = setting.is_text
     found = text_found(setting) if is_text else _found(setting)
     method = [_what_was_done(setting), *(text_method(setting) if is_text else _method(setting))]
+    headline = text_headline(setting) if is_text else breakdown_headline(setting)
+    unfinished = setting.panel.unfinished
     return Verdict(
         heading=heading,
-        headline=text_headline(setting) if is_text else breakdown_headline(setting),
+        headline=f"Unfinished, {unfinished}: {headline}" if unfinished else headline,
         found=tuple(found),
         not_shown=tuple(_not_shown(setting)),
         method=tuple(filter(None, [*method, _coverage(setting)])),
@@ -148,7 +150,7 @@ def _changes(setting: Setting) -> Variant:
 
 
 def _budget(setting: Setting) -> list[str]:
-    return budget_facts(pd.concat([rows.metrics["steps"] for rows in setting.arms]))
+    return budget_facts(steps_of_budgets((rows.arm, rows.metrics["steps"].max()) for rows in setting.arms))
 
 
 def _found(setting: Setting) -> list[str]:
@@ -178,8 +180,7 @@ def _not_shown(setting: Setting) -> list[str]:
     if beyond and not setting.is_text:
         verb = "falls" if setting.generalises else "breaks down"
         limits.append(f"Whether {joined(beyond, 'or')} {verb} beyond {setting.longest} {setting.unit}.")
-    if rates := _rates_at_edge(setting):
-        limits.append(rates)
+    limits += _rates(setting)
     tested = [] if setting.is_text else contrasts(setting)
     rows = [row for _, row in tested if row.pairs >= LEAST_PAIRS]
     weak = sorted({int(row.pairs) for row in rows if row.pairs < TESTED_PAIRS})
@@ -192,6 +193,8 @@ def _not_shown(setting: Setting) -> list[str]:
             "A breakdown of token accuracy, which behind one word too many says nothing of a translation."
         )
         limits.append("A test of BLEU against the baseline, whose means curve.csv has.")
+    if setting.panel.unfinished:
+        limits.insert(0, f"What the rest of the plan changes: {setting.panel.unfinished} are done.")
     return [*limits, "Other tasks, sizes or budgets."]
 
 
@@ -223,6 +226,19 @@ def _untrained(setting: Setting) -> list[str]:
     ]
 
 
+def _rates(setting: Setting) -> list[str]:
+    """Say what is open of the learning rates: never reached, not tuned, or the outermost of those tried."""
+    limits = []
+    if early := [setting.named(rows.arm) for rows in setting.arms if rows.arm in setting.within_warmup]:
+        limits.append(
+            f"What {joined(early)} learn{'s' if len(early) == 1 else ''} at the learning rate that was set: the budget "
+            "ended within the warm-up, so no step had that rate (training.steps, training.warmup_steps)."
+        )
+    if not setting.is_tuned and len(setting.arms) > 1:
+        limits.append("What each arm does at its best learning rate: rates were not tuned (--tune-rates).")
+    return [*limits, *filter(None, [_rates_at_edge(setting)])]
+
+
 def _rates_at_edge(setting: Setting) -> str:
     """Name the arms whose chosen learning rate has no worse one beyond it."""
     arms = []
@@ -244,12 +260,13 @@ def _what_was_done(setting: Setting) -> str:
     """Name lengths, what all arms share, seeds and budget."""
     metrics = pd.concat([rows.metrics for rows in setting.arms])
     sizes = {arm.hidden_size for arm in setting.labels}
-    seeds = span(rows.metrics["seed"].nunique() for rows in setting.arms)
+    seeds = span(number for rows in setting.arms for number in rows.seeds)
     facts = [f"hidden size {sizes.pop()}"] if len(sizes) == 1 else []
     changes = shared_changes(without_budget(arm).variant for arm in setting.labels)
     facts += told_changes(changes, setting.panel.data_names)
-    facts.append("one seed" if seeds == "1" else f"{seeds} seeds")
-    facts += budget_facts(metrics["steps"])
+    one = "one seed" if metrics["seed"].nunique() == 1 else "one seed each, not the same one"
+    facts.append(one if seeds == "1" else f"{seeds} seeds")
+    facts += _budget(setting)
     lengths = f"{metrics['length'].min()} to {metrics['length'].max()} {setting.unit}"
     return f"{lengths}; {', '.join(facts)}."
 

@@ -46,12 +46,19 @@ class RunSpec:
 
     def notes(self) -> list[str]:
         """Return what a person should know of this model on this task before it is trained."""
-        if not (self.task.gives_key_just_ahead and self.model.asks_before_last_word):
-            return []
-        return [
-            f"{self.model.name}: as published, its query has not read the key that {self.task.name} gives just ahead "
-            f"of the answer, so it cannot look there; model.query=after_input can."
-        ]
+        notes, training = [], self.training
+        if training.is_within_warmup:
+            notes.append(
+                f"The budget, training.steps={training.steps}, lies within the warm-up, training.warmup_steps="
+                f"{training.warmup_steps}: the learning rate never reaches {training.learning_rate:g}. Use more steps, "
+                "or a shorter warm-up."
+            )
+        if self.task.gives_key_just_ahead and self.model.asks_before_last_word:
+            notes.append(
+                f"{self.model.name}: as published, its query has not read the key that {self.task.name} gives just "
+                f"ahead of the answer, so it cannot look there; model.query=after_input can."
+            )
+        return notes
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What run folders tell beyond metrics.csv: whether a run still improved, what other rates came to, and sentences."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,19 @@ LEVEL_GAIN = 0.01
 _LAST_PART = 1 / 3
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How many of the planned runs that are to be tested are done, as far as run folders are at hand."""
+
+    done: int
+    planned: int
+
+    @property
+    def unfinished(self) -> str:
+        """Say how many are done, as in `25 of 36 planned runs`; nothing where all are."""
+        return f"{self.done:,} of {self.planned:,} planned runs" if self.done < self.planned else ""
+
+
 class TrainingRecords:
     """The records of the runs of some folders; a table by itself has none, and then nothing is known.
 
@@ -32,6 +47,35 @@ class TrainingRecords:
         """Whether a run had stopped to improve before its budget decayed the rate; no, where that is not known."""
         gains = [late_gain(store.folder(run_id)) for store in self._stores]
         return any(gain is not None and gain < LEVEL_GAIN for gain in gains)
+
+    def is_within_warmup(self, run_id: str) -> bool:
+        """Whether a run's budget ended within its warm-up; no, where that is not known."""
+        for store in self._stores:
+            try:
+                training = store.folder(run_id).read_spec()["training"]
+                return int(training["steps"]) <= int(training["warmup_steps"])
+            except (DamagedFileError, KeyError, TypeError, ValueError):
+                continue
+        return False
+
+    def progress(self, metrics: "pd.DataFrame") -> Progress:
+        """Return how many runs are done, by their rows of metrics.csv, of all that some sweep wrote down to be tested.
+
+        A run that is to be tested at more lengths than it has rows for is not done; one that only chose a learning
+        rate is not tested at all.
+        """
+        tested: defaultdict[str, set[int]] = defaultdict(set)
+        for run_id, length in zip(metrics["run_id"], metrics["length"], strict=True):
+            tested[run_id].add(int(length))
+        folders = [each for store in self._stores for each in store.folders() if each.true_name is None]
+        missing = {
+            each.run_id
+            for each in folders
+            if not tested[each.run_id].issuperset(each.requested_lengths)
+            and not (tested[each.run_id] and each.state == "done")
+        }
+        planned = {run_id for run_id, lengths in tested.items() if lengths} | missing
+        return Progress(len(planned) - len(missing), len(planned))
 
     def tuning_rows(self) -> list[dict[str, str]]:
         """Return the rows of every tuning.csv; a damaged one has none."""

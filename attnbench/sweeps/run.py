@@ -247,6 +247,11 @@ class Sweep:
     def execute_all(self) -> list[RunFolder]:
         """Go through the stages, and return the folders of their runs; of the first that did not end, those alone."""
         runs: Sequence[PlannedRun] = self.plan.own_runs
+        if self.plan.share:
+            with self.refusal.noted():
+                self.write_down_plan()
+            if self.refusal.error is not None:
+                return [self.store.folder(run.spec.run_id) for run in runs]
         if self.plan.rates:
             folders, tuned = self.try_rates()
             if tuned is None:
@@ -258,6 +263,16 @@ class Sweep:
         if self.plan.longer and have_ended:
             folders += self.execute(self.with_larger_budget(runs, self.plan.longer))[0]
         return folders
+
+    def write_down_plan(self) -> None:
+        """Write down the runs of all shares, as far as none has yet: so the folder tells what is missing of them."""
+        with self.store.held():
+            there = {folder.run_id for folder in self.store.folders()}
+            for run in self.plan.runs:
+                if run.spec.run_id not in there:
+                    self.store.folder(run.spec.run_id).prepare(
+                        run.spec.to_values(), run.lengths, run.spec.paths
+                    )
 
     def execute(
         self, runs: Sequence[PlannedRun], later: Sequence[PlannedRun] = ()

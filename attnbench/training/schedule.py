@@ -37,6 +37,11 @@ class TrainingConfig:
         """Steps after which the budget begins to matter: until then a training is that of any larger budget too."""
         return self.steps - self.final_steps
 
+    @property
+    def is_within_warmup(self) -> bool:
+        """Whether training ends before the learning rate has risen to its nominal value."""
+        return self.steps <= self.warmup_steps
+
 
 StopReason = Literal["solved", "plateau", "budget"]
 

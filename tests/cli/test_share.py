@@ -1,5 +1,7 @@
 """Jobs that somebody schedules by hand: each makes its share, and together they fill one folder."""
 
+import re
+
 import pytest
 import yaml
 
@@ -48,16 +50,40 @@ def test_shares_fill_one_folder_with_the_rows_of_a_plain_sweep(results, swept_on
     assert first.status == 0, first.err
     assert "2 runs (share 1/2 of 4) on cpu" in first.err
     assert "Share 1/2 is done." in first.err
-    assert len(run_folders(folder)) == 2
-    assert {row["run_id"] for row in rows_of(folder / "metrics.csv")} == {
-        path.name for path in run_folders(folder)
-    }
+    made = {path.name for path in run_folders(folder) if (path / "status.json").exists()}
+    assert len(made) == 2
+    assert {row["run_id"] for row in rows_of(folder / "metrics.csv")} == made
     times = modification_times(folder)
     assert sweep(results, "--share", "2/2").status == 0
     assert modification_times(folder).items() >= times.items()
     rows = [without_times(rows_of(each / "metrics.csv")) for each in (folder, swept_once / "quick-reverse")]
     assert len(rows[0]) == 4
     assert rows[0] == rows[1]
+
+
+def test_what_a_share_leaves_to_others_is_told_until_they_are_done(results):
+    share = sweep(results, "--share", "1/2")
+    folder = results / "quick-reverse"
+    assert "Unfinished, 2 of 4 planned runs: " in share.out
+    states = attnbench("status", folder)
+    assert states.out.splitlines()[:3] == [
+        f"{folder}: 2 of 4 planned runs",
+        "       2  done",
+        "       2  not begun",
+    ]
+    assert set(planned(results, "--share", "2/2")) == set(re.findall(r"waiting +(\S+)", states.out))
+    drawn = attnbench("plot", folder)
+    assert (
+        f"2 of 4 planned runs are done; the same sweep does the rest. Which: attnbench status {folder}"
+        in drawn.err
+    )
+    for name in ("verdict.md", "table.md", "table.tex"):
+        assert "2 of 4 planned runs" in (folder / name).read_text(), name
+    sweep(results, "--share", "2/2")
+    assert "planned" not in attnbench("status", folder).out
+    assert "planned" not in attnbench("plot", folder).err
+    for name in ("verdict.md", "table.md", "table.tex"):
+        assert "planned" not in (folder / name).read_text(), name
 
 
 def test_shares_that_work_at_the_same_time_make_each_run_once(results, swept_once):
@@ -93,7 +119,7 @@ def test_every_share_is_recorded(results):
 
 def test_a_share_without_a_run_is_done(results):
     finished = sweep(results, "--share", "5/5")
-    assert (finished.status, run_folders(results / "quick-reverse")) == (0, [])
+    assert (finished.status, modification_times(results / "quick-reverse")) == (0, {})
     assert "0 runs (share 5/5 of 4)" in finished.err
 
 

@@ -229,7 +229,7 @@ def test_watching_tells_what_changes_and_ends_when_nobody_is_at_the_runs(mixed, 
     monkeypatch.setattr(status, "time", SimpleNamespace(sleep=wait))
     lines = attnbench("status", mixed, "--watch").out.splitlines()
     assert lines[:2] == ["1 done, 1 failed, 1 interrupted, 1 waiting", "2 done, 1 failed, 1 interrupted"]
-    assert lines[2] == f"{mixed}: 4 runs"
+    assert lines[2] == f"{mixed}: 2 of 4 planned runs"
     assert next(looks) == status.IDLE_LOOKS - 1
 
 

@@ -20,6 +20,13 @@ def test_intervals_and_number_of_seeds_are_stated():
     assert "All arms: hidden size 64, at most 1,500 training steps." in caption
 
 
+def test_of_an_unfinished_sweep_the_caption_says_first_how_much_is_done():
+    panels = split_panels(*sweep_of(two_arms()), unfinished="25 of 36 planned runs")
+    caption = length_caption(panels, ACCURACIES)
+    assert caption.startswith("Unfinished: 25 of 36 planned runs; lines: mean of 3 seeds")
+    assert "nfinished" not in length_caption(panels_of(two_arms()), ACCURACIES)
+
+
 def test_unequal_numbers_of_seeds_and_missing_intervals_are_stated():
     rows = curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9, 0.8]})
     caption = length_caption(panels_of(rows), ACCURACIES)
@@ -32,6 +39,32 @@ def test_a_length_with_one_seed_among_several_is_why_it_has_no_interval():
     assert "(none where there is one seed)" in caption
     caption = length_caption(panels_of(curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9]})), ACCURACIES)
     assert "(none where there is one seed or all seeds are equal)" in caption
+
+
+def test_buckets_of_few_sentences_are_named():
+    rows = [row | {"examples": 6 if row["length"] == 40 else 100} for row in text_rows()]
+    assert "too few sentences, under 100, at 21–40 (6)" in length_caption(panels_of(rows), ["bleu"])
+    assert "sentences" not in length_caption(panels_of(text_rows()), ["bleu"])
+
+
+def test_budgets_that_differ_are_all_named():
+    # An arm that was solved early has the budget of the others all the same.
+    rows = two_arms() + curve_rows({4: [1.0]}, model="bahdanau", steps=700)
+    assert length_caption(panels_of(rows), ACCURACIES).endswith("at most 1,500 training steps.")
+    longer = curve_rows({4: [1.0]}, variant="training.steps=6000", steps=6000)
+    assert length_caption(panels_of(rows + longer), ACCURACIES).endswith(
+        "at most 1,500 or 6,000 training steps."
+    )
+    unknown = two_arms(steps=None)
+    assert "training steps" not in length_caption(panels_of(unknown), ACCURACIES)
+
+
+@pytest.mark.parametrize(("bits", "is_told"), [(-0.5, True), (0.0, False)])
+def test_bits_below_zero_are_explained(bits, is_told):
+    panels = panels_of(two_arms(bits_recovered=bits))
+    told = "below 0: the predictions cost more bits than knowing nothing would"
+    assert (told in length_caption(panels, ["bits_recovered"])) == is_told
+    assert told not in length_caption(panels, ACCURACIES)
 
 
 def test_one_seed_has_no_interval():

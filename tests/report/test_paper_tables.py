@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from attnbench.report.paper_tables import (
     accuracy_tables,
     escaped_latex,
@@ -6,6 +8,7 @@ from attnbench.report.paper_tables import (
     markdown_text,
 )
 from attnbench.report.settings import SweepTables
+from attnbench.runs.training_records import Progress
 from tests.metrics_rows import curve_rows, metrics_table
 from tests.plots.sweeps import FALLING, STAYING, text_rows, two_arms
 
@@ -31,6 +34,17 @@ def test_a_row_for_each_arm_has_its_means_l50_seeds_and_parameters():
     assert fixed[6:] == ["3", "32,468"]
     assert attention[0] == "luong general"
     assert attention[5] == "> 32"
+
+
+def test_seeds_of_an_unfinished_sweep_are_those_of_the_fewest_and_of_the_most():
+    rows = curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9, 0.8], 16: [0.2]})
+    tables = replace(tables_of(rows), progress=Progress(6, 9))
+    text = markdown_text(accuracy_tables(tables))
+    assert rows_of_markdown(text)[-1][-2] == "1–3"
+    told = "Unfinished: 6 of 9 planned runs; seeds such as 1–3: not equally many at every length."
+    assert told in text
+    assert export_text(tables, is_latex=False).count("Unfinished: 6 of 9 planned runs") == 2
+    assert "Unfinished" not in markdown_text(accuracy_tables(tables_of(rows)))
 
 
 def test_what_an_arm_was_not_tested_at_or_has_not_is_a_dash():

@@ -41,6 +41,20 @@ def test_seeds_have_a_column_where_they_differ():
     assert line_with(lines, "blind") == ["blind", "0.06", "–", "–", "0.06", "not", "learnt", "1", "64", "0/2"]
 
 
+def test_seeds_that_differ_between_lengths_are_a_range():
+    rows = curve_rows({4: [0.9, 0.9, 0.9], 8: [0.8]}) + curve_rows({4: [1.0], 8: [1.0]}, model="bahdanau")
+    lines = lines_of(rows)
+    assert line_with(lines, "fixed")[-3] == "1–3"
+    assert line_with(lines, "bahdanau")[-3] == "1"
+
+
+def test_one_seed_each_is_not_called_the_same():
+    other = curve_rows({4: [1.0], 8: [1.0]}, seeds=[1], model="bahdanau")
+    rows = curve_rows({4: [0.9], 8: [0.8]}, seeds=[0])
+    assert lines_of(rows)[0].endswith(", one seed")
+    assert lines_of(rows + other)[0].endswith(", one seed each")
+
+
 def test_context_that_grows_is_a_range():
     rows = [row | {"context_size": 64 * row["length"]} for row in curve_rows(STAYING)]
     assert line_with(lines_of(rows), "fixed")[-2] == "256–2048"

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from attnbench.report.settings import SweepTables
 from attnbench.report.verdict import verdict_markdown, verdict_text, verdicts
+from attnbench.runs.folder import RunFolder
 from attnbench.runs.metrics_csv import write_rows
-from attnbench.runs.training_records import TrainingRecords
+from attnbench.runs.training_records import Progress, TrainingRecords
 from tests.metrics_rows import curve_rows, metrics_row, metrics_table
 from tests.plots.sweeps import FALLING, STAYING, text_rows, two_arms
 
@@ -45,6 +48,27 @@ def test_one_sentence_comes_first_then_what_was_found_what_not_and_how():
     )
     assert meaning in verdict.method[1]
     assert all(each.endswith(".") for own in verdict.lists.values() for each in own)
+
+
+def test_of_an_unfinished_sweep_headline_and_limits_say_how_much_is_done():
+    tables = SweepTables.of(metrics_table(two_arms()))
+    (whole,) = verdicts(tables)
+    (part,) = verdicts(replace(tables, progress=Progress(25, 36)))
+    assert part.headline == f"Unfinished, 25 of 36 planned runs: {whole.headline}"
+    assert part.not_shown == (
+        "What the rest of the plan changes: 25 of 36 planned runs are done.",
+        *whole.not_shown,
+    )
+    assert (part.found, part.method) == (whole.found, whole.method)
+
+
+def test_seeds_that_differ_between_lengths_are_a_range():
+    rows = curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9, 0.9, 0.9], 16: [0.2]})
+    assert "hidden size 64, 1 to 3 seeds" in verdict_of(rows)
+    shared = curve_rows({4: [1.0], 8: [0.9]}, seeds=[0])
+    apart = shared + curve_rows({4: [1.0], 8: [0.9]}, seeds=[1], model="bahdanau")
+    assert "hidden size 64, one seed, " in verdict_of(shared)
+    assert "hidden size 64, one seed each, not the same one, " in verdict_of(apart)
 
 
 def test_text_and_markdown_hold_every_sentence_under_its_heading():
@@ -90,6 +114,59 @@ def test_headlines_say_what_each_arm_does():
     assert headline(many) == "6 arms break down at 19 to 19 symbols."
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "lengths", "interval"),
+    [
+        # Half way from 1/16 to 1 is 0.53.
+        ({4: [0.50, 0.58]}, "4", "0.54 [0.03, 1.00] at 4 symbols"),
+        ({4: [0.45, 0.53]}, "4", "0.49 [0.00, 1.00] at 4 symbols"),
+        ({4: [0.9, 0.91, 0.92], 8: [0.5, 0.6, 0.45]}, "8", "0.52 [0.33, 0.71] at 8 symbols"),
+        (
+            {4: [0.6, 0.5, 0.7], 8: [0.9] * 3, 16: [0.5, 0.6, 0.7]},
+            "4 and 16",
+            "0.60 [0.35, 0.85] at 4 and 0.60 [0.35, 0.85] at 16 symbols",
+        ),
+    ],
+)
+def test_where_the_interval_holds_half_way_nothing_is_decided(accuracies, lengths, interval):
+    (verdict,) = all_verdicts(curve_rows(accuracies))
+    assert verdict.headline == f"Whether fixed breaks down is not decided at {lengths} symbols."
+    assert verdict.found[0] == (
+        "Whether an arm breaks down is not decided where its interval holds half of the way from perfect to chance: "
+        f"fixed (context of 64 numbers) {interval}."
+    )
+    both = all_verdicts(curve_rows(accuracies) + curve_rows(STAYING, model="bahdanau"))[0].headline
+    assert both == (
+        "bahdanau does not break down up to 32 symbols; whether fixed breaks down is not decided at "
+        f"{lengths} symbols."
+    )
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "headline"),
+    [
+        ({4: [0.9, 0.91, 0.92], 8: [0.3, 0.31, 0.32]}, "fixed breaks down at "),
+        # An interval holds half way, and a longer length is below it with all of its interval.
+        ({4: [0.6, 0.5, 0.7], 8: [0.3, 0.31, 0.32]}, "fixed breaks down at "),
+        ({4: [0.4, 0.5], 8: [0.1, 0.1]}, "Whether fixed breaks down is not decided at 4 "),
+        ({4: [0.54]}, "fixed does not break down up to 4 "),
+        ({4: [0.4, 0.4]}, "fixed is below half already at 4 "),
+    ],
+)
+def test_what_the_intervals_leave_no_doubt_of_is_decided(accuracies, headline):
+    assert all_verdicts(curve_rows(accuracies))[0].headline.startswith(headline)
+
+
+def test_below_half_at_once_says_how_many_runs_the_budget_ended():
+    rows = curve_rows({4: [0.4, 0.4, 0.41], 8: [0.3, 0.3, 0.3]}, stop_reason="budget")
+    (verdict,) = all_verdicts(rows + curve_rows({4: [0.06]}, model="blind", stop_reason="budget"))
+    ended = "where the budget ended 3 of 3 runs: more training may lift them"
+    assert verdict.headline == (
+        f"fixed is below half already at 4 symbols, {ended}; blind did not learn, where the budget ended 1 of 1 run."
+    )
+    assert verdict.found[0].endswith(f"the shortest length, 4 symbols, {ended}.")
+
+
 def test_settings_of_one_task_are_told_apart_by_their_headings():
     headings = [each.heading for each in all_verdicts(two_arms() + two_arms(**LONG))]
     assert headings == [
@@ -110,7 +187,10 @@ def test_what_did_not_break_down_is_told_apart_at_once():
 
 
 def test_bits_below_zero_are_none_that_shows():
-    assert "none by fixed (-1.6)" in verdict_of(curve_rows({4: [0.5], 8: [0.1]}, bits_recovered=-1.6))
+    text = verdict_of(curve_rows({4: [0.5], 8: [0.1]}, bits_recovered=-1.6))
+    assert "none by fixed (-1.6); below zero, predictions cost more bits than knowing nothing would." in text
+    text = verdict_of(curve_rows({4: [0.5], 8: [0.1]}, bits_recovered=0.0))
+    assert "none by fixed (0.0)." in text
 
 
 def test_breakdowns_have_their_length_interval_context_and_ends():
@@ -164,7 +244,7 @@ def test_five_pairs_can_reach_the_usual_level():
     rows = curve_rows({4: [0.5, 0.51, 0.52, 0.53, 0.54]}) + curve_rows({4: [0.9] * 5}, model="bahdanau")
     text = verdict_of(rows)
     assert "averaged over 4 symbols alone, n = 5 pairs of seeds: bahdanau 0.380 higher [" in text
-    assert "], p = 0.0312." in text
+    assert "], p = 0.0312, the floor of 5 pairs." in text
     assert "exact one-sided sign-flip test of higher; of 5 pairs the smallest is 1/2^5 = 0.0312." in text
     assert "cannot come below" not in text
     assert "Brackets are 95 % Student t intervals over seeds." in text
@@ -314,7 +394,7 @@ def test_bits_have_their_plateau_or_say_that_none_was_shown():
         bits = row["bits_available"] if row["model"] == "luong_general" else level[row["length"]][row["seed"]]
         row["bits_recovered"] = bits
     text = verdict_of(rows)
-    assert "Bits of the input recovered: fixed at least 41.8 bits [40." in text
+    assert "Bits of the target recovered: fixed at least 41.8 bits [40." in text
     assert (
         "0.65 per number, levelling off from 16 symbols on: the capacity learnt at this size and budget"
         in text
@@ -411,7 +491,7 @@ def test_what_another_rate_learnt_is_no_breakdown():
 def test_real_text_is_told_by_what_it_retains_and_not_by_token_accuracy():
     # fixed 17.5, 15, 10 at 10, 20, 40; bahdanau 27.5, 25, 20: neither falls under half; by 8 more at 40 fixed does.
     rows = [
-        row | {"token_accuracy": 0.1, "examples": 50 if row["length"] == 10 else 400} for row in text_rows()
+        row | {"token_accuracy": 0.1, "examples": 100 if row["length"] == 10 else 400} for row in text_rows()
     ]
     for row in rows:
         row["bleu"] -= 8 if row["model"] == "fixed" and row["length"] == 40 else 0
@@ -425,16 +505,37 @@ def test_real_text_is_told_by_what_it_retains_and_not_by_token_accuracy():
         "- BLEU relative to each arm's best bucket: fixed best at 1–10, 0.86 at 11–20, 0.11 at 21–40; bahdanau"
         in text
     )
-    assert (
-        "fewer than 100 sentences, whose scores move with each of them: 1–10 (50, the best of fixed and bah"
-        in text
-    )
+    assert "sentences" not in text
     assert text.startswith(
         "translation: mixed lengths, trained on 1–40, real text\nBy BLEU, less than half of an arm's best is left for "
         "fixed at 28 source words; more than half of it up to 40 for bahdanau.\n"
     )
     assert "perfect to chance" not in text
     assert "ccuracy against" not in text
+
+
+def test_buckets_of_few_sentences_make_no_headline_and_are_named_first():
+    counts = {10: 50, 20: 10, 40: 400}
+    (verdict,) = all_verdicts([row | {"examples": counts[row["length"]]} for row in text_rows()])
+    assert verdict.headline == (
+        "The test has too few sentences to say what is retained: 50 at 1–10 and 10 at 11–20 source words; 100 in a "
+        "bucket are the least."
+    )
+    assert verdict.found[0] == (
+        "Buckets of fewer than 100 sentences, whose scores move with each of them: 1–10 (50, the best of fixed and "
+        "bahdanau); 11–20 (10)."
+    )
+
+
+def test_an_arm_judged_by_enough_sentences_keeps_its_headline():
+    # bahdanau is best at 21–40, so the 50 sentences at 1–10 decide nothing about it.
+    rows = [row | {"examples": 50 if row["length"] == 10 else 400} for row in text_rows()]
+    for row in rows:
+        row["bleu"] += row["length"] if row["model"] == "bahdanau" else 0
+    assert all_verdicts(rows)[0].headline == (
+        "By BLEU, more than half of an arm's best is left up to 40 source words for bahdanau. The test has too few "
+        "sentences to say what is retained by fixed: 50 at 1–10 source words; 100 in a bucket are the least."
+    )
 
 
 def test_several_comparisons_are_not_corrected():
@@ -469,6 +570,29 @@ def tuning_row(**values):
     row = {name: value for name, value in metrics_row(**values).items() if name in names}
     edge = values.get("at_edge", "true")
     return row | {"learning_rate": 0.01, "validation_token_accuracy": 0.9, "chosen": "true", "at_edge": edge}
+
+
+def test_rates_that_were_not_tuned_are_a_limit_of_a_comparison():
+    told = "What each arm does at its best learning rate: rates were not tuned (--tune-rates)."
+    tables = SweepTables.of(metrics_table(two_arms()))
+    assert told in verdicts(tables)[0].not_shown
+    assert told not in verdicts(replace(tables, is_tuned=True))[0].not_shown
+    assert told not in all_verdicts(curve_rows(FALLING))[0].not_shown
+
+
+def test_arms_that_never_left_their_warm_up_are_named(tmp_path):
+    rows = two_arms()
+    for row in rows:
+        warmup = 250 if row["model"] == "fixed" else 10
+        RunFolder(tmp_path / "runs" / str(row["run_id"])).prepare(
+            {"run_id": row["run_id"], "training": {"steps": 100, "warmup_steps": warmup}}, [row["length"]]
+        )
+    (verdict,) = verdicts(SweepTables.of(metrics_table(rows), None, TrainingRecords([tmp_path])))
+    told = [each for each in verdict.not_shown if "warm-up" in each]
+    assert told == [
+        "What fixed learns at the learning rate that was set: the budget ended within the warm-up, so no step had that "
+        "rate (training.steps, training.warmup_steps)."
+    ]
 
 
 def test_rates_that_none_lies_beyond_are_told_with_their_lengths(tmp_path):

@@ -183,6 +183,16 @@ def test_a_range_of_lengths_shows_in_the_run_id():
     ],
 )
 def test_a_query_that_has_not_read_the_key_is_told_in_one_line(words, is_told):
-    notes = tiny_spec(*words).notes()
+    notes = tiny_spec(*words, "training.warmup_steps=0").notes()
     assert len(notes) == is_told
     assert not is_told or "model.query=after_input can." in notes[0]
+
+
+@pytest.mark.parametrize(("steps", "is_told"), [(99, True), (100, True), (101, False)])
+def test_a_budget_within_the_warm_up_is_told(steps, is_told):
+    notes = tiny_spec(f"training.steps={steps}", "training.warmup_steps=100").notes()
+    told = (
+        f"The budget, training.steps={steps}, lies within the warm-up, training.warmup_steps=100: the learning rate "
+        "never reaches 0.005. Use more steps, or a shorter warm-up."
+    )
+    assert notes == ([told] if is_told else [])

@@ -1,8 +1,10 @@
 import pytest
 
+from attnbench.runs.folder import RunFolder
 from attnbench.runs.metrics_csv import write_rows
-from attnbench.runs.training_records import TrainingRecords, gain_before
-from tests.metrics_rows import as_text
+from attnbench.runs.status import RunStatus
+from attnbench.runs.training_records import Progress, TrainingRecords, gain_before
+from tests.metrics_rows import as_text, metrics_row, metrics_table
 
 
 def train_rows(nats):
@@ -72,3 +74,40 @@ def test_a_text_is_named_by_the_files_that_its_runs_name(tmp_path):
     (folder / "spec.yaml").write_text("run_id: a\ntask: {source: /data/train.en, target: /data/train.eo}\n")
     records = TrainingRecords([tmp_path])
     assert records.data_names({"68ee2a71": "a", "0": "b"}) == {"68ee2a71": "train.en and train.eo"}
+
+
+def planned_run(folder, name, lengths):
+    RunFolder(folder / "runs" / name).prepare({"run_id": name}, lengths)
+
+
+def test_runs_are_planned_that_some_sweep_wrote_down_to_be_tested(tmp_path):
+    for name, lengths in {"whole": [4, 8], "more": [4, 16], "none": [4], "rate": []}.items():
+        planned_run(tmp_path, name, lengths)
+    planned_run(tmp_path, "copied", [4])
+    (tmp_path / "runs" / "copied").rename(tmp_path / "runs" / "copied_by_hand")
+    rows = [
+        metrics_row(run_id=name, length=length) for name in ("whole", "more", "alone") for length in (4, 8)
+    ]
+    progress = TrainingRecords([tmp_path]).progress(metrics_table(rows))
+    assert progress == Progress(2, 4)
+    assert progress.unfinished == "2 of 4 planned runs"
+    assert TrainingRecords().progress(metrics_table(rows)) == Progress(3, 3)
+    assert Progress(3, 3).unfinished == ""
+
+
+def test_a_run_that_is_done_counts_though_a_bucket_was_empty(tmp_path):
+    planned_run(tmp_path, "text", [10, 20])
+    folder = RunFolder(tmp_path / "runs" / "text")
+    folder.write_outcome(RunStatus("text", "done", lengths=[10, 20]))
+    rows = metrics_table([metrics_row(run_id="text", length=10)])
+    assert TrainingRecords([tmp_path]).progress(rows).unfinished == ""
+
+
+@pytest.mark.parametrize(("steps", "is_within"), [(100, True), (250, True), (251, False)])
+def test_a_budget_within_the_warm_up_is_known_from_the_spec(tmp_path, steps, is_within):
+    training = {"steps": steps, "warmup_steps": 250}
+    RunFolder(tmp_path / "runs" / "a").prepare({"run_id": "a", "training": training}, [4])
+    records = TrainingRecords([tmp_path / "elsewhere", tmp_path])
+    assert records.is_within_warmup("a") == is_within
+    assert not records.is_within_warmup("absent")
+    assert not TrainingRecords().is_within_warmup("a")
