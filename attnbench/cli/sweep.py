@@ -243,6 +243,8 @@ def _say_what_next(made: FinishedSweep) -> None:
     plan, store = work.plan, work.store
     for path in made.files:
         say(f"{path}")
+    if made.first_file is not None:
+        say(f"Look at this one first: {made.first_file}")
     if result.unfinished:
         say(f"{len(result.unfinished)} of {result.count} runs are left; the same command carries on.")
     elif work.refusal.error is not None:

@@ -2,10 +2,13 @@ import json
 import re
 import shlex
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from attnbench.cli.sweep_work import FinishedSweep
 from attnbench.runs.metrics_csv import METRICS_COLUMNS
 from tests.commands import (
     MIXED_SWEEP,
@@ -44,7 +47,8 @@ def test_a_sweep_leaves_the_files_of_the_contract(results):
     assert "luong general" in finished.out
     messages = finished.err.splitlines()
     assert messages[0].startswith("4 runs on ")
-    assert messages[-2:] == [
+    assert messages[-3:] == [
+        f"Look at this one first: {results}/quick-reverse/accuracy_vs_length.png",
         f"Draw it again, alone or beside other sweeps: attnbench plot {results}/quick-reverse",
         f"All of it as one page, to read and to send: attnbench report {results}/quick-reverse",
     ]
@@ -72,6 +76,22 @@ def test_the_tables_have_the_columns_of_the_contract(swept):
     ]
     expected = [*arm, *["threshold", "accuracy_threshold", "length", "low", "high", "censored", "seeds"]]
     assert list(rows_of(swept / "breakdown.csv")[0])[:15] == expected
+
+
+@pytest.mark.parametrize(
+    ("reads_files", "names", "first"),
+    [
+        ([True], ["accuracy_vs_length.png", "bleu_vs_length.png"], "bleu_vs_length.png"),
+        ([True], ["metrics.csv", "accuracy_vs_length.png", "bits_vs_length.png"], "accuracy_vs_length.png"),
+        ([True, False], ["bleu_vs_length.png", "accuracy_vs_length.png"], "accuracy_vs_length.png"),
+        ([False], ["metrics.csv", "verdict.md"], "verdict.md"),
+        ([False], [], None),
+    ],
+)
+def test_the_figure_of_the_verdict_is_the_file_to_look_at_first(reads_files, names, first):
+    work = SimpleNamespace(plan=SimpleNamespace(tasks=[SimpleNamespace(reads_files=x) for x in reads_files]))
+    made = FinishedSweep(work, None, [Path(name) for name in names], is_whole=True, stop_status=0)
+    assert made.first_file == (first and Path(first))
 
 
 def test_every_row_belongs_to_a_run_folder_named_by_the_contract(swept):
