@@ -22,6 +22,19 @@ def sentence(*parts: str) -> str:
     return f"{whole[0].upper()}{whole[1:]}." if whole else ""
 
 
+def duration(seconds: float) -> str:
+    """Return about how long something takes in the unit that people would use: `40 seconds`, `2.5 minutes`, `7.3 hours`."""
+    for size, unit, most in ((1, "second", 90), (60, "minute", 90), (3600, "hour", 48)):
+        if seconds < most * size:
+            break
+    else:
+        size, unit = 86400, "day"
+    number = f"{max(seconds / size, 1):.{0 if size == 1 or seconds >= 9.95 * size else 1}f}".removesuffix(
+        ".0"
+    )
+    return f"{number} {unit}{'' if number == '1' else 's'}"
+
+
 def shortened(text: str, width: int = 60) -> str:
     """Return a text of no more than `width` characters, by default as an error quotes it; `…` stands for the rest."""
     return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -132,6 +132,7 @@ class _Shown:
 
     def __init__(self, plan: "SweepPlan", store: "RunStore", device: str) -> None:
         self._plan, self._store, self._device = plan, store, device
+        self._later: Sequence[PlannedRun] = ()
 
     def note(self, text: str) -> None:
         say(text)
@@ -144,14 +145,16 @@ class _Shown:
     def begins(self, stage: "Stage") -> None:
         from attnbench.cli.dry_run import time_of_stage
 
+        self._later = stage.later
         for line in time_of_stage(stage, self._plan, self._store, self._device):
             say(line)
 
     @contextmanager
     def watch(self, work: Mapping[str, float], runs: int) -> "Iterator[Listener]":
         from attnbench.cli.progress import SweepProgress
+        from attnbench.sweeps.measuring import work_of
 
-        with SweepProgress(work, runs) as progress:
+        with SweepProgress(work, runs, sum(map(work_of, self._later))) as progress:
             yield progress.listen
 
 
