@@ -1,5 +1,6 @@
 """Words and numbers as messages, captions and tables write them."""
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -23,15 +24,11 @@ def sentence(*parts: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return about how long something takes in the unit that people would use: `40 seconds`, `2.5 minutes`, `7.3 hours`."""
-    for size, unit, most in ((1, "second", 90), (60, "minute", 90), (3600, "hour", 48)):
-        if seconds < most * size:
-            break
-    else:
-        size, unit = 86400, "day"
-    number = f"{max(seconds / size, 1):.{0 if size == 1 or seconds >= 9.95 * size else 1}f}".removesuffix(
-        ".0"
-    )
+    """Return about how long something takes, as people would say it: `40 seconds`, `2.5 minutes`, `7.3 hours`."""
+    units = ((1, "second", 90), (60, "minute", 90), (3600, "hour", 48), (86400, "day", math.inf))
+    size, unit, _ = next(each for each in units if seconds < each[0] * each[2])
+    digits = 0 if size == 1 or seconds >= 9.95 * size else 1
+    number = f"{max(seconds / size, 1):.{digits}f}".removesuffix(".0")
     return f"{number} {unit}{'' if number == '1' else 's'}"
 
 

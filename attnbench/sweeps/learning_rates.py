@@ -297,12 +297,13 @@ def larger_budget_runs(
 
 def most_larger_budget_runs(runs: Sequence[PlannedRun], factor: int) -> list[PlannedRun]:
     """Return the runs with a larger budget if each arm broke down where that makes the most of them."""
-    most = []
+    most: list[PlannedRun] = []
     for arm in dict.fromkeys(run.spec.arm for run in runs):
         own = [run for run in runs if run.spec.arm == arm]
         places = sorted({length for run in own for length in run.lengths})
         found = [larger_budget_runs(own, [FoundBreakdown(arm, place, "")], factor) for place in places]
-        most += max(found, key=len)
+        largest = max(found, key=len)
+        most += largest
     return most
 
 

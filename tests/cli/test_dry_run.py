@@ -126,7 +126,10 @@ def test_a_dry_run_on_a_cluster_measures_nothing_here(results, monkeypatch):
 
 
 LONG = ("training.steps=60", "training.evaluate_every=30")  # the words of TINY before it give way
-TIME = r"At most about [0-9.]+ (?:second|minute)s? on this machine, 1 run at a time: an estimate, from [0-9.]+ s of training"
+TIME = (
+    r"At most about [0-9.]+ (?:second|minute)s? on this machine, 1 run at a time: "
+    r"an estimate, from [0-9.]+ s of training"
+)
 
 
 def lines_of(finished):

@@ -43,7 +43,8 @@ def test_the_line_of_an_end_says_about_how_long_the_rest_takes(monkeypatch):
     def events():
         nonlocal now
         yield RunStarted("a")
-        for name, now in (("a", 130.0), ("b", 160.0), ("c", 200.0)):
+        for name, seconds in (("a", 30.0), ("b", 30.0), ("c", 40.0)):
+            now += seconds
             yield RunEnded(name, RunStatus(name, "done", stop_reason="budget", steps=9, seconds=1.0))
 
     # 30 s for a weight of 1; then 60 s for 3, of 4 and the 5 of the next stage.

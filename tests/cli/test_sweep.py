@@ -94,6 +94,37 @@ def test_the_figure_of_the_verdict_is_the_file_to_look_at_first(reads_files, nam
     assert made.first_file == (first and Path(first))
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], ""),
+        (["--models", "fixed,blind", "--lengths", "2,4", "--seeds", "2"], ""),
+        (["training.steps=6"], "holds 4 runs with other settings (steps=4)"),
+        (["--models", "blind", "training.steps=6"], "holds 4 runs with other settings (steps=4)"),
+        (
+            ["model.layers=2", "model.hidden_size=4"],
+            "4 runs with other settings (hidden size 8, layers at its default)",
+        ),
+        (["--models", "blind", "model.layers=2"], ""),
+        (["--protocol", "mixed", "--models", "fixed"], "4 runs with other settings (protocol per_length, "),
+    ],
+)
+def test_a_folder_with_other_settings_is_told_before_anything_is_added(swept, words, told):
+    (swept / "runs" / "damaged").mkdir()
+    finished = again(swept, *words, "--dry-run")
+    assert (finished.status, told in finished.err) == (0, True)
+    assert ("other settings" in finished.err) == bool(told)
+    assert finished.err.count("tables and figures will show both. Another --name keeps them apart.") == bool(
+        told
+    )
+
+
+def test_a_sweep_says_at_its_start_what_else_the_folder_holds(swept):
+    lines = again(swept, "training.steps=6", "--models", "fixed").err.splitlines()
+    place = next(n for n, line in enumerate(lines) if "4 runs with other settings (steps=4)" in line)
+    assert place < next(n for n, line in enumerate(lines) if "done]" in line)
+
+
 def test_every_row_belongs_to_a_run_folder_named_by_the_contract(swept):
     names = {row["run_id"] for row in rows_of(swept / "metrics.csv")}
     assert names == {run.name for run in run_folders(swept)}
