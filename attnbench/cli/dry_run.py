@@ -23,17 +23,12 @@ from attnbench.runs.checks import find_damage
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
 from attnbench.sweeps import measuring
-from attnbench.sweeps.budgets import starting_steps
+from attnbench.sweeps.budgets import by_trunk, starting_steps
 from attnbench.sweeps.learning_rates import (
     MOST_EXTENSIONS,
-    NoRateError,
-    TunedRate,
-    choose_rates,
-    extending_runs,
+    known_and_later,
     most_larger_budget_runs,
-    read_tuning,
     tuning_runs,
-    with_rates,
 )
 from attnbench.sweeps.plan import SweepPlan
 from attnbench.sweeps.run import Stage
@@ -182,7 +177,13 @@ class DryRun:
     @classmethod
     def of(cls, plan: SweepPlan, store: RunStore, device: str, retries_failed: bool) -> "DryRun":
         """Look how far the runs of a plan are."""
-        runs, later = _known_and_later(plan, store)
+        runs, later = plan.own_runs, list[PlannedRun]()
+        if plan.rates:
+
+            def has_ended(run: PlannedRun) -> bool:
+                return _state(run, store) in ("done", "failed")
+
+            runs, later = known_and_later(store, plan.runs, plan.rates, has_ended)
         states = {run.spec.run_id: _state(run, store) for run in runs}
         return cls(plan, store, device, runs, later, states, retries_failed)
 
@@ -234,6 +235,10 @@ class DryRun:
         )
         if left or self.later:
             print(self.duration().words)
+        for runs in filter(None, (left, self.later)):
+            groups = by_trunk(runs) if plan.budgets else [[run] for run in runs]
+            if jobs := plan.executor.jobs_in_words(list(map(len, groups))):
+                print(jobs)
         if self.later:
             print(
                 f"First {counted(len(left), 'run')} that choose learning rates, at most {_steps(left):,} steps; then "
@@ -265,8 +270,12 @@ class DryRun:
         """Reckon the time by finished runs of the same arms, or by a moment of training where there are none."""
         runs, starts = [*self.left, *self.later], self.starts
 
+        device = (
+            "cpu" if self.device == "auto" else self.device
+        )  # of a cluster, whose nodes look for themselves
+
         def measure() -> measuring.Estimate | None:
-            return measuring.estimate(runs, torch.device(self.device), starts=starts)
+            return measuring.estimate(runs, torch.device(device), starts=starts)
 
         work_seconds = measuring.seconds_by_experience(self.store, runs, starts)
         return _duration(len(runs), self.plan, self.device, work_seconds, measure)
@@ -278,25 +287,6 @@ _LAST_LISTED = {"waiting": 1, "done": 2}
 
 def _steps(runs: Sequence[PlannedRun]) -> int:
     return sum(run.spec.training.steps for run in runs)
-
-
-def _known_and_later(plan: SweepPlan, store: RunStore) -> tuple[list[PlannedRun], Sequence[PlannedRun]]:
-    """Return the runs that are known, and those whose learning rates are to be chosen yet."""
-    if not plan.rates:
-        return plan.own_runs, ()
-    known: list[PlannedRun] = []
-    tuned: list[TunedRate] = []
-    candidates = tuning_runs(plan.runs, plan.rates)
-    while candidates:
-        known += candidates
-        if not all(_state(run, store) in ("done", "failed") for run in candidates):
-            return known, plan.runs
-        tuned += read_tuning(store, candidates)
-        try:
-            candidates = extending_runs(tuned, plan.rates)
-        except NoRateError:
-            return known, ()
-    return [*known, *with_rates(plan.runs, choose_rates(tuned))], ()
 
 
 def _duration(
@@ -316,8 +306,15 @@ def _duration(
         measure: estimates it on this machine.
     """
     if plan.executor.is_remote:
+        found = measure() if work_seconds is None and device in ("auto", "cpu") else None
+        if found is not None:
+            words = (
+                f"On one core like those of this machine at most about {duration(found.work_seconds)}, the longest run "
+                f"{duration(found.longest_seconds)}: an estimate. The nodes of the cluster may be faster or slower."
+            )
+            return Duration(words, found.work_seconds)
         if work_seconds is None:
-            return Duration("How many minutes is not measured here: the runs are made on a cluster.")
+            return Duration("How long it takes on the cluster could not be measured here.")
         words = f"By the finished runs here, at most about {duration(work_seconds)} of one core."
         return Duration(words, work_seconds)
     workers = max(1, min(plan.executor.worker_count(device), runs))
@@ -347,7 +344,11 @@ def time_of_stage(stage: Stage, plan: SweepPlan, store: RunStore, device: str) -
         plan,
         device,
         measuring.seconds_by_experience(store, runs, stage.starts),
-        lambda: measuring.estimate_at_the_start(runs, torch.device(device), stage.starts),
+        lambda: (
+            None
+            if plan.executor.is_remote
+            else measuring.estimate_at_the_start(runs, torch.device(device), stage.starts)
+        ),
     )
     if found.work_seconds is None:
         if not plan.executor.is_remote:

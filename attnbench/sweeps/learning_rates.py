@@ -1,6 +1,6 @@
 """Learning rates chosen by validation, one for each arm and train range; and larger budgets around a breakdown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from attnbench.arm import Arm, Variant
@@ -173,6 +173,28 @@ def extending_runs(tuned: Sequence[TunedRate], grid: Sequence[float]) -> list[Pl
 def with_rates(runs: Sequence[PlannedRun], chosen: Mapping[RunSpec, float]) -> list[PlannedRun]:
     """Return the runs, each at the rate that was chosen for its arm and length."""
     return [replace(run, spec=at_rate(run.spec, chosen[_arm(run.spec)])) for run in runs]
+
+
+def known_and_later(
+    store: RunStore,
+    runs: Sequence[PlannedRun],
+    grid: Sequence[float],
+    has_ended: Callable[[PlannedRun], bool],
+) -> tuple[list[PlannedRun], list[PlannedRun]]:
+    """Return the runs of a tuned sweep that are known by now, and those whose learning rates are to be chosen yet."""
+    known: list[PlannedRun] = []
+    tuned: list[TunedRate] = []
+    candidates = tuning_runs(runs, grid)
+    while candidates:
+        known += candidates
+        if not all(map(has_ended, candidates)):
+            return known, list(runs)
+        tuned += read_tuning(store, candidates)
+        try:
+            candidates = extending_runs(tuned, grid)
+        except NoRateError:
+            return known, []
+    return [*known, *with_rates(runs, choose_rates(tuned))], []
 
 
 def _arm(spec: RunSpec) -> RunSpec:

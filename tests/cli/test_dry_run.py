@@ -119,10 +119,34 @@ def test_a_dry_run_as_json_has_the_minutes_and_the_least_p(results):
     assert not results.exists()
 
 
-def test_a_dry_run_on_a_cluster_measures_nothing_here(results, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "jobs"),
+    [
+        (
+            (),
+            "1 job of at most 4 runs each, 32 at once; each asks for 1 core and 4 GB, for at most 60 minutes.",
+        ),
+        (
+            ("executor.runs_per_job=3", "executor.gpus=1", "executor.partition=main"),
+            "2 jobs of at most 3 runs each, 32 at once; each asks for 1 core, 4 GB and 1 GPU, for at most 60 minutes "
+            "in the partition main.",
+        ),
+    ],
+)
+def test_a_dry_run_on_a_cluster_counts_jobs_and_estimates_by_a_core_of_this_machine(results, words, jobs):
+    finished = attnbench(*TINY_SWEEP, "--executor", "slurm", *words, "--results", results, "--dry-run")
+    assert finished.status == 0
+    lines = finished.out.splitlines()
+    assert re.match(
+        r"On one core like those of this machine at most about .*, the longest run .*: an est", lines[1]
+    )
+    assert lines[2] == jobs
+
+
+def test_a_dry_run_for_gpus_of_a_cluster_measures_nothing_here(results, monkeypatch):
     monkeypatch.setattr("attnbench.sweeps.measuring.estimate", None)
-    finished = attnbench(*TINY_SWEEP, "--executor", "slurm", "--results", results, "--dry-run")
-    assert "not measured here: the runs are made on a cluster" in finished.out
+    words = ("--executor", "slurm", "device=cuda", "--results", results, "--dry-run")
+    assert "could not be measured here" in attnbench(*TINY_SWEEP, *words).out
 
 
 LONG = ("training.steps=60", "training.evaluate_every=30")  # the words of TINY before it give way
