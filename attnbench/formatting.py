@@ -1,5 +1,6 @@
 """Words and numbers as messages, captions and tables write them."""
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -25,6 +26,15 @@ def sentence(*parts: str) -> str:
     """Join the parts that are not empty by semicolons to one sentence, or none."""
     whole = "; ".join(filter(None, parts))
     return f"{whole[0].upper()}{whole[1:]}." if whole else ""
+
+
+def duration(seconds: float) -> str:
+    """Return about how long something takes, as people would say it: `40 seconds`, `2.5 minutes`, `7.3 hours`."""
+    units = ((1, "second", 90), (60, "minute", 90), (3600, "hour", 48), (86400, "day", math.inf))
+    size, unit, _ = next(each for each in units if seconds < each[0] * each[2])
+    digits = 0 if size == 1 or seconds >= 9.95 * size else 1
+    number = f"{max(seconds / size, 1):.{digits}f}".removesuffix(".0")
+    return f"{number} {unit}{'' if number == '1' else 's'}"
 
 
 def shortened(text: str, width: int = 60) -> str:

@@ -103,6 +103,19 @@ def test_the_gallery_shows_every_stored_result() -> None:
         assert f"](../results/reference/{readme.parent.name}/README.md)" in shown
 
 
+def test_how_long_a_preset_takes_is_said_alike_everywhere() -> None:
+    table = (PROJECT / "docs" / "commands.md").read_text()
+    told = {}
+    for path in PROJECT.glob("conf/sweep/*.yaml"):
+        if found := re.search(r"about [^.;]* on two cores", path.read_text()):
+            told[path.stem] = found[0]
+            (row,) = re.findall(rf"^\| `{path.stem}`.*$", table, re.MULTILINE)
+            assert found[0].removesuffix(" on two cores") in row, f"{path.stem}: {found[0]}"
+    assert {"quick", "hour"} <= set(told)
+    readme = (PROJECT / "README.md").read_text()
+    assert re.search(rf"--preset hour +# five arms, tuned rates: {told['hour']}\n", readme)
+
+
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to type in, with the files of text that the examples name, and those that docs/extending.md shows."""

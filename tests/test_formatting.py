@@ -1,6 +1,6 @@
 import pytest
 
-from attnbench.formatting import counted, joined, sentence, shortened, span, stretches
+from attnbench.formatting import counted, duration, joined, sentence, shortened, span, stretches
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,24 @@ def test_neighbours_are_told_as_stretches():
 
 def test_parts_with_commas_of_their_own_are_kept_apart():
     assert joined(["a, b", "c, d"], comma="; ") == "a, b; and c, d"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "1 second"),
+        (40.4, "40 seconds"),
+        (89.4, "89 seconds"),
+        (90, "1.5 minutes"),
+        (120, "2 minutes"),
+        (600, "10 minutes"),
+        (1512, "25 minutes"),
+        (5400, "1.5 hours"),
+        (436.9 * 60, "7.3 hours"),
+        (100_000, "28 hours"),
+        (172_800, "2 days"),
+        (500_000, "5.8 days"),
+    ],
+)
+def test_a_duration_has_the_unit_that_people_would_use(seconds, words):
+    assert duration(seconds) == words

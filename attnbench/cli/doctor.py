@@ -19,6 +19,7 @@ from attnbench.cli.options import (
 )
 
 SOMETHING_IS_WRONG = 1
+SINFO_SECONDS = 10.0
 
 
 def doctor(
@@ -32,21 +33,31 @@ def doctor(
         findings = examine(results)
         if as_json:
             print_json(
-                [{"what": each.what, "found": each.found, "is_good": each.is_good} for each in findings]
+                [
+                    {
+                        "what": each.what,
+                        "found": each.found,
+                        "is_good": each.is_good,
+                        "is_there": each.is_there,
+                    }
+                    for each in findings
+                ]
             )
         else:
             for each in findings:
-                print(f"{'ok ' if each.is_good else 'BAD'}  {each.what:16} {each.found}")
+                mark = "BAD" if not each.is_good else "ok " if each.is_there else "no "
+                print(f"{mark}  {each.what:16} {each.found}")
     raise typer.Exit(0 if all(each.is_good for each in findings) else SOMETHING_IS_WRONG)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at, what was found, and whether a sweep can live with it."""
+    """One thing looked at, what was found, whether a sweep can live with it, and whether the thing can be used."""
 
     what: str
     found: str
     is_good: bool = True
+    is_there: bool = True
 
 
 def examine(results: Path) -> list[Finding]:
@@ -66,7 +77,7 @@ def examine(results: Path) -> list[Finding]:
         Finding("cores", str(available_cores())),
         Finding("memory", f"{available_bytes() / 2**30:.1f} GiB"),
         Finding("workers", f"{suitable_workers()} at once, unless --workers says otherwise"),
-        Finding("slurm", shutil.which("sbatch") or "not on PATH (needed for a cluster only)"),
+        _examine_slurm(),
         _examine_results(results),
     ]
 
@@ -81,6 +92,24 @@ def _describe_device() -> str:
         return device.type
     names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     return f"cuda ({', '.join(names)})"
+
+
+def _examine_slurm() -> Finding:
+    """Ask the cluster for its partitions: the commands may be there and no controller behind them."""
+    from attnbench.executors.slurm.queue import SlurmError, ask, check_on_path
+
+    sbatch = shutil.which("sbatch")
+    if sbatch is None:
+        return Finding("slurm", "not on PATH (needed for a cluster only)", is_there=False)
+    try:
+        check_on_path()
+        partitions = ask(["sinfo", "--noheader", "--format=%R"], SINFO_SECONDS).split()
+    except SlurmError as error:
+        said = " ".join(f"{error}".split())
+        return Finding(
+            "slurm", f"{sbatch}, but no cluster answers (needed for a cluster only). {said}", is_there=False
+        )
+    return Finding("slurm", f"{sbatch}; partitions: {', '.join(dict.fromkeys(partitions)) or 'none'}")
 
 
 def _examine_results(results: Path) -> Finding:

@@ -15,7 +15,7 @@ from rich.text import Text
 from attnbench.analysis.statistics import USUAL_LEVEL, sign_flip_floor
 from attnbench.arm import shared_changes
 from attnbench.cli.options import say
-from attnbench.formatting import counted
+from attnbench.formatting import counted, duration
 from attnbench.models.sizing import VocabularySizes, count_parameters
 from attnbench.plots.points import context_cell
 from attnbench.report.summary import CONTEXT
@@ -23,8 +23,13 @@ from attnbench.runs.checks import find_damage
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
 from attnbench.sweeps import measuring
-from attnbench.sweeps.budgets import starting_steps
-from attnbench.sweeps.learning_rates import MOST_EXTENSIONS, tuning_runs
+from attnbench.sweeps.budgets import by_trunk, starting_steps
+from attnbench.sweeps.learning_rates import (
+    MOST_EXTENSIONS,
+    known_and_later,
+    most_larger_budget_runs,
+    tuning_runs,
+)
 from attnbench.sweeps.plan import SweepPlan
 from attnbench.sweeps.run import Stage
 from attnbench.tasks.base import LengthRange, Task
@@ -155,7 +160,8 @@ class DryRun:
 
     Attributes:
         device: that the runs would be made on.
-        runs: those that this invocation would make.
+        runs: those that this invocation would make, as far as they are known.
+        later: those that follow at learning rates which the others choose.
         states: of each, by run_id.
         retries_failed: whether runs that have failed are among those that are left.
     """
@@ -164,15 +170,22 @@ class DryRun:
     store: RunStore
     device: str
     runs: Sequence[PlannedRun]
+    later: Sequence[PlannedRun]
     states: Mapping[str, str]
     retries_failed: bool
 
     @classmethod
     def of(cls, plan: SweepPlan, store: RunStore, device: str, retries_failed: bool) -> "DryRun":
         """Look how far the runs of a plan are."""
-        runs = tuning_runs(plan.runs, plan.rates) if plan.rates else plan.own_runs
+        runs, later = plan.own_runs, list[PlannedRun]()
+        if plan.rates:
+
+            def has_ended(run: PlannedRun) -> bool:
+                return _state(run, store) in ("done", "failed")
+
+            runs, later = known_and_later(store, plan.runs, plan.rates, has_ended)
         states = {run.spec.run_id: _state(run, store) for run in runs}
-        return cls(plan, store, device, runs, states, retries_failed)
+        return cls(plan, store, device, runs, later, states, retries_failed)
 
     @property
     def left(self) -> list[PlannedRun]:
@@ -193,55 +206,87 @@ class DryRun:
     @property
     def steps(self) -> int:
         """At most, of what is left."""
-        return sum(run.spec.training.steps for run in self.left) - sum(self.starts.values())
+        return _steps([*self.left, *self.later]) - sum(self.starts.values())
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--dry-run --json` prints."""
-        duration = self.duration()
+        found = self.duration()
         return {
             "folder": str(self.store.path),
             "runs": [{"run_id": run_id, "state": state} for run_id, state in self.states.items()],
+            "later_runs": len(self.later),
             "steps": self.steps,
             "steps_saved": sum(self.starts.values()),
-            "seconds_on_one_worker": duration.work_seconds,
-            "minutes": duration.minutes,
-            "workers": duration.workers,
+            "seconds_on_one_worker": found.work_seconds,
+            "minutes": found.minutes,
+            "workers": found.workers,
             "least_p": sign_flip_floor(len(self.plan.seeds)),
         }
 
     def show(self) -> None:
-        """Print the runs of the plan with their state, and how much work is left."""
-        _show_arms(self.plan)
-        for run in self.runs:
-            tested = f"tested at {_joined(run.lengths)}" if run.lengths else "to choose a rate by validation"
-            budget = f"up to {run.spec.training.steps} steps"
-            print(f"{self.states[run.spec.run_id]:11}  {run.spec.run_id}  {budget}, {tested}")
-        left, count = self.left, len(self.runs)
-        tokens = sum(measuring.work_of(run, self.starts.get(run.spec.run_id, 0)) for run in left)
-        print(
-            f"{counted(count, 'run')}{_share_of_all(self.plan)}, {len(left)} to do: "
-            f"at most {self.steps:,} steps and about {tokens:.3g} target tokens."
+        """Print how much work is left, then what follows on it and the runs with their state."""
+        left, plan = self.left, self.plan
+        tokens = sum(
+            measuring.work_of(run, self.starts.get(run.spec.run_id, 0)) for run in (*left, *self.later)
         )
+        print(
+            f"{counted(len(self.runs) + len(self.later), 'run')}{_share_of_all(plan)}, "
+            f"{len(left) + len(self.later):,} to do: at most {self.steps:,} steps and about {tokens:.3g} target tokens."
+        )
+        if left or self.later:
+            print(self.duration().words)
+        for runs in filter(None, (left, self.later)):
+            groups = by_trunk(runs) if plan.budgets else [[run] for run in runs]
+            if jobs := plan.executor.jobs_in_words(list(map(len, groups))):
+                print(jobs)
+        if self.later:
+            print(
+                f"First {counted(len(left), 'run')} that choose learning rates, at most {_steps(left):,} steps; then "
+                f"{counted(len(self.later), 'run')} with the chosen rates and all seeds, at most "
+                f"{_steps(self.later):,} steps."
+            )
         if self.starts:
             begin = counted(len(self.starts), "run begins", "runs begin")
             print(
                 f"{sum(self.starts.values()):,} steps are saved: {begin} where the next smaller budget branches off "
                 "the trunk."
             )
-        if left:
-            print(self.duration().words)
-        for line in (*_later_stages(self.plan, count), *_weak_comparison(self.plan)):
+        for line in (*_not_counted(plan, bool(self.later)), *_weak_comparison(plan)):
             print(line)
+        _show_arms(plan)
+        self._list_runs()
+
+    def _list_runs(self) -> None:
+        """Print the runs with their state: what is damaged, failed or begun first, then what waits."""
+        ordered = sorted(self.runs, key=lambda run: _LAST_LISTED.get(self.states[run.spec.run_id], 0))
+        for run in ordered[:LISTED]:
+            tested = f"tested at {_joined(run.lengths)}" if run.lengths else "to choose a rate by validation"
+            budget = f"up to {run.spec.training.steps} steps"
+            print(f"{self.states[run.spec.run_id]:11}  {run.spec.run_id}  {budget}, {tested}")
+        if len(ordered) > LISTED:
+            print(f"… and {counted(len(ordered) - LISTED, 'more run')}: --json lists all of them.")
 
     def duration(self) -> Duration:
         """Reckon the time by finished runs of the same arms, or by a moment of training where there are none."""
-        left, starts = self.left, self.starts
+        runs, starts = [*self.left, *self.later], self.starts
+
+        device = (
+            "cpu" if self.device == "auto" else self.device
+        )  # of a cluster, whose nodes look for themselves
 
         def measure() -> measuring.Estimate | None:
-            return measuring.estimate(left, torch.device(self.device), starts=starts)
+            return measuring.estimate(runs, torch.device(device), starts=starts)
 
-        work_seconds = measuring.seconds_by_experience(self.store, left, starts)
-        return _duration(len(left), self.plan, self.device, work_seconds, measure)
+        work_seconds = measuring.seconds_by_experience(self.store, runs, starts)
+        return _duration(len(runs), self.plan, self.device, work_seconds, measure)
+
+
+LISTED = 20
+_LAST_LISTED = {"waiting": 1, "done": 2}
+
+
+def _steps(runs: Sequence[PlannedRun]) -> int:
+    return sum(run.spec.training.steps for run in runs)
 
 
 def _duration(
@@ -261,22 +306,29 @@ def _duration(
         measure: estimates it on this machine.
     """
     if plan.executor.is_remote:
+        found = measure() if work_seconds is None and device in ("auto", "cpu") else None
+        if found is not None:
+            words = (
+                f"On one core like those of this machine at most about {duration(found.work_seconds)}, the longest run "
+                f"{duration(found.longest_seconds)}: an estimate. The nodes of the cluster may be faster or slower."
+            )
+            return Duration(words, found.work_seconds)
         if work_seconds is None:
-            return Duration("How many minutes is not measured here: the runs are made on a cluster.")
-        words = f"By the finished runs here, at most about {work_seconds / 60:.1f} minutes of one core."
+            return Duration("How long it takes on the cluster could not be measured here.")
+        words = f"By the finished runs here, at most about {duration(work_seconds)} of one core."
         return Duration(words, work_seconds)
     workers = max(1, min(plan.executor.worker_count(device), runs))
     side_by_side = f"on this machine, {counted(workers, 'run')} at a time"
     if work_seconds is not None:
         minutes = work_seconds / workers / 60
-        words = f"By the finished runs here, at most about {minutes:.1f} minutes {side_by_side}."
+        words = f"By the finished runs here, at most about {duration(60 * minutes)} {side_by_side}."
         return Duration(words, work_seconds, minutes, workers)
     found = measure()
     if found is None:
         return Duration("How many minutes could not be measured within seconds.", workers=workers)
     minutes = found.seconds(workers) / 60
     words = (
-        f"At most about {minutes:.1f} minutes {side_by_side}: an estimate, from {found.measured_seconds:.1f} s of "
+        f"At most about {duration(60 * minutes)} {side_by_side}: an estimate, from {found.measured_seconds:.1f} s of "
         "training. Runs that are solved early end sooner."
     )
     return Duration(words, found.work_seconds, minutes, workers)
@@ -287,18 +339,22 @@ def time_of_stage(stage: Stage, plan: SweepPlan, store: RunStore, device: str) -
     runs = [*stage.runs, *stage.later]
     if not measuring.is_worth_measuring(runs, stage.starts):
         return
-    duration = _duration(
+    found = _duration(
         len(stage.runs),
         plan,
         device,
         measuring.seconds_by_experience(store, runs, stage.starts),
-        lambda: measuring.estimate_at_the_start(runs, torch.device(device), stage.starts),
+        lambda: (
+            None
+            if plan.executor.is_remote
+            else measuring.estimate_at_the_start(runs, torch.device(device), stage.starts)
+        ),
     )
-    if duration.work_seconds is None:
+    if found.work_seconds is None:
         if not plan.executor.is_remote:
             yield f"How long this takes is known once some runs have ended: attnbench status {store.path}"
         return
-    yield duration.words
+    yield found.words
     if stage.later:
         yield "The runs with the chosen rates are counted in, rates beyond the edge of the grid are not."
     planned = {run.spec.run_id for run in plan.runs}
@@ -317,18 +373,20 @@ def _weak_comparison(plan: SweepPlan) -> Iterator[str]:
         )
 
 
-def _later_stages(plan: SweepPlan, tuned: int) -> Iterator[str]:
-    """Say what will follow on the listed runs, and depends on what they come to."""
-    if plan.rates:
-        trainings = tuned // len(plan.rates)
+def _not_counted(plan: SweepPlan, has_rates_to_choose: bool) -> Iterator[str]:
+    """Say what may follow on the counted runs, which depends on what they come to, and how much that is at most."""
+    if has_rates_to_choose:
+        beyond = MOST_EXTENSIONS * tuning_runs(plan.runs, plan.rates[:1])
         yield (
-            f"Where the best rate lies at an edge of the grid more rates follow, at most {MOST_EXTENSIONS} each way: "
-            f"at most {counted(MOST_EXTENSIONS * trainings, 'run')}."
+            f"Not counted in: at most {MOST_EXTENSIONS} rates beyond the grid for each arm and length whose best rate "
+            f"lies at its edge: at most {counted(len(beyond), 'run')}, {_steps(beyond):,} steps."
         )
-        steps = sum(run.spec.training.steps for run in plan.runs)
-        yield f"Then the chosen rates with all seeds: {counted(len(plan.runs), 'run')}, at most {steps:,} steps."
     if plan.longer:
-        yield f"Then the lengths around each breakdown once more with {plan.longer} times the budget."
+        most = most_larger_budget_runs(plan.runs, plan.longer)
+        yield (
+            f"Not counted in: the lengths around each breakdown once more with {plan.longer} times the budget: at most "
+            f"{counted(len(most), 'run')}, {_steps(most):,} steps."
+        )
 
 
 def _state(run: PlannedRun, store: RunStore) -> str:

@@ -18,6 +18,7 @@ from rich.progress import (
 )
 
 from attnbench.executors.base import Event, Note, RunEnded, RunProgressed, RunStarted
+from attnbench.formatting import duration
 from attnbench.runs.status import RunStatus
 
 PLAIN_SECONDS = 10.0
@@ -105,10 +106,17 @@ class SweepProgress(BarOrLines):
     """Progress of many runs: how many are done, which are in flight and how they do, how long it will take.
 
     The time left is reckoned from target tokens: a step at length 32 costs more than one at length 4.
+
+    Args:
+        weights: target tokens of each run that is left, by run_id.
+        runs_in_all: those that have ended included.
+        later_work: target tokens of the next stage, as far as it is known.
     """
 
-    def __init__(self, weights: Mapping[str, float], runs_in_all: int) -> None:
+    def __init__(self, weights: Mapping[str, float], runs_in_all: int, later_work: float = 0.0) -> None:
         self._weights = weights
+        self._later_work = later_work
+        self._started: float | None = None  # at the first run, since a cluster may let all of them wait
         self._runs_in_all = runs_in_all
         self._ended = runs_in_all - len(weights)
         self._shares: dict[str, float] = {}
@@ -131,6 +139,8 @@ class SweepProgress(BarOrLines):
         if isinstance(event, Note):
             self.say(event.text)
         elif isinstance(event, RunStarted):
+            if self._started is None:
+                self._started = time.monotonic()
             self._drop_line(event.run_id)  # of a worker that died
             self._lines[event.run_id] = self._bar.add_task(f"  {_short(event.run_id)}", total=1.0, state="")
         elif isinstance(event, RunProgressed):
@@ -172,8 +182,17 @@ class SweepProgress(BarOrLines):
             resumed = f", from step {outcome.resumed_from_step} on" if outcome.resumed_from_step else ""
             self.say(
                 f"[{self._count()}] {run_id}: {outcome.stop_reason} after {outcome.steps} steps"
-                f"{resumed}, {outcome.seconds:.1f} s"
+                f"{resumed}, {outcome.seconds:.1f} s{self._time_left()}"
             )
+
+    def _time_left(self) -> str:
+        """Say about how long the rest takes at the speed so far; nothing where there is no rest, or too soon to say."""
+        taken = 0.0 if self._started is None else time.monotonic() - self._started
+        done = sum(share * self._weights.get(run_id, 0.0) for run_id, share in self._shares.items())
+        left = sum(self._weights.values()) - done + self._later_work
+        if taken < PLAIN_SECONDS or not done or self._ended == self._runs_in_all:
+            return ""
+        return f"; about {duration(taken * left / done)} left"
 
 
 def _short(run_id: str) -> str:

@@ -37,7 +37,7 @@ WORDS = {
     "failed": "failed",
     "lost": "lost: their job ended before they did; the same sweep does them again",
     "interrupted": "interrupted, will go on from a checkpoint",
-    "waiting": "not begun",
+    "waiting": "waiting: not begun",
     "renamed": "renamed: the folder bears another name than the run in it, so its rows do not count",
 }
 

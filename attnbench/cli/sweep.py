@@ -26,7 +26,7 @@ from attnbench.cli.options import (
     print_json,
     say,
 )
-from attnbench.cli.sweep_work import FinishedSweep, carry_out, check_sweep
+from attnbench.cli.sweep_work import FinishedSweep, carry_out, check_sweep, other_settings
 from attnbench.errors import memory_faults_named
 
 if TYPE_CHECKING:
@@ -212,6 +212,8 @@ def _sweep(plan: "SweepPlan", options: "SweepOptions", results: Path, as_json: b
     store, device = check_sweep(plan, options, results)
     if options.dry_run:
         with memory_faults_named():
+            for line in () if as_json else other_settings(plan, store):
+                say(line)
             _show(DryRun.of(plan, store, device, options.retry_failed), as_json)
         return 0
     told: dict[str, Any] = {}
@@ -243,6 +245,8 @@ def _say_what_next(made: FinishedSweep) -> None:
     plan, store = work.plan, work.store
     for path in made.files:
         say(f"{path}")
+    if made.first_file is not None:
+        say(f"Look at this one first: {made.first_file}")
     if result.unfinished:
         say(f"{len(result.unfinished)} of {result.count} runs are left; the same command carries on.")
     elif work.refusal.error is not None:

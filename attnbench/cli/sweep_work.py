@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import attnbench
 from attnbench.cli.options import FAILED, say
 from attnbench.errors import UserError, memory_faults_named
+from attnbench.formatting import counted
 
 if TYPE_CHECKING:
+    from attnbench.arm import Arm
     from attnbench.executors.base import Listener, Submission
     from attnbench.report.sweep_report import Tell
     from attnbench.runs.spec import PlannedRun
@@ -66,6 +68,15 @@ class FinishedSweep:
     stop_status: int
 
     @property
+    def first_file(self) -> Path | None:
+        """The one to look at first: the figure that the verdict speaks of, or the verdict where nothing was drawn."""
+        by_name = {path.name: path for path in self.files}
+        names = ["accuracy_vs_length.png", "bleu_vs_length.png", "verdict.md"]
+        if all(task.reads_files for task in self.work.plan.tasks):  # of real text L50 is not known
+            names.insert(0, "bleu_vs_length.png")
+        return next((by_name[name] for name in names if name in by_name), None)
+
+    @property
     def exit_status(self) -> int:
         """The exit status of the command."""
         is_done = self.is_whole and not (self.result.unfinished and self.work.waits)
@@ -95,6 +106,8 @@ def carry_out(
         checks.check_comparison([run.spec for run in plan.runs])
         plan.executor.check(store.path)
         announce(plan, store, device)
+        for line in other_settings(plan, store):
+            say(line)
         if options.tensorboard:
             say(f"  To watch: {tensorboard_command(store.path)}")
     damage = store.record_invocation(_invocation(plan))
@@ -118,11 +131,65 @@ def carry_out(
     return FinishedSweep(work, result, files, is_whole, stop.exit_status)
 
 
+MOST_DIFFERENCES = 3
+
+
+def other_settings(plan: "SweepPlan", store: "RunStore") -> Iterator[str]:
+    """Say that a folder holds runs of other settings than the planned ones, where it does: figures will show both.
+
+    Other models with the same settings are no other settings: more models extend a folder.
+    """
+    from attnbench.errors import RefusedError
+    from attnbench.runs.spec import RunSpec
+    from attnbench.sweeps.learning_rates import with_budget
+
+    planned, own = {run.spec.run_id for run in plan.runs}, {run.spec.arm for run in plan.runs}
+    if plan.longer:
+        own |= {with_budget(run.spec, plan.longer).arm for run in plan.runs}
+    count, facts = 0, dict[str, None]()
+    for folder in store.folders():
+        if folder.run_id in planned:
+            continue
+        try:
+            arm = RunSpec.from_values(folder.read_spec()).arm
+        except (UserError, RefusedError):
+            continue  # damaged: named where it is read in earnest
+        alike = [each for each in own if each.model == arm.model] or own
+        if told := min((_differences(arm, each) for each in alike), key=len):
+            count += 1
+            facts |= dict.fromkeys(told)
+    if count:
+        some = ", ".join([*list(facts)[:MOST_DIFFERENCES], *(["…"] if len(facts) > MOST_DIFFERENCES else [])])
+        yield (
+            f"{store.path} holds {counted(count, 'run')} with other settings ({some}): tables and figures will show "
+            "both. Another --name keeps them apart."
+        )
+
+
+def _differences(arm: "Arm", own: "Arm") -> list[str]:
+    """Return in which settings an arm differs from a planned one, but for those of the model where it is another."""
+    columns = ["task", "protocol", "train_min_length", "train_max_length"]
+    is_same_model = arm.model == own.model
+    columns += ["hidden_size"] if is_same_model else []
+    told = [
+        f"{name.replace('_', ' ')} {getattr(arm, name)}"
+        for name in columns
+        if getattr(arm, name) != getattr(own, name)
+    ]
+    its, ours = dict(arm.variant.changes), dict(own.variant.changes)
+    for key in dict.fromkeys([*its, *ours]):
+        if its.get(key) != ours.get(key) and (is_same_model or not key.startswith("model.")):
+            name = key.rpartition(".")[2]
+            told.append(f"{name}={its[key]}" if key in its else f"{name} at its default")
+    return told
+
+
 class _Shown:
     """Shows on standard error what a sweep tells: see `SweepListener`."""
 
     def __init__(self, plan: "SweepPlan", store: "RunStore", device: str) -> None:
         self._plan, self._store, self._device = plan, store, device
+        self._later: Sequence[PlannedRun] = ()
 
     def note(self, text: str) -> None:
         say(text)
@@ -135,14 +202,16 @@ class _Shown:
     def begins(self, stage: "Stage") -> None:
         from attnbench.cli.dry_run import time_of_stage
 
+        self._later = stage.later
         for line in time_of_stage(stage, self._plan, self._store, self._device):
             say(line)
 
     @contextmanager
     def watch(self, work: Mapping[str, float], runs: int) -> "Iterator[Listener]":
         from attnbench.cli.progress import SweepProgress
+        from attnbench.sweeps.measuring import work_of
 
-        with SweepProgress(work, runs) as progress:
+        with SweepProgress(work, runs, sum(map(work_of, self._later))) as progress:
             yield progress.listen
 
 

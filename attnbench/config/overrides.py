@@ -213,7 +213,15 @@ _ONE_VECTOR = (
 )
 _ATTENTION = ("attention", "attn", "with_attention", "soft_attention")
 # Words of other programs for keys of ours.
-_ALIASES = {"lr": "training.learning_rate", "hidden": "model.hidden_size", "dim": "model.hidden_size"}
+_ALIASES = {
+    "lr": "training.learning_rate",
+    "hidden": "model.hidden_size",
+    "dim": "model.hidden_size",
+    **dict.fromkeys(("walltime", "wall_time", "time", "time_limit", "timelimit"), "executor.time_minutes"),
+    **dict.fromkeys(("mem", "ram"), "executor.memory_gb"),
+    **dict.fromkeys(("cpus_per_task", "cores"), "executor.cpus"),
+    **dict.fromkeys(("gpus_per_node", "gres"), "executor.gpus"),
+}
 
 
 def instead_of_bare_word(
@@ -248,8 +256,9 @@ def full_key(name: str, known: Iterable[str]) -> str | None:
     spelt = name.replace("-", "_")
     if spelt in known:
         return spelt
-    if spelt in _ALIASES:
-        return _ALIASES[spelt]
+    alias = _ALIASES.get(spelt.removeprefix("executor."))
+    if alias in known:
+        return alias
     found = [each for each in known if each.rpartition(".")[2] == spelt.rpartition(".")[2]]
     return found[0] if len(found) == 1 else None
 

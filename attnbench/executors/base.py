@@ -167,6 +167,14 @@ class Executor(ABC):
         """Return how many runs it makes side by side on this machine."""
         return 1
 
+    def jobs_in_words(self, groups: Sequence[int]) -> str:
+        """Say how many jobs would make runs, and what each asks for; nothing where there are no jobs.
+
+        Args:
+            groups: how many runs each group has, which has to be made in one job.
+        """
+        return ""
+
     @abstractmethod
     def submit(self, run_folders: Sequence[Path], order: WorkOrder) -> Submission:
         """Hand over prepared run folders."""

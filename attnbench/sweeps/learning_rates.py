@@ -1,6 +1,6 @@
 """Learning rates chosen by validation, one for each arm and train range; and larger budgets around a breakdown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from attnbench.arm import Arm, Variant
@@ -175,6 +175,28 @@ def with_rates(runs: Sequence[PlannedRun], chosen: Mapping[RunSpec, float]) -> l
     return [replace(run, spec=at_rate(run.spec, chosen[_arm(run.spec)])) for run in runs]
 
 
+def known_and_later(
+    store: RunStore,
+    runs: Sequence[PlannedRun],
+    grid: Sequence[float],
+    has_ended: Callable[[PlannedRun], bool],
+) -> tuple[list[PlannedRun], list[PlannedRun]]:
+    """Return the runs of a tuned sweep that are known by now, and those whose learning rates are to be chosen yet."""
+    known: list[PlannedRun] = []
+    tuned: list[TunedRate] = []
+    candidates = tuning_runs(runs, grid)
+    while candidates:
+        known += candidates
+        if not all(map(has_ended, candidates)):
+            return known, list(runs)
+        tuned += read_tuning(store, candidates)
+        try:
+            candidates = extending_runs(tuned, grid)
+        except NoRateError:
+            return known, []
+    return [*known, *with_rates(runs, choose_rates(tuned))], []
+
+
 def _arm(spec: RunSpec) -> RunSpec:
     """Return what a rate is chosen for: everything but the seed and the rate."""
     return at_rate(replace(spec, seed=0), 1.0)
@@ -293,6 +315,18 @@ def larger_budget_runs(
             if near and near & set(run.lengths)
         ]
     return list(dict.fromkeys(wanted))
+
+
+def most_larger_budget_runs(runs: Sequence[PlannedRun], factor: int) -> list[PlannedRun]:
+    """Return the runs with a larger budget if each arm broke down where that makes the most of them."""
+    most: list[PlannedRun] = []
+    for arm in dict.fromkeys(run.spec.arm for run in runs):
+        own = [run for run in runs if run.spec.arm == arm]
+        places = sorted({length for run in own for length in run.lengths})
+        found = [larger_budget_runs(own, [FoundBreakdown(arm, place, "")], factor) for place in places]
+        largest = max(found, key=len)
+        most += largest
+    return most
 
 
 def lengths_around(tested: Sequence[int], found: FoundBreakdown) -> list[int]:

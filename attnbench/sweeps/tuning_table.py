@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.errors import DamagedFileError, UserError
+from attnbench.formatting import joined
 from attnbench.runs.metrics_csv import ARM_COLUMNS, read_rows, write_rows
 from attnbench.runs.spec import RunSpec
 from attnbench.runs.store import RunStore
@@ -25,6 +26,9 @@ TUNING_COLUMNS = (
         "run_id",
     ),
 )
+
+NAMED_WHERE_THEY_DIFFER = ("task", "variant", "hidden_size")
+"""Columns of an arm that a person is told where the chosen rates have several."""
 
 
 def tuning_rows(tuned: Sequence[TunedRate], chosen: Mapping[RunSpec, float]) -> list[dict[str, Any]]:
@@ -91,26 +95,37 @@ def check_tuning_seed(store: RunStore) -> None:
 
 
 def chosen_in_words(rows: Sequence[Mapping[str, Any]], table: Path) -> Iterator[str]:
-    """Say which rates were chosen for each arm, and how many lie at the edge of all that were tried.
+    """Say which rates were chosen for each arm and length, and how many lie at the edge of all that were tried.
 
     Args:
         rows: as `tuning_rows` returns them.
         table: where they can be read.
     """
-    counts: dict[str, dict[float, int]] = {}
-    for row in rows:
-        if row["chosen"] == "true":
-            of_arm = counts.setdefault(row["model"], {})
-            of_arm[row["learning_rate"]] = of_arm.get(row["learning_rate"], 0) + 1
-    for model, rates in counts.items():
-        said = ", ".join(f"{rate:g} at {count}" for rate, count in sorted(rates.items()))
-        yield f"  {model}: {said} of its trainings"
+    chosen = [row for row in rows if row["chosen"] == "true"]
+    chosen.sort(key=lambda row: (row["train_max_length"], row["train_min_length"]))
+    differing = [name for name in NAMED_WHERE_THEY_DIFFER if len({row[name] for row in chosen}) > 1]
+    arms: dict[str, dict[float, list[str]]] = {}
+    for row in chosen:
+        facts = ", ".join(f"{name.replace('_', ' ')} {row[name]}".strip() for name in differing if row[name])
+        rates = arms.setdefault(f"{row['model']} ({facts})" if facts else row["model"], {})
+        rates.setdefault(row["learning_rate"], []).append(_trained_lengths(row))
+    for arm, rates in arms.items():
+        said = ", ".join(
+            f"{rate:g} for {'length' if len(of_rate) == 1 else 'lengths'} {joined(of_rate)}"
+            for rate, of_rate in sorted(rates.items())
+        )
+        yield f"  {arm}: learning rate {said}"
     at_edge = sum(row["at_edge"] == "true" for row in rows)
     if at_edge:
         yield (
             f"  {at_edge} of the chosen rates lie at the edge of all that were tried: a better one may lie beyond. "
             f"Which: {table}"
         )
+
+
+def _trained_lengths(row: Mapping[str, Any]) -> str:
+    low, high = row["train_min_length"], row["train_max_length"]
+    return f"{high}" if low == high else f"{low} to {high}"
 
 
 def _read(store: RunStore) -> list[dict[str, str]]:

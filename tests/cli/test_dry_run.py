@@ -98,7 +98,7 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(results):
     )
     assert "4 runs, 4 to do: at most 16 steps" in finished.out
     assert re.search(
-        r"At most about [0-9.]+ minutes on this machine, 1 run at a time: an estimate", finished.out
+        r"At most about [0-9.]+ (second|minute)s? on this machine, 1 run at a time: an estimate", finished.out
     )
     assert "nothing written" in finished.err
     assert not results.exists()
@@ -108,7 +108,7 @@ def test_a_dry_run_over_a_folder_changes_nothing_in_it(swept):
     before = contents(swept)
     finished = again(swept, "--dry-run", "--lengths", "2,3,4")
     assert "6 runs, 2 to do" in finished.out
-    assert re.search(r"By the finished runs here, at most about [0-9.]+ minutes", finished.out)
+    assert re.search(r"By the finished runs here, at most about [0-9.]+ (second|minute)", finished.out)
     assert contents(swept) == before
 
 
@@ -119,15 +119,40 @@ def test_a_dry_run_as_json_has_the_minutes_and_the_least_p(results):
     assert not results.exists()
 
 
-def test_a_dry_run_on_a_cluster_measures_nothing_here(results, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "jobs"),
+    [
+        (
+            (),
+            "1 job of at most 4 runs each, 32 at once; each asks for 1 core and 4 GB, for at most 60 minutes.",
+        ),
+        (
+            ("executor.runs_per_job=3", "executor.gpus=1", "executor.partition=main"),
+            "2 jobs of at most 3 runs each, 32 at once; each asks for 1 core, 4 GB and 1 GPU, for at most 60 minutes "
+            "in the partition main.",
+        ),
+    ],
+)
+def test_a_dry_run_on_a_cluster_counts_jobs_and_estimates_by_a_core_of_this_machine(results, words, jobs):
+    finished = attnbench(*TINY_SWEEP, "--executor", "slurm", *words, "--results", results, "--dry-run")
+    assert finished.status == 0
+    lines = finished.out.splitlines()
+    assert re.match(
+        r"On one core like those of this machine at most about .*, the longest run .*: an est", lines[1]
+    )
+    assert lines[2] == jobs
+
+
+def test_a_dry_run_for_gpus_of_a_cluster_measures_nothing_here(results, monkeypatch):
     monkeypatch.setattr("attnbench.sweeps.measuring.estimate", None)
-    finished = attnbench(*TINY_SWEEP, "--executor", "slurm", "--results", results, "--dry-run")
-    assert "not measured here: the runs are made on a cluster" in finished.out
+    words = ("--executor", "slurm", "device=cuda", "--results", results, "--dry-run")
+    assert "could not be measured here" in attnbench(*TINY_SWEEP, *words).out
 
 
 LONG = ("training.steps=60", "training.evaluate_every=30")  # the words of TINY before it give way
 TIME = (
-    r"At most about [0-9.]+ minutes on this machine, 1 run at a time: an estimate, from [0-9.]+ s of training"
+    r"At most about [0-9.]+ (?:second|minute)s? on this machine, 1 run at a time: "
+    r"an estimate, from [0-9.]+ s of training"
 )
 
 
@@ -146,7 +171,7 @@ def test_a_sweep_says_how_long_it_takes_before_its_first_run(results):
     assert "Runs that are solved early end sooner." in lines[place_of(lines, TIME)]
     assert place_of(lines, TIME) < place_of(lines, r"\[1/2 done\]")
     again = lines_of(attnbench(*TINY_SWEEP, *LONG, "--models", "fixed", "--results", results))
-    assert not any("minutes" in line for line in again)
+    assert not any("At most" in line or "at most about" in line for line in again)
     longer = ("--lengths", "2,3,4,5", "--models", "fixed", "--results", results)
     lines = lines_of(attnbench(*TINY_SWEEP, *LONG, *longer))
     assert place_of(lines, "By the finished runs here, at most about") < place_of(lines, r"\[4/4 done\]")
@@ -154,7 +179,10 @@ def test_a_sweep_says_how_long_it_takes_before_its_first_run(results):
 
 def test_runs_of_a_moment_are_not_measured(results, monkeypatch):
     monkeypatch.setattr("attnbench.sweeps.measuring.estimate", None)
-    assert not any("minutes" in line for line in lines_of(attnbench(*TINY_SWEEP, "--results", results)))
+    assert not any(
+        "At most" in line or "at most about" in line
+        for line in lines_of(attnbench(*TINY_SWEEP, "--results", results))
+    )
 
 
 def test_the_time_of_a_tuned_sweep_has_the_runs_with_the_chosen_rates(results, monkeypatch):
@@ -167,7 +195,7 @@ def test_the_time_of_a_tuned_sweep_has_the_runs_with_the_chosen_rates(results, m
     monkeypatch.setattr("attnbench.sweeps.measuring.estimate", estimate)
     words = ("--models", "fixed", "--lengths", "2", "--tune-rates", "1e-9,2e-9,3e-9", "--longer", "2")
     lines = lines_of(attnbench(*TINY_SWEEP, *LONG, *words, "--seeds", "2", "--results", results))
-    first = place_of(lines, "At most about 5.0 minutes on this machine")
+    first = place_of(lines, "At most about 5 minutes on this machine")
     assert lines[first + 1] == (
         "The runs with the chosen rates are counted in, rates beyond the edge of the grid are not."
     )
@@ -177,7 +205,7 @@ def test_the_time_of_a_tuned_sweep_has_the_runs_with_the_chosen_rates(results, m
     # Three rates and two seeds; then the rates beyond the edge with the two seeds; then those alone.
     assert counts[0] == 3 + 2
     assert counts[-1] == 2
-    assert f"At most about {counts[-1]}.0 minutes" in "".join(lines)
+    assert f"At most about {counts[-1]} minutes" in "".join(lines)
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("broken"), None])
@@ -224,5 +252,54 @@ def test_a_dry_run_names_what_is_damaged_failed_or_to_be_evaluated(swept):
 def test_a_dry_run_shows_finished_runs_that_are_to_be_evaluated_at_more_lengths(results):
     words = (*MIXED_SWEEP, "--results", results)
     attnbench(*words, "--lengths", "2,5")
-    assert attnbench(*words, "--lengths", "3", "--dry-run").out.startswith("unevaluated")
-    assert attnbench(*words, "--lengths", "2", "--dry-run").out.startswith("done")
+    states = [
+        re.findall(r"^(\w+) +reverse-", attnbench(*words, "--lengths", length, "--dry-run").out, re.M)
+        for length in ("3", "2")
+    ]
+    assert states == [["unevaluated"], ["done"]]
+
+
+STAGES = ("--models", "fixed", "--tune-rates", "1e-3,1e-2", "--longer", "3")
+
+
+def test_a_dry_run_says_the_total_of_all_stages_first_and_names_what_it_leaves_out(results, monkeypatch):
+    hour = Estimate(work_seconds=7200.0, longest_seconds=60.0, measured_seconds=0.5)
+    counts = []
+    monkeypatch.setattr(
+        "attnbench.sweeps.measuring.estimate", lambda runs, *_, **__: (counts.append(len(runs)), hour)[1]
+    )
+    words = (*TINY_SWEEP, *STAGES, "--lengths", "2,3,4,5", "--seeds", "2", "--results", results, "--dry-run")
+    lines = attnbench(*words).out.splitlines()
+    # 4 lengths at 2 rates, then 4 lengths of 2 seeds; 4 steps each.
+    assert counts == [8 + 8]
+    assert lines[0].startswith("16 runs, 16 to do: at most 64 steps")
+    assert lines[1].startswith("At most about 2 hours on this machine, 1 run at a time: an estimate")
+    assert lines[2] == (
+        "First 8 runs that choose learning rates, at most 32 steps; then 8 runs with the chosen rates and all seeds, "
+        "at most 32 steps."
+    )
+    assert lines[3].endswith("at its edge: at most 12 runs, 48 steps.")
+    assert lines[4].endswith("once more with 3 times the budget: at most 6 runs, 72 steps.")
+    assert sum(line.startswith("waiting ") for line in lines[5:]) == 8
+    found = attnbench(*words, "--json").json
+    assert (found["steps"], found["minutes"], len(found["runs"]), found["later_runs"]) == (64, 120.0, 8, 8)
+
+
+def test_a_dry_run_counts_the_runs_with_chosen_rates_once_the_rates_are_chosen(results):
+    words = (*TINY_SWEEP, *STAGES[:4], "--lengths", "2", "--seeds", "2", "--results", results)
+    assert attnbench(*words).status == 0
+    lines = attnbench(*words, "--dry-run").out.splitlines()
+    made = len(run_folders(results / "quick-reverse"))
+    assert lines[0].startswith(f"{made} runs, 0 to do: at most 0 steps")
+    assert "choose learning rates" not in lines[1]
+    lines = attnbench(*words, "--dry-run", "--seeds", "3").out.splitlines()
+    assert lines[0].startswith(f"{made + 1} runs, 1 to do: at most 4 steps")
+
+
+def test_a_long_list_of_runs_is_cut_and_begins_with_what_is_wrong(swept, monkeypatch):
+    monkeypatch.setattr("attnbench.cli.dry_run.LISTED", 2)
+    damaged = run_folders(swept)[-1]
+    (damaged / "metrics.csv").write_text("")
+    lines = again(swept, "--dry-run", "--lengths", "2,3,4").out.splitlines()
+    assert [line.split()[0] for line in lines[-3:]] == ["damaged", "waiting", "…"]
+    assert lines[-1] == "… and 4 more runs: --json lists all of them."

@@ -7,6 +7,7 @@ import pytest
 from attnbench.cli.preview import sample_lines
 from attnbench.config.compose import Configuration
 from attnbench.config.run_request import request_run
+from attnbench.executors.slurm.queue import COMMANDS
 from tests.commands import attnbench
 
 
@@ -124,9 +125,35 @@ def test_anything_else_exits_2_with_what_there_is():
 def test_versions_device_cores_and_results_are_looked_at(results):
     finished = attnbench("doctor", "--results", results)
     assert (finished.status, finished.err) == (0, "")
-    for what in ("attnbench", "python", "torch", "device: auto", "cores", "slurm", "results"):
+    for what in ("attnbench", "python", "torch", "device: auto", "cores", "results"):
         assert f"ok   {what} " in finished.out
+    assert "   slurm " in finished.out
     assert not results.exists()
+
+
+@pytest.mark.parametrize(
+    ("commands", "sinfo", "line"),
+    [
+        ((), "", "no   slurm            not on PATH (needed for a cluster only)"),
+        (COMMANDS, "echo main; echo long", "ok   slurm            BIN/sbatch; partitions: main, long"),
+        (
+            COMMANDS,
+            "echo DNS SRV lookup failed >&2; exit 1",
+            "no   slurm            BIN/sbatch, but no cluster answers (needed for a cluster only). "
+            "sinfo refused: DNS SRV lookup failed",
+        ),
+        (("sbatch",), "", "no   slurm            BIN/sbatch, but no cluster answers"),
+    ],
+)
+def test_a_cluster_is_asked_whether_it_answers(tmp_path, monkeypatch, commands, sinfo, line):
+    for name in commands:
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\n{sinfo}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    finished = attnbench("doctor", "--results", tmp_path / "results")
+    assert finished.status == 0  # a sweep on this machine needs none
+    assert line.replace("BIN", str(tmp_path)) in finished.out
 
 
 def test_json_of_doctor_says_the_same(results):

@@ -36,6 +36,31 @@ def test_without_a_terminal_every_end_is_a_line():
     assert lines == ["a [note]", "[3/5 done] a: solved after 300 steps, 2.5 s", "b failed: the [reason]"]
 
 
+def test_the_line_of_an_end_says_about_how_long_the_rest_takes(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("attnbench.cli.progress.time.monotonic", lambda: now)
+
+    def events():
+        nonlocal now
+        yield RunStarted("a")
+        for name, seconds in (("a", 30.0), ("b", 30.0), ("c", 40.0)):
+            now += seconds
+            yield RunEnded(name, RunStatus(name, "done", stop_reason="budget", steps=9, seconds=1.0))
+
+    # 30 s for a weight of 1; then 60 s for 3, of 4 and the 5 of the next stage.
+    lines = told_by(lambda: SweepProgress({"a": 1.0, "b": 2.0, "c": 1.0}, 3, later_work=5.0), events())
+    assert [line.partition("1.0 s")[2] for line in lines] == [
+        "; about 4 minutes left",
+        "; about 2 minutes left",
+        "",
+    ]
+
+
+def test_the_first_seconds_tell_nothing_of_the_rest():
+    lines = told_by(lambda: SweepProgress({"a": 1.0, "b": 1e9}, 2), [RunStarted("a"), RunEnded("a", DONE)])
+    assert lines == ["[1/2 done] a: solved after 300 steps, 2.5 s"]
+
+
 def test_a_resumed_run_says_from_where():
     outcome = RunStatus("a", "done", stop_reason="budget", steps=300, resumed_from_step=200, seconds=1.0)
     lines = told_by(lambda: SweepProgress({"a": 1.0}, 1), [RunStarted("a"), RunEnded("a", outcome)])

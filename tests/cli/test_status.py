@@ -152,7 +152,7 @@ def test_status_lives_with_a_slurm_that_does_not_answer(fake, handed_over):
     fake.refuse("squeue", "Unable to contact slurm controller")
     finished = attnbench("status", handed_over)
     assert finished.status == 0
-    assert "4  not begun" in finished.out
+    assert "4  waiting: not begun" in finished.out
     assert "Unable to contact slurm controller" in finished.err
 
 

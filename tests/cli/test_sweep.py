@@ -2,10 +2,13 @@ import json
 import re
 import shlex
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from attnbench.cli.sweep_work import FinishedSweep
 from attnbench.runs.metrics_csv import METRICS_COLUMNS
 from tests.commands import (
     MIXED_SWEEP,
@@ -44,7 +47,8 @@ def test_a_sweep_leaves_the_files_of_the_contract(results):
     assert "luong general" in finished.out
     messages = finished.err.splitlines()
     assert messages[0].startswith("4 runs on ")
-    assert messages[-2:] == [
+    assert messages[-3:] == [
+        f"Look at this one first: {results}/quick-reverse/accuracy_vs_length.png",
         f"Draw it again, alone or beside other sweeps: attnbench plot {results}/quick-reverse",
         f"All of it as one page, to read and to send: attnbench report {results}/quick-reverse",
     ]
@@ -72,6 +76,53 @@ def test_the_tables_have_the_columns_of_the_contract(swept):
     ]
     expected = [*arm, *["threshold", "accuracy_threshold", "length", "low", "high", "censored", "seeds"]]
     assert list(rows_of(swept / "breakdown.csv")[0])[:15] == expected
+
+
+@pytest.mark.parametrize(
+    ("reads_files", "names", "first"),
+    [
+        ([True], ["accuracy_vs_length.png", "bleu_vs_length.png"], "bleu_vs_length.png"),
+        ([True], ["metrics.csv", "accuracy_vs_length.png", "bits_vs_length.png"], "accuracy_vs_length.png"),
+        ([True, False], ["bleu_vs_length.png", "accuracy_vs_length.png"], "accuracy_vs_length.png"),
+        ([False], ["metrics.csv", "verdict.md"], "verdict.md"),
+        ([False], [], None),
+    ],
+)
+def test_the_figure_of_the_verdict_is_the_file_to_look_at_first(reads_files, names, first):
+    work = SimpleNamespace(plan=SimpleNamespace(tasks=[SimpleNamespace(reads_files=x) for x in reads_files]))
+    made = FinishedSweep(work, None, [Path(name) for name in names], is_whole=True, stop_status=0)
+    assert made.first_file == (first and Path(first))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], ""),
+        (["--models", "fixed,blind", "--lengths", "2,4", "--seeds", "2"], ""),
+        (["training.steps=6"], "holds 4 runs with other settings (steps=4)"),
+        (["--models", "blind", "training.steps=6"], "holds 4 runs with other settings (steps=4)"),
+        (
+            ["model.layers=2", "model.hidden_size=4"],
+            "4 runs with other settings (hidden size 8, layers at its default)",
+        ),
+        (["--models", "blind", "model.layers=2"], ""),
+        (["--protocol", "mixed", "--models", "fixed"], "4 runs with other settings (protocol per_length, "),
+    ],
+)
+def test_a_folder_with_other_settings_is_told_before_anything_is_added(swept, words, told):
+    (swept / "runs" / "damaged").mkdir()
+    finished = again(swept, *words, "--dry-run")
+    assert (finished.status, told in finished.err) == (0, True)
+    assert ("other settings" in finished.err) == bool(told)
+    assert finished.err.count("tables and figures will show both. Another --name keeps them apart.") == bool(
+        told
+    )
+
+
+def test_a_sweep_says_at_its_start_what_else_the_folder_holds(swept):
+    lines = again(swept, "training.steps=6", "--models", "fixed").err.splitlines()
+    place = next(n for n, line in enumerate(lines) if "4 runs with other settings (steps=4)" in line)
+    assert place < next(n for n, line in enumerate(lines) if "done]" in line)
 
 
 def test_every_row_belongs_to_a_run_folder_named_by_the_contract(swept):

@@ -124,9 +124,11 @@ def test_a_dry_run_counts_the_grid_and_says_what_follows(tmp_path):
     finished = attnbench(*TUNED, "--results", tmp_path, "--dry-run", "--longer", "3")
     assert (finished.status, list(tmp_path.iterdir())) == (0, [])
     assert "to choose a rate by validation" in finished.out
-    assert "4 runs, 4 to do: at most 16 steps" in finished.out
-    assert "more rates follow, at most 3 each way: at most 6 runs." in finished.out
-    assert "Then the chosen rates with all seeds: 4 runs, at most 16 steps." in finished.out
+    assert "8 runs, 8 to do: at most 32 steps" in finished.out
+    assert "First 4 runs that choose learning rates, at most 16 steps;" in finished.out
+    assert "then 4 runs with the chosen rates and all seeds, at most 16 steps." in finished.out
+    assert "at most 3 rates beyond the grid" in finished.out
+    assert "at its edge: at most 6 runs, 24 steps." in finished.out
     assert "with 3 times the budget" in finished.out
 
 

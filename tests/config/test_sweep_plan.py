@@ -248,6 +248,13 @@ def test_overrides_of_a_preset_count_until_somebody_says_otherwise(tmp_path, mon
         (["executor=inline,processes"], {}, "executor has several values"),
         (["executor.workers=1,2"], {}, "executor.workers takes one value"),
         (["executor.wokers=1"], {}, "Unknown key 'executor.wokers'.*Did you mean executor.workers"),
+        (
+            ["executor.walltime=30"],
+            {"executor": "slurm"},
+            r"'executor.walltime'\. Did you mean executor.time_minutes=30\?",
+        ),
+        (["executor.cpus-per-task=2"], {"executor": "slurm"}, r"Did you mean executor.cpus=2\?"),
+        (["executor.walltime=30"], {}, "Unknown key 'executor.walltime'. Known: executor.workers."),
         (["seed=abc"], {}, "seeds are whole numbers"),
         (["seed=1,-2"], {}, "seeds are whole numbers"),
         (["seed=true"], {}, "^seed"),

@@ -386,3 +386,11 @@ class TestNodesThatAreDown:
         with pytest.raises(UserError, match="invalid partition specified: nowhere"):
             EXECUTOR.check(tmp_path)
         assert len(fake.calls("sbatch")) == 1
+
+
+def test_jobs_are_counted_as_they_are_packed():
+    for groups, told in (
+        ([1] * 9, "3 jobs of at most 4 runs each"),
+        ([5, 5, 2], "3 jobs of at most 5 runs each"),
+    ):
+        assert EXECUTOR.jobs_in_words(groups).startswith(f"{told}, 32 at once; each asks for 1 core and 4 GB")

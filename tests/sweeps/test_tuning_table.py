@@ -80,9 +80,24 @@ def test_the_table_says_which_rates_solved_the_work():
 def test_the_choice_is_told_with_the_edges(store):
     rows = rows_of(tuned(0.001, 1.0), tuned(0.01, 2.0))
     assert list(chosen_in_words(rows, store.tuning_file)) == [
-        "  fixed: 0.001 at 1 of its trainings",
+        "  fixed: learning rate 0.001 for length 3",
         "  1 of the chosen rates lie at the edge of all that were tried: a better one may lie beyond. "
         f"Which: {store.tuning_file}",
+    ]
+
+
+def test_the_choice_is_told_by_length_and_by_what_else_differs(store):
+    other = replace(SPEC, lengths=replace(SPEC.lengths, minimum=2, maximum=9))
+    larger = replace(SPEC, model=replace(SPEC.model, hidden_size=2 * SPEC.model.hidden_size))
+    tried = [tuned(rate, 1.0, spec=spec) for spec in (other, SPEC) for rate in (0.001, 0.01)]
+    (line,) = [each for each in chosen_in_words(rows_of(*tried), store.tuning_file) if "edge" not in each]
+    assert line == "  fixed: learning rate 0.001 for lengths 3 and 2 to 9"
+    tried += [tuned(rate, 1 - rate, spec=larger) for rate in (0.001, 0.01)]
+    lines = [each for each in chosen_in_words(rows_of(*tried), store.tuning_file) if "edge" not in each]
+    size = SPEC.model.hidden_size
+    assert lines == [
+        f"  fixed (hidden size {size}): learning rate 0.001 for lengths 3 and 2 to 9",
+        f"  fixed (hidden size {2 * size}): learning rate 0.01 for length 3",
     ]
 
 

@@ -26,6 +26,7 @@ from attnbench.executors.slurm.queue import (
 )
 from attnbench.executors.slurm.records import JobRecords, new_record
 from attnbench.executors.slurm.submission import ALONE, SlurmSubmission, SubmitResult
+from attnbench.formatting import counted, duration, joined
 from attnbench.ranges import Count, NonNegativeCount, Rate
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.store import RunStore
@@ -97,6 +98,24 @@ class Slurm(Executor):
         }
         ours = {name: value for name, value in chosen.items() if value is not None}
         return {**ours, **{name.replace("_", "-"): value for name, value in (self.sbatch or {}).items()}}
+
+    def jobs_in_words(self, groups: Sequence[int]) -> str:
+        jobs: list[int] = []
+        for size in groups:  # as _packs does
+            if jobs and jobs[-1] + size <= self.runs_per_job:
+                jobs[-1] += size
+            else:
+                jobs.append(size)
+        asked = [
+            counted(self.cpus, "core"),
+            f"{self.memory_gb:g} GB",
+            *([f"{self.gpus} GPU"] if self.gpus else []),
+        ]
+        place = f" in the partition {self.partition}" if self.partition else ""
+        return (
+            f"{counted(len(jobs), 'job')} of at most {counted(max(jobs), 'run')} each, {self.jobs_at_once} at once; "
+            f"each asks for {joined(asked)}, for at most {duration(60 * self.time_minutes)}{place}."
+        )
 
     def submit(self, run_folders: Sequence[Path], order: WorkOrder) -> SlurmSubmission:
         folders = [RunFolder(path.absolute()) for path in run_folders]
