@@ -69,7 +69,7 @@ def test_what_a_share_leaves_to_others_is_told_until_they_are_done(results):
     assert states.out.splitlines()[:3] == [
         f"{folder}: 2 of 4 planned runs",
         "       2  done",
-        "       2  not begun",
+        "       2  waiting: not begun",
     ]
     assert set(planned(results, "--share", "2/2")) == set(re.findall(r"waiting +(\S+)", states.out))
     drawn = attnbench("plot", folder)

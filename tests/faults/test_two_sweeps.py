@@ -18,7 +18,8 @@ from tests.faults.writes import Write, halves_in, killing_environment
 from tests.runs.tiny_runs import finish, tiny_spec
 
 SWEEPS = 8
-COUNTED = '''"""A task that writes down whenever a training has come to its tenth step, which nothing else looks at."""
+COUNTED = '''"""A task that notes when a worker comes to a tenth step; a sweep itself only measures."""
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from attnbench.tasks.symbols import Reverse
@@ -28,7 +29,7 @@ class Counted(Reverse):
     """Write the source backwards."""
 
     def training_batch(self, seed, step, batch_size, lengths):
-        if step == 9:
+        if step == 9 and sys.modules["__main__"].__spec__.name == "attnbench.executors.worker":
             with Path(__file__).with_name("begun.txt").open("a") as file:
                 file.write(f"{lengths.minimum}\\n")
         return super().training_batch(seed, step, batch_size, lengths)
