@@ -269,10 +269,8 @@ class DryRun:
     def duration(self) -> Duration:
         """Reckon the time by finished runs of the same arms, or by a moment of training where there are none."""
         runs, starts = [*self.left, *self.later], self.starts
-
-        device = (
-            "cpu" if self.device == "auto" else self.device
-        )  # of a cluster, whose nodes look for themselves
+        # On a cluster the nodes look for their device themselves.
+        device = "cpu" if self.device == "auto" else self.device
 
         def measure() -> measuring.Estimate | None:
             return measuring.estimate(runs, torch.device(device), starts=starts)
