@@ -86,7 +86,9 @@ def test_there_is_a_script_for_every_shell(monkeypatch, shell):
 def test_presets_are_listed_with_their_time():
     lines = attnbench("list", "presets").out.splitlines()
     assert [line.split()[0] for line in lines] == ["converged", "hour", "law", "quick", "standard"]
-    assert all(any(word in line for word in ("class", "between two lessons", "evening", "night")) for line in lines)
+    assert all(
+        any(word in line for word in ("class", "between two lessons", "evening", "night")) for line in lines
+    )
     assert [each["name"] for each in json.loads(attnbench("list", "presets", "--json").out)] == [
         line.split()[0] for line in lines
     ]
