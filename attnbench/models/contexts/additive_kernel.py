@@ -3,12 +3,13 @@
 The scores cost what it takes to move a number for every pair and unit through memory. So the work is done in portions
 that a processor's cache holds, and the tanh of the pairs is not kept, but computed again for the gradient.
 
-On a CPU the tanh itself costs most. But tanh x = 1 − 2 / (1 + e^2x), and e^2(q+k) is the product of e^2q and e^2k,
-which are made once for each query and each key: so a pair costs a multiplication and a division. Keys so large that the
-product could leave the range of numbers are left to tanh (`_have_exponents`).
+What is worked out for a pair is its fall, f = (1 − tanh(q + k)) / 2 = σ(−2(q + k)): tanh is 1 − 2f, and tanh' is
+4 (f − f²). A score is Σv − 2 v · f, and softmax does not see Σv. The gradient of k_j is 4v Σ_i ds_ij (f − f²), and that
+of q_i likewise.
 
-tanh' is 1 − tanh², so the gradient of k_j is v (Σ_i ds_ij − Σ_i ds_ij tanh²(q_i + k_j)), and that of q_i likewise: the
-squares are all that has to be summed over pairs.
+On a CPU the tanh itself costs most. But f is 1 / (1 + e^2(q+k)), and e^2(q+k) is the product of e^2q and e^2k, which
+are made once for each query and each key: so a pair costs a multiplication and a division. Keys so large that the
+product could leave the range of numbers are left to the sigmoid (`_have_exponents`).
 
 `additive_scores` takes a whole target at once. `read_steps` takes one word after the other, where what is read joins
 the next state. Such a step costs what the count of its operations costs, so the gradients of source and weights, to
@@ -49,30 +50,33 @@ class _Scores(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, queries: Tensor, keys: Tensor, weights: Tensor) -> Tensor:
         ctx.save_for_backward(queries, keys, weights)
-        return torch.cat([match @ weights for _, match in _matches(queries, keys)])
+        weights = _at_least_single(weights)
+        scores = torch.cat([falls @ (-2 * weights) for _, falls in _falls_of(queries, keys)])
+        return scores.add_(weights.sum()).to(queries.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         queries, keys, weights = ctx.saved_tensors
-        over_source, over_target = torch.empty_like(queries), torch.empty_like(keys)
-        of_weights = torch.zeros_like(weights)
-        for rows, match in _matches(queries, keys):
-            of_weights += weighted_sum(gradient[rows], match)
-            squares = match.mul_(match).mul_(gradient[rows].unsqueeze(3))
-            over_source[rows], over_target[rows] = squares.sum(dim=2), _over_target(squares)
-        of_queries = gradient.sum(dim=2).unsqueeze(2).sub(over_source).mul_(weights)
-        of_keys = torch.sub(_over_target(gradient).unsqueeze(2), over_target, out=over_target).mul_(weights)
-        return of_queries, of_keys, of_weights
+        gradient, single = _at_least_single(gradient), _at_least_single(weights)
+        over_source, over_target = (torch.empty_like(each, dtype=single.dtype) for each in (queries, keys))
+        of_falls = torch.zeros_like(single)
+        for rows, falls in _falls_of(queries, keys):
+            of_falls += weighted_sum(gradient[rows], falls)
+            slopes = falls.addcmul_(falls, falls, value=-1).mul_(gradient[rows].unsqueeze(3))
+            over_source[rows], over_target[rows] = slopes.sum(dim=2), _over_target(slopes)
+        of_queries, of_keys = (each.mul_(4 * single).to(queries.dtype) for each in (over_source, over_target))
+        return of_queries, of_keys, (gradient.sum() - 2 * of_falls).to(weights.dtype)
 
 
-def _matches(queries: Tensor, keys: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield rows of a batch and tanh(q_i + k_j) for them, (rows, target_len, source_len, hidden)."""
+def _falls_of(queries: Tensor, keys: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Yield rows of a batch and their falls, (rows, target_len, source_len, hidden)."""
+    queries, keys = _at_least_single(queries), _at_least_single(keys)
     are_exponents = _have_exponents(keys)
-    if are_exponents:
-        queries, keys = _exponents(queries), _exponents(keys)
+    queries, keys = (_factors(each, are_exponents) for each in (queries, keys))
+    one = keys.new_ones(())
     for rows in _slices_of_rows(queries, keys):
-        yield rows, _tanh_of_sums(queries[rows].unsqueeze(2), keys[rows].unsqueeze(1), are_exponents)
+        yield rows, _falls(queries[rows].unsqueeze(2), keys[rows].unsqueeze(1), one, are_exponents)
 
 
 LARGEST_KEY = 30.0
@@ -86,23 +90,26 @@ def _have_exponents(keys: Tensor) -> bool:
     return keys.numel() > 0 and bool(keys.abs().amax() <= LARGEST_KEY)
 
 
-def _exponents(numbers: Tensor) -> Tensor:
-    return (2 * numbers).exp_()
+def _factors(numbers: Tensor, are_exponents: bool) -> Tensor:
+    """Return what `_falls` takes of queries or keys: e^2x or −2x."""
+    return (2 * numbers).exp_() if are_exponents else -2 * numbers
 
 
-def _tanh_of_sums(queries: Tensor, keys: Tensor, are_exponents: bool, room: Tensor | None = None) -> Tensor:
-    """Return tanh(q + k).
+def _falls(
+    queries: Tensor, keys: Tensor, one: Tensor, are_exponents: bool, room: Tensor | None = None
+) -> Tensor:
+    """Return σ(−2(q + k)).
 
     Args:
-        queries: q, or e^2q; broadcast to the keys.
-        keys: k, or e^2k.
+        queries: what `_factors` made of them; broadcast to the keys.
+        keys: likewise.
+        one: a scalar.
         are_exponents: whether they are e^2q and e^2k.
         room: where to write it.
     """
     if not are_exponents:
-        return torch.add(queries, keys, out=room).tanh_()
-    inverse = torch.addcmul(keys.new_ones(()), queries, keys, out=room).reciprocal_()
-    return inverse.mul_(-2).add_(1)
+        return torch.add(queries, keys, out=room).sigmoid_()
+    return torch.addcmul(one, queries, keys, out=room).reciprocal_()
 
 
 def _over_target(numbers: Tensor) -> Tensor:
@@ -110,9 +117,9 @@ def _over_target(numbers: Tensor) -> Tensor:
     return numbers.squeeze(1) if numbers.shape[1] == 1 else numbers.sum(dim=1)
 
 
-def weighted_sum(of_scores: Tensor, match: Tensor) -> Tensor:
-    """Return the gradient of v, (hidden,)."""
-    return (of_scores.reshape(1, -1) @ match.reshape(-1, match.shape[3])).squeeze(0)
+def weighted_sum(of_scores: Tensor, falls: Tensor) -> Tensor:
+    """Return Σ ds f over all pairs, (hidden,)."""
+    return (of_scores.reshape(1, -1) @ falls.reshape(-1, falls.shape[3])).squeeze(0)
 
 
 def _slices_of_rows(queries: Tensor, keys: Tensor) -> Iterator[slice]:
@@ -131,28 +138,34 @@ class SteppedMemory(Memory):
     """A memory that many steps read one after the other.
 
     Attributes:
+        blocked: True where there is nothing to read, (batch, 1, source_len).
         projection: W, (hidden, hidden), which makes a query of a state.
-        score: v, (hidden,).
+        of_falls: −2v, by which falls come to scores, (hidden,).
+        of_slopes: 4v, by which f − f² comes to the slopes of scores, (hidden,).
         token: a scalar that every step takes along, so that the gradients of source and weights are asked for when all
             steps have left theirs.
         steps: what they leave.
         portions: of the keys.
-        are_exponents: whether the portions hold e^2k in place of k.
+        one: a scalar.
+        are_exponents: whether the portions hold e^2k in place of −2k.
     """
 
+    blocked: Tensor
     projection: Tensor
-    score: Tensor
+    of_falls: Tensor
+    of_slopes: Tensor
     token: Tensor
     steps: "_Steps"
     portions: "tuple[_Portion, ...]"
+    one: Tensor
     are_exponents: bool
 
-    def matches(self, query: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Yield the rows of a portion and tanh(q + k_j) for them, (rows, 1, source_len, hidden), in its room."""
-        queries = (_exponents(query) if self.are_exponents else query).unsqueeze(2)
+    def falls(self, query: Tensor) -> "Iterator[tuple[_Portion, Tensor]]":
+        """Yield each portion and its falls, (rows, 1, source_len, hidden), in its room."""
+        queries = _factors(query, self.are_exponents).unsqueeze(2)
         for portion in self.portions:
-            rows = portion.rows
-            yield rows, _tanh_of_sums(queries[rows], portion.keys, self.are_exponents, portion.room)
+            own = queries if len(self.portions) == 1 else queries[portion.rows]
+            yield portion, _falls(own, portion.keys, self.one, self.are_exponents, portion.room)
 
 
 @dataclass(frozen=True)
@@ -160,8 +173,8 @@ class _Portion:
     """Rows of a batch whose pairs fit.
 
     Attributes:
-        keys: k or e^2k, (rows, 1, source_len, hidden).
-        room: for the tanh of the pairs, like the keys; all portions and steps write into the same, which stays in the
+        keys: −2k or e^2k, (rows, 1, source_len, hidden).
+        room: for the falls of the pairs, like the keys; all portions and steps write into the same, which stays in the
             cache.
     """
 
@@ -177,20 +190,18 @@ class _Steps:
     Attributes:
         weights: those of each step, (batch, 1, source_len).
         of_contexts: the gradient of each step's context, (batch, 1, hidden).
-        of_scores: the gradient of each step's scores, ds, (batch, 1, source_len).
         states: that each step's query was made of, (batch, 1, hidden).
         of_queries: the gradient of each step's query, (batch, 1, hidden).
-        matches: Σ_j ds_j tanh(q + k_j) of each portion of each step, (hidden,).
-        squares: Σ ds_j tanh²(q + k_j) over the steps so far, (batch, source_len, hidden); none at first.
+        falls: Σ_j ds_j f_j of each portion of each step, (hidden,).
+        slopes: Σ ds_j (f_j − f_j²) over the steps so far, (batch, source_len, hidden); none at first.
     """
 
     weights: list[Tensor] = field(default_factory=list)
     of_contexts: list[Tensor] = field(default_factory=list)
-    of_scores: list[Tensor] = field(default_factory=list)
     states: list[Tensor] = field(default_factory=list)
     of_queries: list[Tensor] = field(default_factory=list)
-    matches: list[Tensor] = field(default_factory=list)
-    squares: list[Tensor] = field(default_factory=list)
+    falls: list[Tensor] = field(default_factory=list)
+    slopes: list[Tensor] = field(default_factory=list)
 
 
 def stepped_memory(
@@ -214,11 +225,14 @@ def stepped_memory(
         values=values,
         mask=mask,
         keys=keys,
+        blocked=~mask.unsqueeze(1),
         projection=projection,
-        score=score,
+        of_falls=-2 * score,
+        of_slopes=4 * score,
         token=token,
         steps=steps,
-        portions=tuple(_portions((_exponents(keys) if are_exponents else keys).unsqueeze(1))),
+        portions=tuple(_portions(_factors(keys, are_exponents).unsqueeze(1))),
+        one=keys.new_ones(()),
         are_exponents=are_exponents,
     )
 
@@ -257,11 +271,11 @@ class _Source(torch.autograd.Function):
     def backward(ctx: Any, _: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
         steps: _Steps = ctx.steps
         (score,) = ctx.saved_tensors
-        of_keys = (_take(steps.of_scores).sum(dim=1).unsqueeze(2) - steps.squares.pop()) * score
+        of_keys = steps.slopes.pop() * (4 * score)
         of_values = torch.bmm(_take(steps.weights).transpose(1, 2), _take(steps.of_contexts))
         of_queries, states = (_take(left).flatten(0, 1) for left in (steps.of_queries, steps.states))
-        of_score = torch.stack(steps.matches).sum(dim=0)
-        steps.matches.clear()
+        of_score = -2 * torch.stack(steps.falls).sum(dim=0)  # and Σv Σ_j ds_j, which is 0 behind a softmax
+        steps.falls.clear()
         return of_keys, of_values, of_queries.t() @ states, of_score, None
 
 
@@ -287,10 +301,10 @@ class _ReadStep(torch.autograd.Function):
 def look(state: Tensor, memory: SteppedMemory) -> tuple[Tensor, Tensor, Tensor]:
     """Return context (batch, 1, hidden), weights (batch, 1, source_len) and query of a state (batch, 1, hidden)."""
     query = state @ memory.projection.t()
-    scores = query.new_empty(len(query), 1, memory.mask.shape[1])
-    for rows, match in memory.matches(query):
-        torch.matmul(match, memory.score, out=scores[rows])
-    weights = torch.softmax(scores.masked_fill_(~memory.mask.unsqueeze(1), float("-inf")), dim=-1)
+    scores = query.new_empty(memory.blocked.shape)
+    for portion, falls in memory.falls(query):
+        torch.matmul(falls, memory.of_falls, out=scores[portion.rows])
+    weights = torch.softmax(scores.masked_fill_(memory.blocked, float("-inf")), dim=-1)
     return torch.bmm(weights, memory.values), weights, query
 
 
@@ -306,11 +320,10 @@ def look_back(
     if of_context is None:
         of_context = torch.zeros_like(query)
     of_scores = _through_softmax(weights, of_weights, torch.bmm(of_context, memory.values.transpose(1, 2)))
-    of_query = _through_matches(query, of_scores, memory)
+    of_query = _through_falls(query, of_scores, memory)
     steps = memory.steps
     steps.weights.append(weights)
     steps.of_contexts.append(of_context)
-    steps.of_scores.append(of_scores)
     steps.states.append(state)
     steps.of_queries.append(of_query)
     return of_query @ memory.projection
@@ -339,18 +352,19 @@ def _through_softmax(weights: Tensor, of_weights: Tensor | None, through_context
     return torch.addcmul(shares, weights, shares.sum(dim=2, keepdim=True), value=-1)
 
 
-def _through_matches(query: Tensor, of_scores: Tensor, memory: SteppedMemory) -> Tensor:
+def _through_falls(query: Tensor, of_scores: Tensor, memory: SteppedMemory) -> Tensor:
     """Return the gradient of the query, (batch, 1, hidden), and leave what keys and v need."""
     steps = memory.steps
-    if not steps.squares:
-        steps.squares.append(torch.zeros_like(memory.values))
-    squares = torch.empty_like(query)
-    for rows, match in memory.matches(query):
-        steps.matches.append(weighted_sum(of_scores[rows], match))
-        square = match.mul_(match).squeeze(1)
-        torch.bmm(of_scores[rows], square, out=squares[rows])
-        steps.squares[0][rows].addcmul_(square, of_scores[rows].transpose(1, 2))
-    return of_scores.sum(dim=2, keepdim=True).sub(squares).mul_(memory.score)
+    if not steps.slopes:
+        steps.slopes.append(torch.zeros_like(memory.values))
+    of_query = torch.empty_like(query)
+    for portion, falls in memory.falls(query):
+        rows = portion.rows
+        steps.falls.append(weighted_sum(of_scores[rows], falls))
+        slopes = falls.addcmul_(falls, falls, value=-1).squeeze(1)
+        torch.bmm(of_scores[rows], slopes, out=of_query[rows])
+        steps.slopes[0][rows].addcmul_(slopes, of_scores[rows].transpose(1, 2))
+    return of_query.mul_(memory.of_slopes)
 
 
 def _without_autocast(device_type: str) -> AbstractContextManager[object]:

@@ -46,11 +46,13 @@ class _Steps:
     Attributes:
         gates: input, forget, cell and output gate, (target_len, batch, 4 hidden).
         cells: the first one and that of each step, (target_len + 1, batch, hidden).
+        squashed: the tanh of each step's cell, (target_len, batch, hidden).
         inputs: the state before and the context, (target_len, batch, hidden + hidden).
     """
 
     gates: Tensor
     cells: Tensor
+    squashed: Tensor
     inputs: Tensor
 
     def slopes(self) -> tuple[Tensor, Tensor]:
@@ -61,13 +63,12 @@ class _Steps:
         """
         shares = self.gates.unflatten(2, (4, -1))  # T B 4 H
         i, _, g, o = shares.unbind(2)
-        tanh = torch.tanh(self.cells[1:])
         slopes = torch.addcmul(shares, shares, shares, value=-1)  # σ' = σ − σ²
         slopes[:, :, 0].mul_(g)
         slopes[:, :, 1].mul_(self.cells[:-1])
         slopes[:, :, 2] = torch.addcmul(i, i, g * g, value=-1)  # tanh' = 1 − tanh²
-        slopes[:, :, 3].mul_(tanh)
-        return slopes, torch.addcmul(o, o, tanh * tanh, value=-1)
+        slopes[:, :, 3].mul_(self.squashed)
+        return slopes, torch.addcmul(o, o, self.squashed * self.squashed, value=-1)
 
 
 class _Loop(torch.autograd.Function):
@@ -83,10 +84,11 @@ class _Loop(torch.autograd.Function):
         token: Tensor,
         memory: SteppedMemory,
     ) -> Looped:
-        size, count = hidden.shape[1], words.shape[1]
+        count = words.shape[1]
         steps = _Steps(
             gates=words.transpose(0, 1).clone(memory_format=torch.contiguous_format),
             cells=torch.cat([cell.unsqueeze(0), cell.new_empty(count, *cell.shape)]),
+            squashed=cell.new_empty(count, *cell.shape),
             inputs=words.new_empty(count, len(words), joined.shape[1]),
         )
         states, looks = words.new_empty(count, *hidden.shape), []
@@ -96,13 +98,13 @@ class _Loop(torch.autograd.Function):
             looks.append((weights, query))
             torch.cat([hidden, context.squeeze(1)], dim=1, out=steps.inputs[step])
             gates = steps.gates[step].addmm_(steps.inputs[step], transposed)
-            gates[:, : 2 * size].sigmoid_()
-            gates[:, 2 * size : 3 * size].tanh_()
-            gates[:, 3 * size :].sigmoid_()
             i, f, g, o = gates.chunk(4, dim=1)
+            g.mul_(2)
+            gates.sigmoid_()
+            g.mul_(2).sub_(1)  # tanh x = 2 σ(2x) − 1: one call for all four gates
             cell = torch.mul(f, cell, out=steps.cells[step + 1]).addcmul_(i, g)
-            hidden = torch.mul(o, torch.tanh(cell), out=states[step])
-        ctx.save_for_backward(joined, steps.gates, steps.cells, steps.inputs)
+            hidden = torch.mul(o, torch.tanh(cell, out=steps.squashed[step]), out=states[step])
+        ctx.save_for_backward(joined, steps.gates, steps.cells, steps.squashed, steps.inputs)
         ctx.memory, ctx.looks = memory, looks
         ctx.set_materialize_grads(False)
         return states.transpose(0, 1), torch.cat([weights for weights, _ in looks], dim=1), cell.clone()
@@ -115,8 +117,8 @@ class _Loop(torch.autograd.Function):
         joined, *saved = ctx.saved_tensors
         steps = _Steps(*saved)
         slopes, of_tanh = steps.slopes()
-        forgets = steps.gates.unflatten(2, (4, -1))[:, :, 1]
         of_gates, size = torch.empty_like(slopes), slopes.shape[3]
+        forgets = steps.gates[:, :, size : 2 * size]
         of_cell = torch.zeros_like(of_tanh[0]) if of_cell is None else of_cell
         from_later = torch.zeros_like(of_tanh[0])
         for step in reversed(range(len(slopes))):
