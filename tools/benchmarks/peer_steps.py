@@ -1,4 +1,4 @@
-"""One training step of another project for each line of input; runs without attnbench, in the peers' environment.
+"""Training steps of another project, as many as a line of input says; runs without attnbench, in its own environment.
 
 All reverse random symbols: batch × length of them, a vocabulary of 20, Adam, gradients clipped at 1.
 """
@@ -207,13 +207,14 @@ PEERS = {"torch": plain_torch, "opennmt": opennmt, "joeynmt": joeynmt, "jax": ja
 
 
 def main() -> None:
-    """Make the peer's step, take one, and then one for each line."""
+    """Make the peer's step, take one, and then as many as each line says."""
     name, *sizes = sys.argv[1:]
     step = PEERS[name](*(int(each) for each in sizes))
     step()
     print("ready", flush=True)
-    for _ in sys.stdin:
-        step()
+    for line in sys.stdin:
+        for _ in range(int(line)):
+            step()
         print("done", flush=True)
 
 

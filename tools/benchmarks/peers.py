@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from tools.benchmarks.step import TURN_SECONDS
 from tools.benchmarks.timing import (
     Findings,
     Json,
@@ -17,6 +18,7 @@ from tools.benchmarks.timing import (
     Work,
     by_turns,
     ratio,
+    seconds_of,
     show,
     sized,
     tell,
@@ -59,20 +61,28 @@ def time_peers(
     python = _environment(folder)
     chosen = [name for name in peers.split(",") if _install(python, name, table)]
     for batch, length, hidden in SIZES:
+        trainer = trainer_for(*sized("luong_general", batch, length, hidden))
+        trainer_steps(trainer, 3)()
+        steps = max(1, round(TURN_SECONDS / seconds_of(trainer_steps(trainer))))
         started = {}
         for name in chosen:
-            peer = _Peer(python, name, (batch, length, hidden))
+            peer = _Peer(python, name, (batch, length, hidden), steps)
             if peer.refusal is None:
                 started[name] = peer
             else:
                 table.notes.append(f"{name} at {batch} × {length}, hidden {hidden}: {peer.refusal}")
-        ours = trainer_steps(trainer_for(*sized("luong_general", batch, length, hidden)))
-        works: dict[str, Work] = {"attnbench": ours, **{name: peer.step for name, peer in started.items()}}
+        works: dict[str, Work] = {
+            "attnbench": trainer_steps(trainer, steps),
+            **{name: peer.take_turn for name, peer in started.items()},
+        }
         seconds = by_turns(works, turns, warm_ups=3)
         for name, mine in seconds.items():
             sizes = f"{batch} × {length}, {hidden}"
             table.add(
-                sizes=sizes, peer=name, ms=1000 * median(mine), x_attnbench=ratio(mine, seconds["attnbench"])
+                sizes=sizes,
+                peer=name,
+                ms=1000 * median(mine) / steps,
+                x_attnbench=ratio(mine, seconds["attnbench"]),
             )
         for peer in started.values():
             peer.leave()
@@ -110,13 +120,14 @@ def _install(python: Path, name: str, table: Findings) -> bool:
 
 
 class _Peer:
-    """A process that takes one step of a peer for each line that it is given.
+    """A process that takes steps of a peer, as many as the line says that it is given.
 
     Attributes:
+        steps: of a turn.
         refusal: why it cannot, in its own last words.
     """
 
-    def __init__(self, python: Path, name: str, sizes: tuple[int, int, int]) -> None:
+    def __init__(self, python: Path, name: str, sizes: tuple[int, int, int], steps: int) -> None:
         command = [str(python), str(SCRIPT), name, *(f"{each}" for each in sizes)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -129,15 +140,16 @@ class _Peer:
             env=environment,
         )
         assert self.process.stdout is not None
+        self.steps = steps
         self.refusal: str | None = None
         if not self.process.stdout.readline():
             _, words = self.process.communicate()
             self.refusal = (words.strip().splitlines() or ["it ended without a word"])[-1]
 
-    def step(self) -> None:
+    def take_turn(self) -> None:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write("go\n")
+        self.process.stdin.write(f"{self.steps}\n")
         self.process.stdin.flush()
         if not self.process.stdout.readline():
             sys.exit(f"A peer ended early: {self.process.communicate()[1]}")

@@ -17,7 +17,7 @@ LONGEST = 20
 SWEEP = SweepWords(
     "graves_copy",
     f"--task copy --protocol extrapolation --train-range 1:{LONGEST} --lengths 10,20,30,40,60 "
-    "--models fixed,luong_general,luong_location --seeds 5 model.hidden_size=64 training.steps=4000",
+    "--models fixed,luong_general,luong_location --seeds 5 model.hidden_size=128 training.steps=8000",
     "--train-range 1:3 --lengths 2,3,5",
 )
 
@@ -69,7 +69,7 @@ REPRODUCTION = Reproduction(
     sweeps=(SWEEP,),
     judge=judge,
     differs=(
-        "Symbols of 16 in place of vectors of 8 bits; one layer of 64 units in place of three of 256.",
+        "Symbols of 16 in place of vectors of 8 bits; one layer of 128 units in place of three of 256.",
         "Attention over the encoder's states in place of a memory that is written to; by content alone it cannot tell"
         " equal symbols apart by place.",
     ),
