@@ -127,7 +127,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (tmp_path / name).write_text(text)
     lines = [f"w{number % 7} w{number % 5} w{number % 3}" for number in range(60)]
     stories = [story(count, at) for count in range(2, 11) for at in range(12)]
-    for folder in (tmp_path, tmp_path.parent / "shared/data/bible_en_eo"):
+    for folder in (tmp_path, tmp_path / "FOLDER", tmp_path.parent / "shared/data/bible_en_eo"):
         folder.mkdir(parents=True, exist_ok=True)
         for split in ("train", "dev", "test"):
             for language in ("en", "eo"):
