@@ -9,23 +9,25 @@ import pytest
 from typer.testing import CliRunner
 
 from attnbench.analysis.statistics import MeanInterval
+from tools.reproduction import britz2017, collins2017, graves2014, jain2019, zoology2024
 from tools.reproduction.__main__ import app
-from tools.reproduction.bahdanau2015 import BIBLE, long_retention
+from tools.reproduction.bahdanau2015 import BIBLE, kept
 from tools.reproduction.claims import (
     Found,
     all_of,
     below,
     decide,
+    given,
     in_words,
     interval,
     paired,
+    share,
     slope,
     text_words,
 )
 from tools.reproduction.published import ALL
 from tools.reproduction.stored import REFERENCE, commands_of, compare, stored_folders
-from tools.reproduction.sutskever2014 import gains
-from tools.reproduction.zoology2024 import smallest_widths
+from tools.reproduction.sutskever2014 import by_way
 
 
 def test_a_claim_holds_only_where_the_whole_interval_lies_on_its_side():
@@ -61,18 +63,145 @@ def test_the_slope_is_the_exponent():
     assert math.isnan(slope([8, 8], [3, 4]))
 
 
-def test_the_smallest_width_is_the_one_that_any_rate_and_seed_solves():
+def test_what_was_not_learnt_shows_nothing_either_way():
+    assert given("holds", "does not hold") == "does not hold"
+    assert given("holds", "holds", "not shown") == "not shown"
+    assert given("not shown", "holds") == given("does not hold", "does not hold") == "not shown"
+
+
+def test_an_interval_of_accuracies_ends_at_one():
+    assert share([0.99, 0.76, 0.98]).high == 1
+
+
+def found_with(monkeypatch, rows: list[tuple], columns: str) -> Found:
+    table = pd.DataFrame(rows, columns=columns.split())
+    monkeypatch.setattr(Found, "metrics", lambda self, sweep: table)
+    return Found(Path(), lambda run: run)
+
+
+FLAT, NARROWER, DOUBLED, UNSOLVED = (16, 16, 16), (32, 16, 16), (16, 16, 32), (16, None, None)
+
+
+@pytest.mark.parametrize(
+    ("attention", "states", "outcomes"),
+    [
+        (FLAT, DOUBLED, ("holds", "holds")),
+        (NARROWER, UNSOLVED, ("holds", "holds")),
+        (DOUBLED, FLAT, ("does not hold", "does not hold")),
+        (DOUBLED, NARROWER, ("does not hold", "does not hold")),
+        ((16, None, 16), (None, None, None), ("not shown", "not shown")),
+    ],
+)
+def test_the_smallest_width_of_the_most_pairs_is_asked_for(monkeypatch, attention, states, outcomes):
     rows = [
-        ("fixed", 4, 16, 0.5),
-        ("fixed", 4, 16, 0.95),  # another rate
-        ("fixed", 8, 16, 0.5),
-        ("fixed", 8, 32, 0.91),
-        ("fixed", 16, 32, 0.2),
+        (model, seed, n, width, 0.95 if smallest and width >= smallest else 0.2)
+        for models, smallests in ((zoology2024.ATTENTION, attention), (zoology2024.FIXED_STATE, states))
+        for model in models
+        for seed in (0, 1, 2)
+        for n, smallest in zip((4, 16, 64), smallests, strict=True)
+        for width in (8, 16, 32)
     ]
-    table = pd.DataFrame(rows, columns=["model", "length", "hidden_size", "teacher_forced_accuracy"])
-    widths = smallest_widths(table)["fixed"]
-    assert (widths[4], widths[8]) == (16, 32)
-    assert math.isnan(widths[16])
+    found = found_with(monkeypatch, rows, "model seed length hidden_size teacher_forced_accuracy")
+    claims = zoology2024.judge(found)
+    assert tuple(claim.outcome for claim in claims) == outcomes
+    assert ("not solved up to 32" in claims[1].here) == (None in states)
+
+
+def test_one_failed_seed_of_attention_is_not_read_as_growth(monkeypatch):
+    rows = [
+        (model, seed, n, 16, 0.2 if (model, seed, n) == ("transformer", 1, 64) else 0.95)
+        for model in (*zoology2024.ATTENTION, *zoology2024.FIXED_STATE)
+        for seed in (0, 1, 2)
+        for n in (4, 64)
+    ]
+    found = found_with(monkeypatch, rows, "model seed length hidden_size teacher_forced_accuracy")
+    assert zoology2024.judge(found)[0].outcome == "not shown"
+
+
+@pytest.mark.parametrize(
+    ("bits", "outcome"),
+    [
+        ({8: 10.0, 16: 20.0, 32: 40.0}, "holds"),
+        ({8: 10.0, 16: 12.0, 32: 14.0}, "does not hold"),
+        ({8: 10.0, 16: 20.0, 32: 120.0}, "not shown"),  # of 128 that the source has
+        ({8: -1.0, 16: 20.0, 32: 40.0}, "not shown"),
+    ],
+)
+def test_a_state_that_the_source_fills_shows_no_capacity(monkeypatch, bits, outcome):
+    rows = [
+        (size, seed, 32, held * (1 + seed / 100), 128) for size, held in bits.items() for seed in (0, 1, 2)
+    ]
+    found = found_with(monkeypatch, rows, "hidden_size seed length bits_recovered bits_available")
+    assert collins2017.judge(found)[0].outcome == outcome
+
+
+COPYING = {
+    "learnt": ({20: 0.99, 30: 0.5, 60: 0.2}, {20: 1.0, 30: 0.9, 60: 0.6}, {20: 1.0, 30: 0.5, 60: 0.22}),
+    "vector not learnt": (
+        {20: 0.7, 30: 0.4, 60: 0.2},
+        {20: 1.0, 30: 0.9, 60: 0.6},
+        {20: 1.0, 30: 0.5, 60: 0.2},
+    ),
+    "none fails": ({20: 1.0, 30: 1.0, 60: 1.0}, {20: 1.0, 30: 1.0, 60: 1.0}, {20: 1.0, 30: 1.0, 60: 1.0}),
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "outcomes"),
+    [
+        ("learnt", ["holds", "holds", "does not hold", "holds"]),
+        ("vector not learnt", ["not shown", "not shown", "does not hold", "not shown"]),
+        ("none fails", ["does not hold", "not shown", "holds", "holds"]),
+    ],
+)
+def test_copying_beyond_the_trained_lengths_asks_who_has_learnt_these(monkeypatch, case, outcomes):
+    rows = [
+        (model, seed, length, 20, accuracy)
+        for model, own in zip(("fixed", "luong_general", "luong_location"), COPYING[case], strict=True)
+        for length, accuracy in own.items()
+        for seed in (0, 1, 2)
+    ]
+    found = found_with(monkeypatch, rows, "model seed length train_max_length token_accuracy")
+    assert [claim.outcome for claim in graves2014.judge(found)] == outcomes
+
+
+@pytest.mark.parametrize(
+    ("attention", "outcome"), [(10.0, "holds"), (8.3, "not shown"), (7.0, "does not hold")]
+)
+def test_a_much_larger_gain_is_twice_the_other_for_each_seed(monkeypatch, attention, outcome):
+    rows = [
+        (model, seed, bleu + (0.4 * seed if model == "bahdanau" else 0))
+        for model, bleu in (("fixed_init", 5.0), ("fixed", 6.2), ("bahdanau", attention))
+        for seed in (0, 1, 2)
+    ]
+    table = pd.DataFrame(rows, columns=["model", "seed", "bleu"])
+    monkeypatch.setattr(Found, "corpus_bleu", lambda self, sweep: table)
+    assert britz2017.judge(Found(Path(), lambda run: run))[1].outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "entropy", "variation", "outcome"),
+    [
+        (0.99, 1.0, 0.03, "holds"),
+        (0.99, 1.0, 0.6, "does not hold"),
+        (0.85, 1.0, 0.03, "not shown"),
+        (0.99, 4.6, 0.03, "not shown"),  # weights that are all alike change nothing when permuted
+    ],
+)
+def test_permuted_weights_say_something_of_sharp_weights_that_have_learnt(
+    monkeypatch, accuracy, entropy, variation, outcome
+):
+    seeds = (0, 1, 2)
+    found = found_with(monkeypatch, [(seed, accuracy) for seed in seeds], "seed token_accuracy")
+    scores = [(seed, *own) for seed in seeds for own in (("model", entropy), ("uniform", 4.7))]
+    tables = {
+        "causal.csv": pd.DataFrame(
+            [(seed, "permuted", variation) for seed in seeds], columns=["seed", "change", "median_variation"]
+        ),
+        "attention.csv": pd.DataFrame(scores, columns=["seed", "weights", "entropy_bits"]),
+    }
+    monkeypatch.setattr(Found, "inspected", lambda self, sweep, name: tables[name])
+    assert jain2019.judge(found)[0].outcome == outcome
 
 
 def test_a_source_read_backwards_is_compared_with_one_read_forwards():
@@ -83,15 +212,26 @@ def test_a_source_read_backwards_is_compared_with_one_read_forwards():
         ("model.reverse_source=false", 1, 0.7),
     ]
     table = pd.DataFrame(rows, columns=["variant", "seed", "token_accuracy"])
-    assert gains(table, "token_accuracy") == pytest.approx([0.4, 0.1])
+    found = by_way(table, "token_accuracy")
+    assert list(found[True] - found[False]) == pytest.approx([0.4, 0.1])
 
 
-def test_what_long_sentences_keep_is_relative_to_the_arms_best_bucket(monkeypatch, tmp_path):
-    rows = [("fixed", 0, 1, 30, 20.0), ("fixed", 0, 31, 45, 8.0), ("fixed", 0, 46, 60, 4.0)]
-    table = pd.DataFrame(rows, columns=["model", "seed", "length_min", "length", "bleu"])
-    monkeypatch.setattr(Found, "metrics", lambda self, sweep: table)
-    kept = long_retention(Found(tmp_path, lambda run: run))
-    assert kept["share"].tolist() == pytest.approx([0.3])
+def test_what_long_sentences_keep_is_relative_to_the_best_short_bucket_above_blind():
+    rows = [("fixed", 0, 15, 8.0), ("fixed", 0, 30, 7.0), ("fixed", 0, 45, 4.0), ("fixed", 0, 60, 3.0)]
+    rows += [("blind", 0, 15, 6.0), ("blind", 0, 30, 0.0), ("blind", 0, 45, 0.0), ("blind", 0, 60, 0.0)]
+    table = pd.DataFrame(rows, columns=["model", "seed", "length", "bleu"])
+    assert kept(table, "bleu")["share"].tolist() == pytest.approx([0.5])
+    nats = table.rename(columns={"bleu": "cross_entropy_nats"}).assign(
+        cross_entropy_nats=lambda each: -each["cross_entropy_nats"]
+    )
+    assert kept(nats, "cross_entropy_nats")["share"].tolist() == pytest.approx([0.5])
+
+
+def test_a_tiny_trial_stands_apart_from_real_results(tmp_path):
+    for words in ([], ["--out", str(tmp_path)], ["--results", str(tmp_path)]):
+        refused = CliRunner().invoke(app, ["graves2014", "--tiny", *words])
+        assert (refused.exit_code, "--out and --results" in refused.stderr) == (2, True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_name_and_missing_text_are_refused_before_anything_runs(tmp_path):

@@ -5,6 +5,7 @@ All reverse random symbols: batch × length of them, a vocabulary of 20, Adam, g
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 Step = Callable[[], object]
@@ -126,8 +127,8 @@ def _torch_step(logits: Callable[[Any, Any], Any], parts: Any, batch: int, lengt
     return step
 
 
-def jax_step(batch: int, length: int, hidden: int) -> Step:
-    """Luong general with `lax.scan`, the whole step jitted."""
+def jax_step(batch: int, length: int, hidden: int, seeds: int = 1) -> Step:
+    """Luong general with `lax.scan`, the whole step jitted; of several seeds at once by `vmap`."""
     import jax
     import numpy as np
     from jax import lax
@@ -181,7 +182,6 @@ def jax_step(batch: int, length: int, hidden: int) -> Step:
         chosen = jax.nn.log_softmax(read @ parts["output"], 2)
         return -jnp.take_along_axis(chosen, target[:, :, None], 2).mean()
 
-    @jax.jit
     def update(parts: Any, means: Any, squares: Any, count: Any, source: Any) -> Any:
         gradient = jax.grad(loss)(parts, source)
         norm = jnp.sqrt(sum((each**2).sum() for each in jax.tree.leaves(gradient)))
@@ -192,18 +192,27 @@ def jax_step(batch: int, length: int, hidden: int) -> Step:
         moved = jax.tree.map(lambda own, m, s: own - rate * m / (jnp.sqrt(s) + 1e-8), parts, means, squares)
         return moved, means, squares, count + 1
 
+    together = () if seeds == 1 else (seeds,)
+    weights = jax.tree.map(lambda each: jnp.broadcast_to(each, (*together, *each.shape)), weights)
     zeros = jax.tree.map(jnp.zeros_like, weights)
-    state = (weights, zeros, zeros, jnp.float32(1))
+    state = (weights, zeros, zeros, jnp.ones(together, jnp.float32))
+    fast = jax.jit(jax.vmap(update) if together else update)
 
     def step() -> None:
         nonlocal state
-        source = generator.integers(SPECIAL, VOCABULARY, (batch, length))
-        state = jax.block_until_ready(update(*state, source))
+        source = generator.integers(SPECIAL, VOCABULARY, (*together, batch, length))
+        state = jax.block_until_ready(fast(*state, source))
 
     return step
 
 
-PEERS = {"torch": plain_torch, "opennmt": opennmt, "joeynmt": joeynmt, "jax": jax_step}
+PEERS: dict[str, Callable[..., Step]] = {
+    "torch": plain_torch,
+    "opennmt": opennmt,
+    "joeynmt": joeynmt,
+    "jax": jax_step,
+    "jax-3-seeds": partial(jax_step, seeds=3),
+}
 
 
 def main() -> None:

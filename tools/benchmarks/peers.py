@@ -33,6 +33,7 @@ TORCH = ("-c", f"{Path(__file__).parents[2] / 'constraints.txt'}", "torch", "num
 NEEDS = {
     "torch": (),  # the same mathematics in plain torch, so that both environments can be compared
     "jax": ("jax",),
+    "jax-3-seeds": ("jax",),  # three trainings at once, by `vmap`
     "opennmt": ("--no-deps", "OpenNMT-py==3.5.1"),
     "joeynmt": ("joeynmt==2.3.0", "importlib_metadata"),  # which it imports and does not ask for
 }
@@ -40,9 +41,9 @@ SIZES = ((64, 4, 64), (64, 16, 64), (64, 32, 64), (128, 64, 128))
 
 
 def time_peers(
-    peers: Annotated[str, typer.Option(metavar="A,B", help="torch, jax, opennmt, joeynmt.")] = ",".join(
-        NEEDS
-    ),
+    peers: Annotated[
+        str, typer.Option(metavar="A,B", help="torch, jax, jax-3-seeds, opennmt, joeynmt.")
+    ] = ",".join(NEEDS),
     turns: Turns = 7,
     folder: Annotated[
         Path, typer.Option(help="Of the virtual environment, made where it is missing.")

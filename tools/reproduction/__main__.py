@@ -58,6 +58,8 @@ def main(
     if list_all:
         print(_listed(), end="")
         return
+    if tiny and (out == STORED or results == Path("results")):
+        _refuse("--tiny needs an --out and --results of its own: its runs are not to stand among real ones.")
     stored = [name for name in names or [] if name in stored_folders()]
     chosen = _chosen([name for name in names or [] if name not in stored], text) if names != stored else []
     if sum(_repeat(name, results) for name in stored):
@@ -65,7 +67,7 @@ def main(
     for reproduction in chosen:
         claims = _reproduce(reproduction, results, text, out, is_tiny=tiny)
         Console().print(_table(reproduction, claims))
-    if page is None and out == STORED and chosen and not tiny:
+    if page is None and out == STORED and chosen:
         page = PAGE
     if page is not None:
         write_atomically(page, _page(out).encode())
@@ -105,7 +107,8 @@ def _reproduce(
 
         def inspect(run: Path) -> Path:
             folder = Path(temporary) / run.name
-            _attnbench(["inspect", str(run), "--examples", "1", "--out", str(folder)])
+            if not folder.exists():
+                _attnbench(["inspect", str(run), "--examples", "1", "--out", str(folder)])
             return folder
 
         claims = reproduction.judge(Found(results, inspect))
@@ -170,7 +173,8 @@ def _page(out: Path) -> str:
         "# Published results, made again",
         "",
         "Written by `scripts/reproduce NAME --text FOLDER`. *Holds*: the interval over seeds lies on the claimed side;",
-        "*does not hold*: on the other; *not shown*: it holds both. Where a bound is ours, the row names it.",
+        "*does not hold*: on the other; *not shown*: the interval contains the bound, or an arm has not learnt.",
+        "Bounds and tests of ours are named.",
     ]
     for each in ALL:
         lines += ["", f"## {each.name}", "", f"{each.paper}.", ""]

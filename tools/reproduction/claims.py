@@ -83,20 +83,20 @@ class Found:
         return pd.read_csv(path) if path.exists() else pd.DataFrame()
 
     def corpus_bleu(self, sweep: str) -> pd.DataFrame:
-        """Return columns model, seed, bleu: of all test sentences of each run at once."""
+        """Return columns model, variant, seed, bleu: of all test sentences of each run at once."""
         sentences = self.table(sweep, SENTENCES_FILE)
-        runs = self.metrics(sweep).drop_duplicates("run_id")[["run_id", "model", "seed"]]
+        runs = self.metrics(sweep).drop_duplicates("run_id")[["run_id", "model", "variant", "seed"]]
         scores = {
             run_id: float(corpus_bleu(counts_of(own).sum(axis=0)))
             for run_id, own in sentences.groupby("run_id")
         }
         return runs.assign(bleu=runs["run_id"].map(scores)).dropna(subset=["bleu"])
 
-    def causes(self, sweep: str) -> pd.DataFrame:
-        """Return causal.csv of all runs of a sweep, by `attnbench inspect`."""
+    def inspected(self, sweep: str, name: str) -> pd.DataFrame:
+        """Return a table of `attnbench inspect`, of all runs of a sweep."""
         run_ids = self.metrics(sweep)["run_id"].drop_duplicates()
         folders = [self.inspect(self.results / sweep / "runs" / run_id) for run_id in run_ids]
-        return pd.concat([pd.read_csv(folder / "causal.csv") for folder in folders], ignore_index=True)
+        return pd.concat([pd.read_csv(folder / name) for folder in folders], ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -156,10 +156,15 @@ def text_words(folder: Path) -> list[str]:
     ]
 
 
-def interval(values: Sequence[float] | pd.Series) -> MeanInterval:
-    """Return the mean over seeds with its interval; of nothing, NaN."""
+def interval(values: Sequence[float] | pd.Series, bounds: tuple[float, float] | None = None) -> MeanInterval:
+    """Return the mean over seeds with its interval, cut off at the bounds; of nothing, NaN."""
     known = [float(value) for value in values if not math.isnan(value)]
-    return mean_interval(known) if known else MeanInterval(math.nan, math.nan, math.nan, 0)
+    return mean_interval(known, bounds) if known else MeanInterval(math.nan, math.nan, math.nan, 0)
+
+
+def share(values: Sequence[float] | pd.Series) -> MeanInterval:
+    """Return the mean of accuracies, or of other numbers from 0 to 1, with its interval."""
+    return interval(values, (0.0, 1.0))
 
 
 def decide(found: MeanInterval, above: float = 0.0) -> Outcome:
@@ -182,6 +187,11 @@ def all_of(*outcomes: Outcome) -> Outcome:
     if all(outcome == "holds" for outcome in outcomes):
         return "holds"
     return "does not hold" if "does not hold" in outcomes else "not shown"
+
+
+def given(learnt: Outcome, *outcomes: Outcome) -> Outcome:
+    """Return the outcome of all where an arm has learnt its work; what was not learnt shows nothing, either way."""
+    return all_of(*outcomes) if learnt == "holds" else "not shown"
 
 
 def paired(table: pd.DataFrame, column: str, model: str, other: str) -> list[float]:
