@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attnbench.inspection.attention_scores import as_shares
 from attnbench.models.contexts.base import Context
-from attnbench.models.contexts.multihead import MultiHead, join_heads, split_heads
+from attnbench.models.contexts.multihead import MultiHead, join_heads
 from attnbench.models.decoder import Decoder
 from attnbench.models.encoder import EncoderOutput, Memory
 from attnbench.models.seq2seq import RecurrentSeq2Seq, RecurrentState, Seq2SeqModel
@@ -249,5 +249,5 @@ class _EditedContext(Context):
     @staticmethod
     def _read_by_heads(context: MultiHead, query: Tensor, memory: _EditedMemory) -> tuple[Tensor, Tensor]:
         weights = memory.edit.reweigh(context.head_weights(query, memory.whole))  # B N T S
-        heads = weights.to(memory.values.dtype) @ split_heads(memory.values, context.heads)  # B N T D
+        heads = weights.to(memory.values.dtype) @ memory.values  # B N T D
         return context.joint_projection(join_heads(heads)), weights.mean(dim=1)

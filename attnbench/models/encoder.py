@@ -32,8 +32,8 @@ class Memory:
     """What a context prepares once per source, so that reading it at every step is cheap.
 
     Attributes:
-        values: what is averaged or handed on, (batch, memory_len, hidden).
-        keys: what the query is matched with, (batch, memory_len, hidden), where there is matching.
+        values: what is averaged or handed on, (batch, memory_len, hidden); some contexts split them by head.
+        keys: what the query is matched with, (batch, memory_len, hidden), where there is matching; likewise.
         mask: True where there is something to read, (batch, memory_len).
     """
 

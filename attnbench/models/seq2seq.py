@@ -99,29 +99,34 @@ class Seq2SeqModel(nn.Module, ABC):
         state = self.start(source, source_lengths)
         token = torch.full_like(source[:, :1], BOS)  # B 1
         finished = torch.zeros_like(token, dtype=torch.bool)
-        tokens, attention = [], []
+        count = given.shape[1] if steps is None else steps
+        # Rooms for all steps: what is kept of each would lie between the large tensors of the next ones, whose memory
+        # could then not be used again.
+        tokens = token.new_empty(len(token), count)  # B T
+        attention: Tensor | None = None  # B T S
         until_asked = steps_until_asked(source.device)
-        for step in range(given.shape[1] if steps is None else steps):
+        for step in range(count):
             logits, weights, state = self.advance(token, state)  # B 1 V, B 1 S
             token = logits.argmax(dim=2)  # B 1
             if step < given.shape[1]:
                 now = given[:, step : step + 1]  # B 1
                 token = token.where(now == NOT_GIVEN, now)
             token = token.masked_fill(finished, PAD)
-            tokens.append(token)
+            tokens[:, step : step + 1] = token
             if weights is not None:
-                attention.append(weights)
+                if attention is None:
+                    attention = weights.new_empty(len(token), count, weights.shape[2])
+                attention[:, step : step + 1] = weights
             if ends_with_mark:
                 finished = finished | (token == EOS)
                 if (step + 1) % until_asked == 0 and bool(finished.all()):
+                    count = step + 1
                     break
-        written = torch.cat(tokens, dim=1)  # B T
-        weights = torch.cat(attention, dim=1) if attention else None  # B T S
         if ends_with_mark and until_asked > 1:
+            written = tokens[:, :count]
             is_before_end = (written == EOS).cumsum(dim=1) <= (written == EOS)  # the mark itself included
-            width = int(is_before_end.sum(dim=1).amax())
-            written, weights = written[:, :width], None if weights is None else weights[:, :width]
-        return Generated(written, weights)
+            count = int(is_before_end.sum(dim=1).amax())
+        return Generated(tokens[:, :count], None if attention is None else attention[:, :count])
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,6 @@ class SteppedMemory(Memory):
     """A memory that many steps read one after the other.
 
     Attributes:
-        blocked: True where there is nothing to read, (batch, 1, source_len).
         projection: W, (hidden, hidden), which makes a query of a state.
         of_falls: −2v, by which falls come to scores, (hidden,).
         of_slopes: 4v, by which f − f² comes to the slopes of scores, (hidden,).
@@ -150,7 +149,6 @@ class SteppedMemory(Memory):
         are_exponents: whether the portions hold e^2k in place of −2k.
     """
 
-    blocked: Tensor
     projection: Tensor
     of_falls: Tensor
     of_slopes: Tensor
@@ -225,7 +223,6 @@ def stepped_memory(
         values=values,
         mask=mask,
         keys=keys,
-        blocked=~mask.unsqueeze(1),
         projection=projection,
         of_falls=-2 * score,
         of_slopes=4 * score,
@@ -301,10 +298,10 @@ class _ReadStep(torch.autograd.Function):
 def look(state: Tensor, memory: SteppedMemory) -> tuple[Tensor, Tensor, Tensor]:
     """Return context (batch, 1, hidden), weights (batch, 1, source_len) and query of a state (batch, 1, hidden)."""
     query = state @ memory.projection.t()
-    scores = query.new_empty(memory.blocked.shape)
+    scores = query.new_empty(len(query), 1, memory.mask.shape[1])
     for portion, falls in memory.falls(query):
         torch.matmul(falls, memory.of_falls, out=scores[portion.rows])
-    weights = torch.softmax(scores.masked_fill_(memory.blocked, float("-inf")), dim=-1)
+    weights = torch.softmax(scores.masked_fill_(~memory.mask.unsqueeze(1), float("-inf")), dim=-1)
     return torch.bmm(weights, memory.values), weights, query
 
 

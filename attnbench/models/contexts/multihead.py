@@ -54,11 +54,13 @@ class MultiHead(Context):
         self.joint_projection = nn.Linear(hidden_size, hidden_size, bias=False)
 
     def prepare(self, encoded: EncoderOutput) -> Memory:
-        return Memory(
-            values=self.value_projection(encoded.states),
-            mask=encoded.mask,
-            keys=self.key_projection(encoded.states),
-        )
+        """Return keys and values split by head, (batch, heads, source_len, hidden / heads).
+
+        They lie side by side, so that a step of decoding multiplies them as they are and copies nothing.
+        """
+        keys, values = self.key_projection(encoded.states), self.value_projection(encoded.states)
+        keys, values = (split_heads(each, self.heads).contiguous() for each in (keys, values))
+        return Memory(values=values, mask=encoded.mask, keys=keys)
 
     def read(
         self, query: Tensor, memory: Memory, first_position: int = 0, wants_weights: bool = True
@@ -66,24 +68,24 @@ class MultiHead(Context):
         """Return the joined context, and the mean of the heads' weights where they are wanted."""
         if wants_weights:
             weights = self.head_weights(query, memory)  # B N T S
-            heads = weights.to(memory.values.dtype) @ split_heads(memory.values, self.heads)  # B N T D
+            heads = weights.to(memory.values.dtype) @ memory.values  # B N T D
             return self.joint_projection(join_heads(heads)), weights.mean(dim=1)
-        queries, keys, values = self._split(query, memory)
+        assert memory.keys is not None
         mask = memory.mask[:, None, None, :]  # B 1 1 S
-        heads = nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+        heads = nn.functional.scaled_dot_product_attention(
+            self._queries(query), memory.keys, memory.values, attn_mask=mask
+        )
         return self.joint_projection(join_heads(heads)), None
 
     def head_weights(self, query: Tensor, memory: Memory) -> Tensor:
         """Return every head's weights, (batch, heads, target_len, source_len)."""
-        queries, keys, _ = self._split(query, memory)
-        scores = queries @ keys.transpose(2, 3) / queries.shape[3] ** 0.5  # B N T S
+        assert memory.keys is not None
+        queries = self._queries(query)
+        scores = queries @ memory.keys.transpose(2, 3) / queries.shape[3] ** 0.5  # B N T S
         return torch.softmax(scores.masked_fill(~memory.mask[:, None, None, :], float("-inf")), dim=-1)
 
-    def _split(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
-        assert memory.keys is not None
-        parts = (self.query_projection(query), memory.keys, memory.values)
-        queries, keys, values = (split_heads(part, self.heads) for part in parts)  # B N T D, B N S D twice
-        return queries, keys, values
+    def _queries(self, query: Tensor) -> Tensor:
+        return split_heads(self.query_projection(query), self.heads)  # B N T D
 
 
 @dataclass(frozen=True, kw_only=True)
