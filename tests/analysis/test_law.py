@@ -3,7 +3,8 @@ import math
 import pytest
 
 from attnbench.analysis.breakdown import breakdown_table
-from attnbench.analysis.law import LAW_CELL_COLUMNS, LAW_COLUMNS, find_laws, law_cell_table, law_table
+from attnbench.analysis.law import find_laws
+from attnbench.analysis.law_tables import LAW_CELL_COLUMNS, LAW_COLUMNS, law_cell_table, law_table
 from tests.metrics_rows import curve_rows, law_rows, metrics_of
 
 STEPS, SIZES = (500, 1000, 2000, 4000, 8000), (16, 32, 64, 128)
