@@ -106,6 +106,16 @@ class Trial:
         """How many are bounds."""
         return self.cells - self.measured
 
+    @property
+    def contradicting(self) -> int:
+        """How many of the bounds contradict their intervals."""
+        return self.bounds - self.bounds_within
+
+    @property
+    def tested(self) -> int:
+        """How many say something of the law: those measured, and bounds that contradict it."""
+        return self.measured + self.contradicting
+
 
 @dataclass(frozen=True)
 class Law:
@@ -143,12 +153,13 @@ class Law:
 
     @property
     def is_told(self) -> bool:
-        """Whether it is worth a sentence: an axis has three values, and cells were held out of what was fitted.
+        """Whether it is worth a sentence: an axis has three values, and more cells than just make a line were fitted.
 
         Two points lie on a line whichever they are, and three hardly tell how far off the line they lie.
         """
         spans_three = any(len({cell.place(axis) for cell in self.cells}) >= LEAST_PLACES for axis in AXES)
-        return spans_three and (self.line is None or bool(self.held_out))
+        is_more = bool(self.held_out) or len(self.fitted) > len(self.axes) + 2
+        return spans_three and (self.line is None or is_more)
 
     def exponent(self, axis: Axis) -> Estimate | None:
         """Return the exponent of an axis; None where the law has none of it."""
@@ -201,9 +212,9 @@ class Law:
         return [cell for cell in self.held_out if cell.place(axis) not in fitted]
 
     def is_tested(self, axis: Axis) -> bool:
-        """Whether a measured cell beyond the fitted ones on an axis has been held to an interval."""
+        """Whether, beyond the fitted cells on an axis, one has tested the law."""
         found = self.trial(self.beyond(axis))
-        return found is not None and found.measured > 0
+        return found is not None and found.tested > 0
 
     def count(self, censored: str) -> int:
         """Return how many cells are censored in one way."""
@@ -239,7 +250,7 @@ def _unit(rows: pd.DataFrame) -> str:
 
 def _ceiling(rows: pd.DataFrame) -> float:
     """Return the shortest length at which the ceiling of an arm lies below L50's accuracy, infinite without one."""
-    halves = rows["chance_accuracy"].map(lambda chance: on_scale(chance, THRESHOLDS["L50"]))
+    halves = rows["chance_accuracy"].astype(float).map(lambda chance: on_scale(chance, THRESHOLDS["L50"]))
     below = rows["length"][rows["accuracy_ceiling"] < halves]
     return float(below.min()) if len(below) else math.inf
 

@@ -76,9 +76,9 @@ def law_table(laws: Iterable[Law], prices: Iterable[PriceLaw]) -> pd.DataFrame:
     `censored`, `above` and `below` count cells by their mean curve, `seeds_above`, `seeds_below` and `seeds_not_learnt`
     the seeds of `cells` by their own. Of the cells `held_out`, all that agree with their interval are
     `held_out_within`; those of which the mean over seeds was measured, and no bound, are `held_out_measured`.
-    `interval_width` is the median of the upper ends over the lower ones. `tested` counts the measured cells held out
-    that lie beyond the fitted ones on the axis of the row. `exponent_with_unlearnt` takes what did not learn as below
-    the shortest tested length.
+    `interval_width` is the median of the upper ends over the lower ones. `tested` counts the cells held out beyond
+    the fitted ones on the axis of the row that were measured, or whose bound contradicts its interval.
+    `exponent_with_unlearnt` takes what did not learn as below the shortest tested length.
     """
     rows = [row for law in laws for row in _law_rows(law)] + [
         row for law in prices for row in _price_rows(law)
@@ -132,7 +132,7 @@ def _law_rows(law: Law) -> Iterator[dict[str, object]]:
         bent = {"curvature": bend.value, "curvature_low": bend.low, "curvature_high": bend.high}
         own = law.trial(law.beyond(axis))
         tested = {
-            "tested": 0 if own is None else own.measured,
+            "tested": 0 if own is None else own.tested,
             "exponent_with_unlearnt": law.with_unlearnt.get(axis),
         }
         yield shared | _exponent(axis, law.exponent(axis)) | bent | tested
