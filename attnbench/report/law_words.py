@@ -184,9 +184,8 @@ def _not_learnt(law: Law) -> list[str]:
     """Say what is left out since it did not learn, and whether that moves an exponent beyond its interval."""
     cells, seeds = len(law.not_learnt), sum(cell.count("not_learnt") for cell in law.cells)
     parts = [f"{counted(cells, 'cell')} learnt nothing, of which it says nothing"] if cells else []
-    parts += (
-        [counted(seeds, "seed is", "seeds are") + " left out of other cells as not learnt"] if seeds else []
-    )
+    of_others = " of other cells" if cells else ""
+    parts += [f"{counted(seeds, 'seed')}{of_others} left out as not learnt"] if seeds else []
     found = {axis: each for axis in law.with_unlearnt if (each := law.exponent(axis))}
     if found:
         left = [axis for axis, each in found.items() if not each.low <= law.with_unlearnt[axis] <= each.high]

@@ -155,9 +155,7 @@ def test_what_did_not_learn_is_counted_and_said_where_it_moves_an_exponent():
     ]
     block = law_block(rows)
     assert "; 4 seeds left out as not learnt; " in block
-    assert (
-        "floor: 6 seeds are left out of other cells as not learnt; taking this as below the shortest" in block
-    )
+    assert "floor: 6 seeds left out as not learnt; taking this as below the shortest" in block
     assert "tested length gives steps^" in block
     assert ", outside of the interval." in block
 
