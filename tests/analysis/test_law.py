@@ -154,8 +154,8 @@ def test_bounds_of_seeds_are_counted_where_the_mean_curve_has_a_length():
 
 
 def test_cells_are_held_out_so_that_intervals_are_left():
-    # Up to size 64 and 4,000 steps no more than three cells are measured with all seeds: a fit to them could not say how
-    # far off it is.
+    # Up to size 64 and 4,000 steps no more than three cells are measured with all seeds: a fit to them could not say
+    # how far off it is.
     law = only_law(law_rows(STEPS, SIZES, lambda steps, size: 0.3 * steps + 0.6 * size - 4.5))
     within = [cell for cell in law.cells if cell.training_steps < 8000 and cell.arm.hidden_size < 128]
     assert sum(cell.is_fallen for cell in within) >= 3 >= sum(cell.is_measured for cell in within)
