@@ -113,7 +113,7 @@ def _trial_words(law: Law, axis: Axis, cells: Sequence[LawCell]) -> str:
             )
         )
     if axis == "steps" and trial.tested and _shares_seeds(law, cells):
-        found.append("they are of the same seeds, and under --budgets of the same trunks: a mild test")
+        found.append("the fit has seen their seeds, and under --budgets their trunks: a mild test")
     return "; ".join(found)
 
 

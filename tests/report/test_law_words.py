@@ -30,8 +30,8 @@ def test_the_law_is_said_with_its_intervals_its_range_and_what_it_had_not_seen()
     assert "· hidden size^0." in law.headline
     assert re.sub(r"factor of \d\.\d", "factor of F", law.found[0]) == (
         "Fixed: of 2 cells held out of the largest budget (4,000), 2 were measured, and 2 of them lie in their 95 % "
-        "intervals, a factor of F wide; they are of the same seeds, and under --budgets of the same trunks: a mild "
-        "test. Of 4 cells held out of the largest size (64), 4 were measured, and 4 of them lie in their 95 % "
+        "intervals, a factor of F wide; the fit has seen their seeds, and under --budgets their trunks: a mild test. "
+        "Of 4 cells held out of the largest size (64), 4 were measured, and 4 of them lie in their 95 % "
         "intervals, a factor of F wide."
     )
     assert "not tested" not in law.headline

@@ -108,9 +108,9 @@ belongs to the seed, in all cells alike, half to each run. Each exponent has two
 and cells, and `low_over_seeds` to `high_over_seeds`. Interpolation between tested lengths moves all seeds of a cell
 alike, which seeds alone do not show. "No bend in steps": the square of log2 steps has no part in the law, and its
 interval holds 0. Of the cells held out those measured with all seeds are counted apart from bounds, which miss only
-where they contradict their interval. Where seeds differ more than cells the intervals err to the wide side, since the
-seeds that are predicted are those that were fitted. "None": too few fitted cells were measured with all seeds, so that
-there is no interval.
+where they contradict their interval ("none": no cell is one). The cells of one sweep miss together, so that the errors
+beside these two are too small. Where seeds differ more than cells the intervals err to the wide side, since the seeds
+that are predicted are those that were fitted.
 
 {cases}
 
