@@ -1,12 +1,13 @@
-"""The law of the breakdown: how L50 grows with the steps of training and the hidden size (law.csv, law_cells.csv).
+"""The law of the breakdown: how L50 grows with the steps of training and the hidden size.
 
 log2 L50 = a + b · log2 steps + c · log2 hidden, fitted to every seed's own L50 in every cell, which is one budget and
-one hidden size. A seed whose curve never fell, or fell ahead of the shortest length, enters as a bound. The largest
-budget and the largest size are left out of the fit and predicted.
+one hidden size. A seed whose curve never fell, or was below half already at the shortest length, enters as a bound. The
+largest budget and the largest size are left out of the fit, and the mean of their seeds is predicted.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -14,11 +15,17 @@ import numpy as np
 import pandas as pd
 
 from attnbench.analysis.arms import Metrics, sort_arms
-from attnbench.analysis.breakdown import Breakdown, Crossing, l50_by_arm, seed_crossings
+from attnbench.analysis.breakdown import (
+    THRESHOLDS,
+    Breakdown,
+    Crossing,
+    l50_by_arm,
+    on_scale,
+    seed_crossings,
+)
 from attnbench.analysis.larger_budget import budgets_of, family_of
 from attnbench.analysis.rates import TuningRows
-from attnbench.analysis.tobit import Estimate, Line, Values, fit_line
-from attnbench.analysis.training_cost import PriceLaw
+from attnbench.analysis.tobit import Estimate, Line, Values, fit_line, fit_weighted
 from attnbench.arm import Arm
 
 Axis = Literal["steps", "hidden_size"]
@@ -27,58 +34,20 @@ AXES: tuple[Axis, ...] = ("steps", "hidden_size")
 # With fewer that are not censored there is no exponent.
 LEAST_CELLS = 3
 LEAST_PLACES = 3
-L50_SCORE, PRICE_SCORE = "token_accuracy", "steps_to_90"
-_FAMILY = ("task", "model", "variant", "protocol", "train_min_length", "train_max_length")
-LAW_COLUMNS = (
-    *_FAMILY,
-    "score",
-    "exponent_of",
-    "exponent",
-    "low",
-    "high",
-    "cells",
-    "censored",
-    "held_out",
-    "held_out_within",
-    "seeds",
-    "low_over_seeds",
-    "high_over_seeds",
-    "above",
-    "below",
-    "not_learnt",
-    "curvature",
-    "curvature_low",
-    "curvature_high",
-    "hidden_size",
-    "training_steps",
-    "note",
-)
-LAW_CELL_COLUMNS = (
-    *_FAMILY,
-    "score",
-    "training_steps",
-    "hidden_size",
-    "length",
-    "low",
-    "high",
-    "censored",
-    "seeds",
-    "fitted",
-    "predicted_low",
-    "predicted_high",
-    "is_held_out",
-    "is_within",
-)
 
 
 @dataclass(frozen=True, eq=False)
 class LawCell:
-    """One arm of a family: a budget and a hidden size, with L50 of its mean curve and of each seed."""
+    """One arm of a family: a budget and a hidden size, with L50 of its mean curve and of each seed.
+
+    `shortest` is the shortest length tested, NaN where that is not known.
+    """
 
     arm: Arm
     training_steps: int
     found: Breakdown
     seeds: Mapping[int, Crossing]
+    shortest: float = math.nan
 
     @property
     def is_fallen(self) -> bool:
@@ -89,13 +58,63 @@ class LawCell:
         """Return where the cell stands on an axis."""
         return self.training_steps if axis == "steps" else self.arm.hidden_size
 
+    def count(self, censored: str) -> int:
+        """Return how many seeds have curves of their own that are censored in one way."""
+        return sum(crossing.censored == censored for crossing in self.seeds.values())
+
+    @property
+    def mean_of_seeds(self) -> float:
+        """Two to the mean of log2 L50 over the seeds that learnt, bounds among them; NaN where none did."""
+        known = [math.log2(each.length) for each in self.seeds.values() if each.censored != "not_learnt"]
+        return 2 ** statistics.fmean(known) if known else math.nan
+
     @property
     def bounds(self) -> tuple[float, float]:
-        """The lengths between which L50 is known to lie: one where it was measured, else 0 or infinity at one end."""
-        length = self.found.length
-        return {"above": (length, math.inf), "below": (0.0, length)}.get(
-            self.found.censored, (length, length)
-        )
+        """The lengths between which that mean is known to lie: one where it was measured, else open at an end."""
+        mean = self.mean_of_seeds
+        is_known = not math.isnan(mean)
+        low = mean if is_known and not self.count("below") else 0.0
+        return low, mean if is_known and not self.count("above") else math.inf
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether that mean is known: no seed is a bound."""
+        low, high = self.bounds
+        return low == high
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a law did on cells that it was not fitted to.
+
+    Attributes:
+        cells: how many.
+        measured: of these, those of which the mean over seeds is known and no bound.
+        measured_within: of these, those that lie in their intervals.
+        bounds_within: of the others, those whose bound does not contradict its interval.
+        width: the median, over all of them, of the upper end of the interval over the lower.
+    """
+
+    cells: int
+    measured: int
+    measured_within: int
+    bounds_within: int
+    width: float
+
+    @property
+    def bounds(self) -> int:
+        """How many are bounds."""
+        return self.cells - self.measured
+
+    @property
+    def contradicting(self) -> int:
+        """How many of the bounds contradict their intervals."""
+        return self.bounds - self.bounds_within
+
+    @property
+    def tested(self) -> int:
+        """How many say something of the law: those measured, and bounds that contradict it."""
+        return self.measured + self.contradicting
 
 
 @dataclass(frozen=True)
@@ -113,6 +132,10 @@ class Law:
         fitted: the cells behind the line.
         held_out: the cells left out of it, that it is tested on.
         curvature: of each axis with three values the coefficient of the square of its log2, from all cells.
+        with_unlearnt: the exponents of the same fit with the seeds and the cells that did not learn taken as below the
+            shortest tested length; empty where there is none of them in its range.
+        ceiling: the shortest tested length at which no code of the bits that cross is half way from chance to perfect,
+            infinite where there is none.
     """
 
     family: Arm
@@ -125,15 +148,18 @@ class Law:
     fitted: Sequence[LawCell] = ()
     held_out: Sequence[LawCell] = ()
     curvature: Mapping[Axis, Estimate] = field(default_factory=dict)
+    with_unlearnt: Mapping[Axis, float] = field(default_factory=dict)
+    ceiling: float = math.inf
 
     @property
     def is_told(self) -> bool:
-        """Whether it is worth a sentence: an axis has three values, and what was fitted was tested on other cells.
+        """Whether it is worth a sentence: an axis has three values, and more cells than just make a line were fitted.
 
         Two points lie on a line whichever they are, and three hardly tell how far off the line they lie.
         """
         spans_three = any(len({cell.place(axis) for cell in self.cells}) >= LEAST_PLACES for axis in AXES)
-        return spans_three and (self.line is None or bool(self.held_out))
+        is_more = bool(self.held_out) or len(self.fitted) > len(self.axes) + 2
+        return spans_three and (self.line is None or is_more)
 
     def exponent(self, axis: Axis) -> Estimate | None:
         """Return the exponent of an axis; None where the law has none of it."""
@@ -171,6 +197,25 @@ class Law:
         low, high = cell.bounds
         return low <= expected.high and high >= expected.low
 
+    def trial(self, cells: Sequence[LawCell]) -> Trial | None:
+        """Return how the law did on some of the cells held out; None where there are none, or no intervals."""
+        within, expected = [self.is_within(cell) for cell in cells], [self.prediction(cell) for cell in cells]
+        if not cells or None in within:
+            return None
+        measured = [bool(is_in) for cell, is_in in zip(cells, within, strict=True) if cell.is_measured]
+        width = statistics.median(each.high / each.low for each in expected if each is not None)
+        return Trial(len(cells), len(measured), sum(measured), sum(map(bool, within)) - sum(measured), width)
+
+    def beyond(self, axis: Axis) -> list[LawCell]:
+        """Return the cells held out whose value on an axis no fitted cell has."""
+        fitted = _places(self.fitted, axis)
+        return [cell for cell in self.held_out if cell.place(axis) not in fitted]
+
+    def is_tested(self, axis: Axis) -> bool:
+        """Whether, beyond the fitted cells on an axis, one has tested the law."""
+        found = self.trial(self.beyond(axis))
+        return found is not None and found.tested > 0
+
     def count(self, censored: str) -> int:
         """Return how many cells are censored in one way."""
         return sum(cell.found.censored == censored for cell in self.cells)
@@ -185,38 +230,29 @@ def find_laws(metrics: Metrics, breakdowns: pd.DataFrame, tuning: TuningRows = (
         tuning: as for `breakdown_table`.
     """
     budgets, own, found = budgets_of(metrics), seed_crossings(metrics, tuning), l50_by_arm(breakdowns)
+    rows = metrics.by_arm()
     families: dict[Arm, list[LawCell]] = {}
     for arm in budgets:
         if arm in found and arm in own:
-            families.setdefault(family_of(arm), []).append(LawCell(arm, budgets[arm], found[arm], own[arm]))
-    units = {family_of(arm): _unit(rows) for arm, rows in metrics.by_arm().items()}
-    several = [family for family in sort_arms(families) if len(families[family]) > 1]
-    return [law_of(family, units[family], families[family]) for family in several]
-
-
-def law_table(laws: Iterable[Law], prices: Iterable[PriceLaw]) -> pd.DataFrame:
-    """Return one row for each exponent and constant, and for each law without any one that says why (law.csv).
-
-    The `score` is that whose L50 it is, or "steps_to_90" of the price of length, whose rows name size and budget.
-    """
-    rows = [row for law in laws for row in _law_rows(law)] + [
-        row for law in prices for row in _price_rows(law)
+            cell = LawCell(arm, budgets[arm], found[arm], own[arm], float(rows[arm]["length"].min()))
+            families.setdefault(family_of(arm), []).append(cell)
+    units = {family_of(arm): _unit(of_arm) for arm, of_arm in rows.items()}
+    several = [(family, cells) for family in sort_arms(families) if len(cells := families[family]) > 1]
+    return [
+        replace(law_of(family, units[family], cells), ceiling=min(_ceiling(rows[cell.arm]) for cell in cells))
+        for family, cells in several
     ]
-    whole = ["cells", "censored", "held_out", "held_out_within", "seeds", "above", "below", "not_learnt"]
-    whole += ["hidden_size", "training_steps", "train_min_length", "train_max_length"]
-    return pd.DataFrame(rows, columns=list(LAW_COLUMNS)).astype(dict.fromkeys(whole, "Int64"))
-
-
-def law_cell_table(laws: Iterable[Law]) -> pd.DataFrame:
-    """Return one row for each cell of each law, with what the law says of it (law_cells.csv)."""
-    rows = [_cell_row(law, cell) for law in laws for cell in (*law.cells, *law.not_learnt)]
-    whole = ["train_min_length", "train_max_length"]
-    types = dict.fromkeys(whole, "Int64") | {"is_held_out": "boolean", "is_within": "boolean"}
-    return pd.DataFrame(rows, columns=list(LAW_CELL_COLUMNS)).astype(types)
 
 
 def _unit(rows: pd.DataFrame) -> str:
     return next(iter(rows["length_unit"].dropna()), "")
+
+
+def _ceiling(rows: pd.DataFrame) -> float:
+    """Return the shortest length at which the ceiling of an arm lies below L50's accuracy, infinite without one."""
+    halves = rows["chance_accuracy"].astype(float).map(lambda chance: on_scale(chance, THRESHOLDS["L50"]))
+    below = rows["length"][rows["accuracy_ceiling"] < halves]
+    return float(below.min()) if len(below) else math.inf
 
 
 def law_of(family: Arm, unit: str, cells: Sequence[LawCell]) -> Law:
@@ -240,7 +276,8 @@ def law_of(family: Arm, unit: str, cells: Sequence[LawCell]) -> Law:
     used = [cell for cell in learnt if all(cell.place(axis) in _places(fallen, axis) for axis in missing)]
     if not _can_fit(used, axes):
         return replace(
-            law, reason="the cells that broke down leave the two exponents open: budget and size go together"
+            law,
+            reason="the cells that broke down cannot separate the two exponents: budget and size go together",
         )
     held_out = _held_out(used, axes)
     fitted = [cell for cell in used if cell not in held_out]
@@ -252,6 +289,9 @@ def law_of(family: Arm, unit: str, cells: Sequence[LawCell]) -> Law:
         fitted=fitted,
         held_out=held_out,
         curvature=_curvature(used, axes),
+        with_unlearnt=_with_unlearnt(
+            fitted, axes, [cell for cell in law.not_learnt if _is_inside(cell, fitted, axes)]
+        ),
     )
 
 
@@ -282,15 +322,23 @@ def _is_full(design: np.ndarray) -> bool:
 def _held_out(cells: Sequence[LawCell], axes: Sequence[Axis]) -> list[LawCell]:
     """Return the cells of the largest budget and of the largest size; of one of them, or none, where it must be so.
 
-    What remains must have every exponent: two values on each axis, and three cells that broke down.
+    What remains must have every exponent: two values on each axis, and three cells that broke down. A choice that
+    leaves intervals goes first: without them nothing is tested.
     """
     choices: list[Sequence[Axis]] = [axes, *([axis] for axis in axes)]
+    found = []
     for choice in choices:
         largest = {axis: _places(cells, axis)[-1] for axis in choice}
-        held = [cell for cell in cells if any(cell.place(axis) == top for axis, top in largest.items())]
-        if _can_fit([cell for cell in cells if cell not in held], axes):
-            return held
-    return []
+        rest = [cell for cell in cells if all(cell.place(axis) != top for axis, top in largest.items())]
+        if _can_fit(rest, axes):
+            found.append(rest)
+    left = next((rest for rest in found if _has_freedom(rest, axes)), found[0] if found else cells)
+    return [cell for cell in cells if cell not in left]
+
+
+def _has_freedom(cells: Iterable[LawCell], axes: Sequence[Axis]) -> bool:
+    """Whether more cells were measured than a law of these axes has coefficients."""
+    return sum(cell.is_measured for cell in cells) > len(axes) + 1
 
 
 def _design(cells: Sequence[LawCell], axes: Sequence[Axis], squares: Sequence[Axis] = ()) -> np.ndarray:
@@ -300,17 +348,43 @@ def _design(cells: Sequence[LawCell], axes: Sequence[Axis], squares: Sequence[Ax
     return np.column_stack([np.ones(len(cells)), *(logs[axis] for axis in axes), *bent])
 
 
-def _values(cells: Sequence[LawCell], design: np.ndarray) -> Values:
-    """Return log2 of every seed's own L50, or its bound; seeds that did not learn have none."""
-    sides = {"": 0, "above": 1, "below": -1}
-    found = [
-        (number, seed, math.log2(crossing.length), sides[crossing.censored])
+def _values(cells: Sequence[LawCell], design: np.ndarray, with_unlearnt: bool = False) -> Values:
+    """Return log2 of every seed's own L50, or its bound.
+
+    Seeds that did not learn have none, or are taken as below the shortest length where that is asked and known.
+    """
+    sides = {"": 0, "above": 1, "below": -1} | ({"not_learnt": -1} if with_unlearnt else {})
+    lengths = [
+        (number, seed, cell.shortest if each.censored == "not_learnt" else each.length, sides[each.censored])
         for number, cell in enumerate(cells)
-        for seed, crossing in cell.seeds.items()
-        if crossing.censored in sides
+        for seed, each in cell.seeds.items()
+        if each.censored in sides
     ]
-    numbers, seeds, values, known = (np.array(column) for column in zip(*found, strict=True))
-    return Values(design[numbers], values, known, seeds, numbers)
+    known = [each for each in lengths if not math.isnan(each[2])]
+    numbers, seeds, values, sides_of = (np.array(column) for column in zip(*known, strict=True))
+    return Values(design[numbers], np.log2(values), sides_of, seeds, numbers)
+
+
+def _is_inside(cell: LawCell, fitted: Sequence[LawCell], axes: Sequence[Axis]) -> bool:
+    """Whether a cell lies nowhere beyond the fitted ones, and at the one value of an axis without exponent."""
+    return all(
+        cell.place(axis) <= _places(fitted, axis)[-1]
+        if axis in axes
+        else cell.place(axis) in _places(fitted, axis)
+        for axis in AXES
+    )
+
+
+def _with_unlearnt(
+    fitted: Sequence[LawCell], axes: Sequence[Axis], not_learnt: Sequence[LawCell]
+) -> dict[Axis, float]:
+    """Return the exponents with what did not learn as below the shortest tested length; none where all learnt."""
+    cells = [*fitted, *not_learnt]
+    if not any(cell.count("not_learnt") for cell in cells):
+        return {}
+    values = _values(cells, _design(cells, axes), with_unlearnt=True)
+    coefficients, _ = fit_weighted(values, np.ones((1, len(values.values))))
+    return dict(zip(axes, coefficients[0, 1:].tolist(), strict=True))
 
 
 def _curvature(cells: Sequence[LawCell], axes: Sequence[Axis]) -> dict[Axis, Estimate]:
@@ -322,74 +396,3 @@ def _curvature(cells: Sequence[LawCell], axes: Sequence[Axis]) -> dict[Axis, Est
     line = fit_line(_values(cells, _design(cells, axes, squares)))
     size = 1 + len(axes) + len(squares)
     return {axis: line.estimate(np.eye(size)[1 + len(axes) + number]) for number, axis in enumerate(squares)}
-
-
-def _identity(arm: Arm) -> dict[str, object]:
-    return {name: getattr(arm, name) for name in _FAMILY} | {"variant": str(arm.variant)}
-
-
-def _law_rows(law: Law) -> Iterator[dict[str, object]]:
-    within = [law.is_within(cell) for cell in law.held_out]
-    shared = _identity(law.family) | {
-        "score": L50_SCORE,
-        "cells": len(law.cells),
-        "censored": law.count("above") + law.count("below"),
-        "held_out": len(law.held_out),
-        "held_out_within": None if not within or None in within else sum(map(bool, within)),
-        "seeds": max(cell.found.seeds for cell in (*law.cells, *law.not_learnt)),
-        "above": law.count("above"),
-        "below": law.count("below"),
-        "not_learnt": len(law.not_learnt),
-        "note": law.reason,
-    }
-    if law.line is None:
-        yield shared
-    for axis in law.axes:
-        bend = law.curvature.get(axis, Estimate(math.nan, math.nan, math.nan))
-        bent = {"curvature": bend.value, "curvature_low": bend.low, "curvature_high": bend.high}
-        yield shared | _exponent(axis, law.exponent(axis)) | bent
-    if law.line is not None:
-        yield shared | _exponent("constant", law.constant)
-
-
-def _price_rows(law: PriceLaw) -> Iterator[dict[str, object]]:
-    yield (
-        _identity(family_of(law.arm))
-        | _exponent("length", law.exponent)
-        | {
-            "score": PRICE_SCORE,
-            "cells": len(law.lengths),
-            "censored": len(law.lengths) - len(law.arrived),
-            "seeds": law.seeds,
-            "hidden_size": law.arm.hidden_size,
-            "training_steps": law.training_steps,
-            "note": law.reason,
-        }
-    )
-
-
-def _exponent(name: str, found: Estimate | None) -> dict[str, object]:
-    if found is None:
-        return {"exponent_of": name}
-    low, high = found.over_seeds
-    own = {"low": found.low, "high": found.high, "low_over_seeds": low, "high_over_seeds": high}
-    return {"exponent_of": name, "exponent": found.value} | own
-
-
-def _cell_row(law: Law, cell: LawCell) -> dict[str, object]:
-    found, expected = cell.found, law.prediction(cell) if cell in law.cells else None
-    return _identity(law.family) | {
-        "score": L50_SCORE,
-        "training_steps": cell.training_steps,
-        "hidden_size": cell.arm.hidden_size,
-        "length": found.length,
-        "low": found.low,
-        "high": found.high,
-        "censored": found.censored,
-        "seeds": found.seeds,
-        "fitted": math.nan if expected is None else expected.value,
-        "predicted_low": math.nan if expected is None else expected.low,
-        "predicted_high": math.nan if expected is None else expected.high,
-        "is_held_out": cell in law.held_out,
-        "is_within": law.is_within(cell) if cell in law.held_out else None,
-    }

@@ -74,8 +74,8 @@ class Line:
         over_seeds: their covariance over seeds, NaN for one seed.
         beyond_seeds: what cells add to it, whose common deviation from the line no number of seeds makes smaller.
         seed_freedom: degrees of freedom of the first.
-        cell_freedom: of the second, 0 where there are no more cells than coefficients.
-        cell_spread: standard deviation of the mean of a cell about the line.
+        cell_freedom: of the second and of the spread: the cells all of whose values were seen, less the coefficients.
+        cell_spread: standard deviation of the mean of a cell about the line, NaN without a degree of freedom.
     """
 
     coefficients: np.ndarray
@@ -90,11 +90,13 @@ class Line:
         return float(contrast @ self.coefficients)
 
     def margin(self, contrast: np.ndarray, beyond_seeds: bool = True) -> float:
-        """Return half the width of the interval of that sum, or of that over seeds alone; NaN for one seed."""
+        """Return half the width of the interval of that sum, or of that over seeds alone.
+
+        It is NaN for one seed, for seeds and cells that do not differ, and beyond seeds where cells have no freedom.
+        """
         seeds = float(contrast @ self.over_seeds @ contrast)
-        has_cells = beyond_seeds and self.cell_freedom > 0
-        cells = max(float(contrast @ self.beyond_seeds @ contrast), 0.0) if has_cells else 0.0
-        if math.isnan(seeds) or seeds + cells <= 0:
+        cells = max(float(contrast @ self.beyond_seeds @ contrast), 0.0) if beyond_seeds else 0.0
+        if math.isnan(seeds) or seeds + cells <= 0 or (beyond_seeds and self.cell_freedom < 1):
             return math.nan
         # Satterthwaite 1946.
         below = seeds**2 / self.seed_freedom + (cells**2 / self.cell_freedom if cells else 0.0)
@@ -107,8 +109,9 @@ class Line:
 
     def prediction_margin(self, contrast: np.ndarray) -> float:
         """Return half the width of the interval in which the mean of another cell is expected, measured alike."""
-        own = student_quantile(max(self.cell_freedom, 1)) * self.cell_spread
-        return math.hypot(self.margin(contrast), own)
+        if self.cell_freedom < 1:
+            return math.nan
+        return math.hypot(self.margin(contrast), student_quantile(self.cell_freedom) * self.cell_spread)
 
 
 def fit_line(values: Values) -> Line:
@@ -121,16 +124,14 @@ def fit_line(values: Values) -> Line:
     count, size = values.design.shape
     coefficients, spreads = fit_weighted(values, np.ones((1, count)))
     best = coefficients[0]
-    cells = len(np.unique(values.cells))
-    freedom = cells - size
     start = best, float(spreads[0])
     over_seeds = _covariance(values, values.seeds, 1, start)
     beyond = np.zeros((size, size))
-    if freedom > 0 and count > size:
+    if len(np.unique(values.cells)) > size:
         singly = _covariance(values, np.arange(count), size, start)
         beyond = _covariance(values, values.cells, size, start) - singly
-    spread = _cell_spread(values, *start)
-    return Line(best, over_seeds, beyond, len(np.unique(values.seeds)) - 1, max(freedom, 0), spread)
+    spread, freedom = _cell_spread(values, best)
+    return Line(best, over_seeds, beyond, len(np.unique(values.seeds)) - 1, freedom, spread)
 
 
 def student_quantile(freedom: float) -> float:
@@ -247,14 +248,16 @@ def _covariance(values: Values, groups: np.ndarray, used: int, start: tuple[np.n
     return np.atleast_2d(np.cov(coefficients, rowvar=False)) * (count + 1) / (count - used)
 
 
-def _cell_spread(values: Values, coefficients: np.ndarray, sigma: float) -> float:
-    """Return the standard deviation of the means of cells about the line, of those all of whose values were seen."""
+def _cell_spread(values: Values, coefficients: np.ndarray) -> tuple[float, int]:
+    """Return the standard deviation of the means of cells about the line, and its degrees of freedom.
+
+    Both rest on the cells all of whose values were seen: the mean of another is not known.
+    """
     residuals = values.values - values.design @ coefficients
     _, places = np.unique(values.cells, return_inverse=True)
-    counts = np.bincount(places)
     is_whole = np.bincount(places, values.sides != 0) == 0
     freedom = int(is_whole.sum()) - len(coefficients)
     if freedom < 1:
-        return sigma / math.sqrt(float(counts.mean()))
-    means = np.bincount(places, residuals)[is_whole] / counts[is_whole]
-    return math.sqrt(float((means**2).sum()) / freedom)
+        return math.nan, 0
+    means = np.bincount(places, residuals)[is_whole] / np.bincount(places)[is_whole]
+    return math.sqrt(float((means**2).sum()) / freedom), freedom

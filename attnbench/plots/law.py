@@ -170,19 +170,29 @@ def _line_words(shown: Sequence[Law]) -> list[str]:
     fitted = [law for law in shown if law.line is not None]
     if not fitted:
         return ["lines join the cells of one size, or of one budget"]
-    words = [
-        "lines: log2 L50 = a + b·log2 steps + c·log2 hidden, fitted to filled cells with bounds as bounds"
-    ]
-    held = [law.is_within(cell) for law in fitted for cell in law.held_out]
-    known = [each for each in held if each is not None]
-    if known:
-        words.append(
-            f"hollow: left out of the fit, and expected within the pale bars (95 %), where {sum(known)} of "
-            f"{len(known)} fell"
-        )
-    elif held:
-        words.append("hollow: left out of the fit")
-    return words
+    words = ["lines: log2 L50 = a + b·log2 steps + c·log2 hidden, fitted to the seeds of filled cells"]
+    if any(cell.count("above") + cell.count("below") for law in fitted for cell in law.fitted):
+        words[0] += ", censored ones as bounds"
+    without = sum(cell not in (*law.fitted, *law.held_out) for law in fitted for cell in law.cells)
+    if without:
+        left = counted(without, "filled cell is", "filled cells are")
+        words.append(f"{left} not fitted, since no breakdown is known at their size or budget")
+    if not any(law.held_out for law in fitted):
+        return words
+    trials = [trial for law in fitted if (trial := law.trial(law.held_out))]
+    measured, within = (
+        sum(getattr(each, name) for each in trials) for name in ("measured", "measured_within")
+    )
+    bounds, wrong = (sum(getattr(each, name) for each in trials) for name in ("bounds", "contradicting"))
+    told = "hollow: left out of the fit"
+    if trials:
+        told += ", the mean of their seeds expected within the pale bars (95 %), where "
+        untested = "" if wrong else ": nothing was tested"
+        told += f"{within} of {measured} measured ones lie" if measured else f"none was measured{untested}"
+    if bounds:
+        said = counted(bounds, "bound does not contradict its bar", "bounds do not contradict their bars")
+        told += f"; {wrong} of {counted(bounds, 'bound')} contradict their bars" if wrong else f"; {said}"
+    return [*words, told]
 
 
 def _missing(laws: Sequence[Law], shown: Sequence[Law]) -> list[str]:
@@ -274,6 +284,7 @@ def _explanations(law: Law, axis: Axis) -> list[Line2D]:
     """Return the entries of the legend that say the exponent, and what hollow cells and arrows are."""
     exponent = law.exponent(axis)
     said = f"∝ {_SYMBOLS[axis]}^b, b = {exponent_text(exponent)}" if exponent else "no exponent"
+    said += ", not tested" if exponent and not law.is_tested(axis) else ""
     entries = [grey_entry(said.replace(" [", "\n["), marker="")]
     if axis == AXES[0] and law.held_out:
         entries.append(grey_entry("left out of the fit", marker="o", markerfacecolor="white"))

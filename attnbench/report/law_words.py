@@ -65,30 +65,72 @@ def _law_sentence(law: Law, name: str) -> str:
     said = " · ".join(f"{_WORDS[axis]}^{exponent_text(each)}" for axis, each in found.items())
     open_axes = [_WORDS[axis] for axis, each in found.items() if each.low <= 0 <= each.high]
     doubt = f"; that it depends on the {joined(open_axes)} is not shown" if open_axes else ""
+    untested = [axis for axis in law.axes if not law.is_tested(axis)]
+    if len(untested) == len(law.axes):
+        doubt += "; the law was not tested"
+    elif untested:
+        doubt += f"; the exponent of the {joined(_WORDS[axis] for axis in untested)} was not tested"
     return f"Over {_ranges(law.fitted)}, L50 of {name} goes as {said}{doubt}."
 
 
 def _tested(law: Law) -> str:
-    """Say how the law did on cells that it was not fitted to."""
+    """Say how the law did on cells that it was not fitted to: on the largest size, and on the rest of them."""
     if not law.held_out:
         return "no cell was held out to test it on, since too few would have remained."
-    within = [law.is_within(cell) for cell in law.held_out]
-    what = f"{counted(len(within), 'cell')} held out of the fit, of {_left_out(law)}"
-    if None in within:
-        return f"the {what}, are not compared: an interval takes two seeds."
-    hits = [cell for cell, is_in in zip(law.held_out, within, strict=True) if is_in]
-    bounds = sum(not cell.is_fallen for cell in hits)
-    only = f", {bounds} of them as bounds that do not contradict" if bounds else ""
-    return f"of {what}, {len(hits)} fell into their 95 % intervals{only}."
+    sizes = law.beyond("hidden_size") if "hidden_size" in law.axes else []
+    groups = {"hidden_size": sizes, "steps": [cell for cell in law.held_out if cell not in sizes]}
+    parts = [_trial_words(law, axis, groups[axis]) for axis in AXES if groups[axis]]
+    return f"{'. '.join([parts[0], *map(_capital, parts[1:])])}."
 
 
-def _left_out(law: Law) -> str:
-    """Name the values of the axes that only cells held out have."""
-    parts = []
-    for axis in law.axes:
-        own = {cell.place(axis) for cell in law.held_out} - {cell.place(axis) for cell in law.fitted}
-        parts += [f"the largest {_MADE_OF[axis]} ({max(own):,})"] if own else []
-    return joined(parts, link="or")
+def _trial_words(law: Law, axis: Axis, cells: Sequence[LawCell]) -> str:
+    """Say of cells held out on one axis how many were measured, and how many of these lie in their intervals."""
+    top = max(cell.place(axis) for cell in cells)
+    what = f"of {counted(len(cells), 'cell')} held out of the largest {_MADE_OF[axis]} ({top:,})"
+    trial = law.trial(cells)
+    if trial is None:
+        return f"{what} none is compared with an interval, since {_no_interval(law)}"
+    found = [f"{what} none was measured{'' if trial.tested else ', so the law was not tested there'}"]
+    if trial.measured == 1:
+        lies = "lies" if trial.measured_within else "does not lie"
+        found = [f"{what}, 1 was measured, and {lies} in its 95 % interval, {_factor(trial.width)} wide"]
+    elif trial.measured:
+        lie = counted(trial.measured_within, "of them lies", "of them lie")
+        found = [
+            f"{what}, {trial.measured} were measured, and {lie} in their 95 % intervals, {_factor(trial.width)} wide"
+        ]
+    if trial.contradicting:
+        bounds = counted(trial.bounds, "is a bound", "are bounds")
+        found.append(
+            f"{bounds}, and {trial.contradicting} of them contradict{'s' * (trial.contradicting == 1)} the law"
+        )
+    elif trial.bounds:
+        found.append(
+            counted(
+                trial.bounds,
+                "is a bound, which does not contradict its interval",
+                "are bounds, which do not contradict their intervals",
+            )
+        )
+    if axis == "steps" and trial.tested and _shares_seeds(law, cells):
+        found.append("the fit has seen their seeds, and under --budgets their trunks: a mild test")
+    return "; ".join(found)
+
+
+def _shares_seeds(law: Law, cells: Sequence[LawCell]) -> bool:
+    fitted = {seed for cell in law.fitted for seed in cell.seeds}
+    return any(seed in fitted for cell in cells for seed in cell.seeds)
+
+
+def _no_interval(law: Law) -> str:
+    """Say why a law has no intervals."""
+    assert law.line is not None
+    if law.line.seed_freedom < 1:
+        return "an interval needs two seeds"
+    if law.line.cell_freedom < 1:
+        measured, least = sum(cell.is_measured for cell in law.fitted), len(law.axes) + 2
+        return f"an interval needs {least} fitted cells measured with all seeds, not {measured}"
+    return "the seeds do not differ"
 
 
 def _limits(law: Law) -> list[str]:
@@ -101,28 +143,61 @@ def _limits(law: Law) -> list[str]:
     missed = [cell for cell in law.held_out if law.is_within(cell) is False]
     if missed:
         parts.append(f"it misses {joined(_cell_name(law, cell) for cell in missed[:4])}{_more(missed, 4)}")
-    parts += _ends(law)
-    if law.not_learnt:
+    parts += [f"the exponent of the {_untested(law, axis)}" for axis in law.axes if not law.is_tested(axis)]
+    parts += [*_ends(law), *_not_learnt(law)]
+    if not math.isinf(law.ceiling):
         parts.append(
-            f"floor: {counted(len(law.not_learnt), 'cell')} learnt nothing, of which it says nothing"
+            f"the bits that cross allow no L50 of {length_text(law.ceiling)} or more, so no power law goes on to there"
         )
-    is_tested = any(law.is_within(cell) is not None for cell in law.held_out)
-    if not parts and is_tested:
+    trial = law.trial(law.held_out)
+    if not parts and trial is not None and trial.measured_within:
         parts.append("nothing that was tested contradicts it")
     return [f"{part}." for part in parts]
 
 
+def _untested(law: Law, axis: Axis) -> str:
+    values = len({cell.place(axis) for cell in law.fitted})
+    rests = f"rests on two {_MADE_OF[axis]}s and " if values == 2 else ""
+    return f"{_WORDS[axis]} {rests}was not tested"
+
+
 def _ends(law: Law) -> list[str]:
-    """Say how many cells are bounds, at the floor and at the ceiling of the tested lengths."""
+    """Say how many cells, and how many seeds of others, are at the floor and at the ceiling of the tested lengths."""
     parts = []
     for side, name, words in (
-        ("below", "floor", "fell ahead of the shortest tested"),
+        ("below", "floor", "below half already at the shortest tested length"),
         ("above", "ceiling", "did not fall up to the longest tested"),
     ):
-        if count := law.count(side):
-            at = length_text(max(cell.found.length for cell in law.cells if cell.found.censored == side))
-            parts.append(f"{name}: {count} of {counted(len(law.cells), 'cell')} {words} ({at})")
+        ends = [cell for cell in law.cells if cell.found.censored == side]
+        others = [each for cell in law.cells if cell not in ends for each in cell.seeds.values()]
+        seeds = [each for each in others if each.censored == side]
+        who = [f"{len(ends)} of {counted(len(law.cells), 'cell')}"] if ends else []
+        of_others = " of other cells" if ends else ""
+        who += [counted(len(seeds), "seed") + of_others] if seeds else []
+        verb = "" if side == "above" else "was " if len(ends) + len(seeds) == 1 else "were "
+        at = [*(cell.found.length for cell in ends), *(each.length for each in seeds)]
+        parts += [f"{name}: {joined(who)} {verb}{words} ({length_text(max(at))})"] if who else []
     return parts
+
+
+def _not_learnt(law: Law) -> list[str]:
+    """Say what is left out since it did not learn, and whether that moves an exponent beyond its interval."""
+    cells, seeds = len(law.not_learnt), sum(cell.count("not_learnt") for cell in law.cells)
+    parts = [f"{counted(cells, 'cell')} learnt nothing, of which it says nothing"] if cells else []
+    of_others = " of other cells" if cells else ""
+    parts += [f"{counted(seeds, 'seed')}{of_others} left out as not learnt"] if seeds else []
+    found = {axis: each for axis in law.with_unlearnt if (each := law.exponent(axis))}
+    if found:
+        left = [axis for axis, each in found.items() if not each.low <= law.with_unlearnt[axis] <= each.high]
+        told = joined(f"{_WORDS[axis]}^{law.with_unlearnt[axis]:.2f}" for axis in left or found)
+        taking = "taking this as below the shortest tested length"
+        if any(math.isnan(each.low) for each in found.values()):
+            parts.append(f"{taking} gives {told}")
+        elif left:
+            parts.append(f"{taking} gives {told}, outside of the interval")
+        else:
+            parts.append(f"{taking} moves no exponent out of its interval")
+    return [f"floor: {'; '.join(parts)}"] if parts else []
 
 
 def _detail(law: Law) -> str:
@@ -132,9 +207,16 @@ def _detail(law: Law) -> str:
     facts = [f"fitted to {counted(len(law.fitted), 'cell')}"]
     seeds = span(len(cell.seeds) for cell in law.fitted)
     facts.append("one seed, so no interval" if seeds == "1" else f"{seeds} seeds each")
-    bounds = sum(not cell.is_fallen for cell in law.fitted)
-    facts += [f"{bounds} of the cells as bounds"] if bounds else []
+    bounds = [cell.count("above") + cell.count("below") for cell in law.fitted]
+    among = f"{sum(bounds)} of {sum(len(cell.seeds) for cell in law.fitted)}"
+    facts += (
+        [f"{among} seeds' L50 as bounds, in {counted(sum(map(bool, bounds)), 'cell')}"] if any(bounds) else []
+    )
+    out = sum(cell.count("not_learnt") for cell in law.fitted)
+    facts += [f"{counted(out, 'seed')} left out as not learnt"] if out else []
     constant = law.constant
+    if seeds != "1" and constant is not None and math.isnan(constant.low):
+        facts.append(f"no interval, since {_no_interval(law)}")
     facts += [f"log2 L50 at one step and one unit {exponent_text(constant)}"] if constant else []
     facts += [
         f"twice the {_WORDS[axis]} makes L50 {2**found.value:.2f} times as long{_as_factors(found)}"
@@ -169,10 +251,14 @@ def _bend_text(bend: Estimate) -> str:
 def _cell_name(law: Law, cell: LawCell) -> str:
     expected = law.prediction(cell)
     assert expected is not None
-    sign = {"above": "> ", "below": "< "}.get(cell.found.censored, "")
+    sign = "" if cell.is_measured else "> " if cell.count("above") else "< "
     interval = f"[{length_text(expected.low)}, {length_text(expected.high)}]"
     where = f"{cell.training_steps:,} steps at hidden size {cell.arm.hidden_size}"
-    return f"{where} ({sign}{length_text(cell.found.length)}, expected in {interval})"
+    return f"{where} ({sign}{length_text(cell.mean_of_seeds)}, expected in {interval})"
+
+
+def _factor(ratio: float) -> str:
+    return f"a factor of {ratio:.1f}" if ratio < 10 else f"a factor of {min(ratio, 1e6):,.0f}"
 
 
 def _more(items: Sequence[object], shown: int) -> str:

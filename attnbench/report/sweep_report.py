@@ -14,7 +14,8 @@ from attnbench.analysis.arms import Metrics
 from attnbench.analysis.breakdown import breakdown_table
 from attnbench.analysis.capacity import capacity_table, context_size_table
 from attnbench.analysis.curves import curve_table, missing_scores
-from attnbench.analysis.law import Law, find_laws, law_cell_table, law_table
+from attnbench.analysis.law import Law, find_laws
+from attnbench.analysis.law_tables import law_cell_table, law_table
 from attnbench.analysis.training_cost import (
     PriceLaw,
     find_price_laws,

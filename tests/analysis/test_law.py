@@ -1,9 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 
-from attnbench.analysis.breakdown import breakdown_table
-from attnbench.analysis.law import LAW_CELL_COLUMNS, LAW_COLUMNS, find_laws, law_cell_table, law_table
+from attnbench.analysis.breakdown import Crossing, breakdown_table
+from attnbench.analysis.law import find_laws
+from attnbench.analysis.law_tables import LAW_CELL_COLUMNS, LAW_COLUMNS, law_cell_table, law_table
 from tests.metrics_rows import curve_rows, law_rows, metrics_of
 
 STEPS, SIZES = (500, 1000, 2000, 4000, 8000), (16, 32, 64, 128)
@@ -79,7 +81,114 @@ def test_a_bound_that_is_held_out_is_no_miss_where_its_interval_reaches_beyond_i
     law = only_law(law_rows(STEPS, SIZES, planted, lengths=(4, 8, 12, 16, 24)))
     beyond = [cell for cell in law.held_out if cell.found.censored == "above"]
     assert beyond
+    assert not any(cell.is_measured for cell in beyond)
     assert all(law.is_within(cell) for cell in beyond)
+
+
+def crossed(*lengths):
+    """Crossings of seeds: a length, a bound such as ">24" or "<4", or None where it did not learn."""
+    censored = {">": "above", "<": "below"}
+    return {
+        seed: Crossing(math.nan, 0.5, "not_learnt")
+        if length is None
+        else Crossing(float(str(length).strip("<>")), 0.5, censored.get(str(length)[0], ""))
+        for seed, length in enumerate(lengths)
+    }
+
+
+@pytest.mark.parametrize(
+    ("lengths", "bounds", "is_measured"),
+    [
+        ((4, 16), (8, 8), True),
+        ((4, 16, None), (8, 8), True),
+        ((4, ">16"), (8, math.inf), False),
+        (("<4", 16), (0, 8), False),
+        (("<4", ">16"), (0, math.inf), False),
+        ((None, None), (0, math.inf), False),
+    ],
+)
+def test_a_cell_is_judged_by_the_mean_of_its_seeds_a_bound_where_one_of_them_is(
+    law, lengths, bounds, is_measured
+):
+    cell = replace(law.cells[0], seeds=crossed(*lengths))
+    assert cell.bounds == pytest.approx(bounds)
+    assert cell.is_measured == is_measured
+
+
+def test_measured_cells_and_bounds_are_counted_apart():
+    law = only_law(law_rows(STEPS, SIZES, planted, lengths=(4, 8, 12, 16, 24)))
+    found = law.trial(law.held_out)
+    measured = [cell for cell in law.held_out if cell.is_measured]
+    assert 0 < found.measured == len(measured) < found.cells == 8
+    assert found.measured_within == sum(law.is_within(cell) for cell in measured)
+    assert found.bounds == found.bounds_within == 8 - len(measured)
+    widths = sorted(each.high / each.low for each in map(law.prediction, law.held_out))
+    assert found.width == pytest.approx((widths[3] + widths[4]) / 2)
+    assert law.trial([]) is None
+    row = law_table([law], []).iloc[0]
+    assert (row["held_out"], row["held_out_measured"], row["held_out_within"]) == (8, len(measured), 8)
+    assert row["held_out_measured_within"] == found.measured_within
+    assert row["interval_width"] == pytest.approx(found.width)
+    # Of size 128 every cell lies beyond 24 tokens.
+    assert not law.is_tested("hidden_size")
+    assert law_table([law], [])["tested"].tolist()[:2] == [len(measured), 0]
+
+
+def test_a_bound_against_its_interval_tests_a_law():
+    law = only_law(law_rows(STEPS, SIZES, lambda steps, size: planted(steps, size) + 3 * (size > 6.5)))
+    found = law.trial(law.beyond("hidden_size"))
+    assert (found.measured, found.contradicting) == (0, 5)
+    assert law.is_tested("hidden_size")
+
+
+def test_bounds_of_seeds_are_counted_where_the_mean_curve_has_a_length():
+    law = only_law(law_rows(STEPS, SIZES, planted, lengths=(4, 6, 8, 12, 16, 24), spread=0.2))
+    mixed = [cell for cell in law.cells if cell.is_fallen and cell.count("above")]
+    assert mixed
+    assert not any(cell.is_measured for cell in mixed)
+    above = sum(cell.count("above") for cell in law.cells)
+    assert law_table([law], []).iloc[0]["seeds_above"] == above
+    cells = law_cell_table([law])
+    assert cells["seeds_above"].sum() == above
+    assert cells["is_measured"].tolist() == [cell.is_measured for cell in law.cells]
+
+
+def test_cells_are_held_out_so_that_intervals_are_left():
+    # Up to size 64 and 4,000 steps no more than three cells are measured with all seeds: a fit to them could not say
+    # how far off it is.
+    law = only_law(law_rows(STEPS, SIZES, lambda steps, size: 0.3 * steps + 0.6 * size - 4.5))
+    within = [cell for cell in law.cells if cell.training_steps < 8000 and cell.arm.hidden_size < 128]
+    assert sum(cell.is_fallen for cell in within) >= 3 >= sum(cell.is_measured for cell in within)
+    assert {cell.training_steps for cell in law.held_out} == {8000}
+    assert not math.isnan(law.exponent("steps").low)
+    assert (law.is_tested("steps"), law.is_tested("hidden_size")) == (True, False)
+
+
+def test_seeds_that_did_not_learn_are_counted_and_taken_as_below_the_shortest():
+    def rows(stuck):
+        return [
+            row | {"token_accuracy": 0.0} if row["seed"] < stuck and row["steps"] <= 1000 else row
+            for row in law_rows(STEPS, SIZES, planted)
+        ]
+
+    assert only_law(rows(0)).with_unlearnt == {}
+    law = only_law(rows(2))
+    assert law.exponent("steps").value == pytest.approx(0.2, abs=0.02)
+    assert law.with_unlearnt["steps"] > law.exponent("steps").high
+    table = law_table([law], [])
+    assert table["seeds_not_learnt"].tolist() == [16] * 3
+    assert table["exponent_with_unlearnt"].iloc[0] == pytest.approx(law.with_unlearnt["steps"])
+    assert law.cells[0].shortest == 4
+
+
+def test_the_ceiling_of_a_channel_is_where_it_lies_below_half_way():
+    reach = {4: 1.0, 6: 1.0, 8: 1.0, 12: 0.9, 16: 0.7, 24: 0.49, 32: 0.4, 48: 0.3, 64: 0.2}
+    rows = [
+        row | {"channel_bits": 32, "accuracy_ceiling": reach[row["length"]]}
+        for row in law_rows(STEPS, SIZES, planted)
+    ]
+    assert only_law(rows).ceiling == 24
+    assert only_law(law_rows(STEPS, SIZES, planted)).ceiling == math.inf
 
 
 def test_a_law_that_bends_is_found_out():

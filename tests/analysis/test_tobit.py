@@ -88,6 +88,31 @@ def test_cells_that_leave_the_line_widen_the_interval_however_well_their_seeds_a
     assert fit_line(values).margin(slope) < 2 * fit_line(values).margin(slope, beyond_seeds=False)
 
 
+def test_the_spread_of_cells_has_the_freedom_of_the_cells_that_were_seen_whole():
+    # Cells 0 to 4 have every value seen, of the rest each has one that is a bound.
+    values = planted(np.random.default_rng(6), noise=0.3)
+    sides = np.where((values.cells > 4) & (values.seeds == 0), 1, values.sides)
+    line = fit_line(Values(values.design, values.values, sides, values.seeds, values.cells))
+    assert (fit_line(values).cell_freedom, line.cell_freedom) == (6, 3)
+    residuals = values.values - values.design @ line.coefficients
+    means = [residuals[values.cells == cell].mean() for cell in range(5)]
+    assert line.cell_spread == pytest.approx(math.sqrt(sum(mean**2 for mean in means) / 3))
+    row = np.array([1.0, 12.0])
+    own = line.prediction_margin(row) ** 2 - line.margin(row) ** 2
+    assert math.sqrt(own) == pytest.approx(special.stdtrit(3, 0.975) * line.cell_spread)
+
+
+def test_without_more_whole_cells_than_coefficients_there_is_an_interval_over_seeds_alone():
+    values = planted(np.random.default_rng(7))
+    sides = np.where((values.cells > 1) & (values.seeds == 0), 1, values.sides)
+    line = fit_line(Values(values.design, values.values, sides, values.seeds, values.cells))
+    slope = np.array([0.0, 1.0])
+    assert line.cell_freedom == 0
+    assert math.isnan(line.margin(slope))
+    assert math.isnan(line.prediction_margin(slope))
+    assert line.margin(slope, beyond_seeds=False) > 0
+
+
 def test_three_points_on_a_line_have_a_line_and_one_seed_has_no_interval():
     line = fit_line(
         Values(

@@ -122,7 +122,7 @@ def test_the_law_is_written_with_both_its_tables_and_told(tmp_path):
     done = attnbench("plot", tmp_path / "metrics.csv", "--figure", "law")
     assert done.status == 0
     assert names_in(tmp_path) == ["law.csv", "law.png", "law.svg", "law_cells.csv", "metrics.csv"]
-    assert "fell into their 95 % intervals" in " ".join(done.out.split())
+    assert "4 were measured, and 4 of them lie in their 95 % intervals" in " ".join(done.out.split())
     assert [row["exponent_of"] for row in rows_of(tmp_path / "law.csv")][:3] == [
         "steps",
         "hidden_size",

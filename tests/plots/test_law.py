@@ -101,10 +101,38 @@ def test_each_arm_that_breaks_down_and_each_task_has_a_row():
     assert titles.count("reverse: one model per length") == titles.count("copy: one model per length") == 1
 
 
-def test_the_caption_says_how_many_cells_held_out_fell_where_they_were_expected():
-    figure = draw(rows_of())
-    assert "where 6 of 6 fell" in caption(figure)
+def test_the_caption_says_how_many_cells_held_out_lie_where_they_were_expected():
+    figure = draw(rows_of(lengths=(4, 8, 16, 32)))
+    assert "where 6 of 6 measured ones lie" in caption(figure)
+    assert "bound" not in caption(figure)
+    assert not any("not tested" in text for text in legend(figure.axes[0]))
     assert sentences(caption(figure)) <= 3
+
+
+def test_the_caption_counts_bounds_apart_and_says_where_nothing_measured_was_held_out():
+    some = caption(draw(rows_of(lengths=(4, 8, 12, 16))))
+    assert "censored ones as bounds" in some
+    assert "where 1 of 1 measured ones lie; 5 bounds do not contradict their bars" in some
+    jump = rows_of(
+        law=lambda steps, size: planted(steps, size) + (0.5 if steps > 11.5 or size > 5.5 else -0.3),
+        seeds=2,
+        lengths=(4, 8, 12, 16),
+        spread=0.2,
+    )
+    wide = draw(jump)
+    assert "where none was measured: nothing was tested; 6 bounds do not contradict their bars" in caption(
+        wide
+    )
+    assert any("not tested" in text for text in legend(wide.axes[0]))
+    wrong = draw(rows_of(law=lambda steps, size: planted(steps, size) + 3 * (steps > 11.5 or size > 5.5)))
+    assert "where none was measured; 4 of 6 bounds contradict their bars" in caption(wrong)
+
+
+def test_filled_cells_of_a_size_without_breakdowns_are_said_not_to_be_fitted():
+    figure = draw(rows_of(sizes=(32, 4096)))
+    assert "4 filled cells are not fitted, since no breakdown is known at their size or budget" in caption(
+        figure
+    )
 
 
 def test_an_exponent_is_written_with_its_interval():

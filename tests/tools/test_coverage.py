@@ -8,6 +8,7 @@ from tools.coverage.__main__ import app
 from tools.coverage.law import (
     ALONE,
     HELD_OUT,
+    HELD_OUT_BOUNDS,
     PLANTED,
     SIZE_EXPONENT,
     STEPS_EXPONENT,
@@ -222,6 +223,9 @@ def test_intervals_of_planted_laws_hold_as_often_as_they_say(planted):
     assert min(found[name].share for name in (STEPS_EXPONENT, SIZE_EXPONENT)) >= 0.8
     assert found[HELD_OUT].share >= 0.9
     assert found[STEPS_EXPONENT].without == 0
+    has_bounds = planted.shares_beyond != (0, 0) or planted.octaves == 0.2
+    assert (found[HELD_OUT_BOUNDS].sweeps > 0) == has_bounds
+    assert found[HELD_OUT].sweeps > 0
 
 
 def test_where_few_lengths_are_tested_an_interval_over_seeds_alone_is_too_narrow():

@@ -23,21 +23,34 @@ SWEEPS_PER_LAW = 30
 LEAST_TRIALS = 10
 STEPS_EXPONENT, SIZE_EXPONENT = "exponent of steps", "exponent of hidden size"
 ALONE = ", over seeds alone"
-HELD_OUT = "cells held out"
+HELD_OUT = "cells held out, measured"
+HELD_OUT_BOUNDS = "cells held out, bounds"
 BEND = "no bend in steps"
-QUANTITIES = (STEPS_EXPONENT, STEPS_EXPONENT + ALONE, SIZE_EXPONENT, SIZE_EXPONENT + ALONE, HELD_OUT, BEND)
+QUANTITIES = (
+    STEPS_EXPONENT,
+    STEPS_EXPONENT + ALONE,
+    SIZE_EXPONENT,
+    SIZE_EXPONENT + ALONE,
+    HELD_OUT,
+    HELD_OUT_BOUNDS,
+    BEND,
+)
 _FAMILY = Arm("reverse", "fixed", NO_CHANGES, "per_length", 0, None, None)
 
 
 @dataclass(frozen=True)
 class PlantedLaw:
-    """log2 L50 = constant + steps · log2 steps + size · log2 hidden, with seeds of this spread, at these lengths."""
+    """log2 L50 = constant + steps · log2 steps + size · log2 hidden, with seeds and cells of these spreads.
+
+    A cell's deviation of `cells` octaves is shared by its seeds; that of `octaves` is each seed's and run's own.
+    """
 
     name: str
     constant: float = -0.5
     steps: float = 0.2
     size: float = 0.5
     octaves: float = 0.05
+    cells: float = 0.0
     lengths: tuple[int, ...] = DENSE
 
     def middle(self, steps: int, size: int) -> float:
@@ -58,6 +71,8 @@ PLANTED = (
     PlantedLaw("beyond the longest", constant=1.2, octaves=0.1),
     PlantedLaw("before the shortest", constant=-2.5, octaves=0.1),
     PlantedLaw("steps do not matter", constant=1.5, steps=0.0),
+    PlantedLaw("cells that deviate", cells=0.1),
+    PlantedLaw("deviating, before the shortest", constant=-2.9, cells=0.1),
 )
 
 
@@ -89,7 +104,8 @@ def law_coverages(planted: PlantedLaw, trials: int, seeds: int) -> dict[str, Cov
         STEPS_EXPONENT: ("steps", planted.steps),
         SIZE_EXPONENT: ("hidden_size", planted.size),
     }
-    found = {HELD_OUT: _held_out(laws), BEND: _bends(laws)}
+    found = {BEND: _bends(laws)}
+    found |= {HELD_OUT: _held_out(laws, True), HELD_OUT_BOUNDS: _held_out(laws, False)}
     for name, (axis, truth) in truths.items():
         estimates = [law.exponent(axis) for law in laws]
         ends = [(math.nan, math.nan) if each is None else (each.low, each.high) for each in estimates]
@@ -107,6 +123,8 @@ def planted_cells(planted: PlantedLaw, seeds: int, generator: np.random.Generato
     cells = []
     for steps, size in product(STEPS, SIZES):
         octaves = own + generator.normal(0, part, (seeds, len(lengths)))
+        if planted.cells:
+            octaves += generator.normal(0, planted.cells)
         logits = STEEPNESS * (planted.middle(steps, size) + octaves - np.log2(lengths))
         tokens = TEST_EXAMPLES * lengths
         scores = generator.binomial(tokens, CHANCE + (1 - CHANCE) * special.expit(logits)) / tokens
@@ -123,12 +141,13 @@ def _cell(steps: int, size: int, lengths: tuple[int, ...], scores: np.ndarray) -
     places, numbers = np.repeat(lengths, seeds), np.tile(np.arange(seeds), len(lengths))
     accuracies = scores.T.ravel()
     rows = np.column_stack([places, numbers, accuracies, np.full(len(places), CHANCE), np.zeros(len(places))])
-    return LawCell(_FAMILY._replace(hidden_size=size), steps, breakdown_of(rows, "L50"), crossings)
+    found = breakdown_of(rows, "L50")
+    return LawCell(_FAMILY._replace(hidden_size=size), steps, found, crossings, lengths[0])
 
 
-def _held_out(laws: list[Law]) -> Coverage:
-    """Count the cells held out that do not fall into their interval; on which side is not counted."""
-    found = [law.is_within(cell) for law in laws for cell in law.held_out]
+def _held_out(laws: list[Law], is_measured: bool) -> Coverage:
+    """Count the measured cells, or the bounds, held out that contradict their interval; the side is not counted."""
+    found = [law.is_within(cell) for law in laws for cell in law.held_out if cell.is_measured == is_measured]
     return Coverage(len(found), found.count(None), found.count(False), 0)
 
 

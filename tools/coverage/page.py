@@ -102,13 +102,15 @@ LAW = """## The law of the breakdown: coverage of its exponents and of what was 
 
 L50 of a fixed vector grows as planted: log2 L50 = a + b · log2 steps + c · log2 hidden, at
 {steps} steps and hidden size {sizes}. The largest budget and the largest size are held out
-of the fit. Behind every number stand {trials} sweeps, tested at {dense} tokens, or where
-lengths double at {doubling} tokens; half the variance of log2 L50 belongs to the seed, in all cells alike, half
-to each run. Each exponent has two intervals: that of law.csv, over seeds and cells, and `low_over_seeds` to
-`high_over_seeds`. Interpolation between tested lengths moves all seeds of a cell alike, which seeds alone do not show.
-"No bend in steps": the square of log2 steps has no part in the law, and its interval holds 0. Of the cells held out
-some are bounds, which miss only where they contradict their interval; the others' intervals err to the wide side, since
-the seeds that are predicted are those that were fitted.
+of the fit, or one of them where both would leave no interval. Behind every number stand {trials} sweeps, tested at
+{dense} tokens, or where lengths double at {doubling} tokens; half the variance of log2 L50
+belongs to the seed, in all cells alike, half to each run. Each exponent has two intervals: that of law.csv, over seeds
+and cells, and `low_over_seeds` to `high_over_seeds`. Interpolation between tested lengths moves all seeds of a cell
+alike, which seeds alone do not show. "No bend in steps": the square of log2 steps has no part in the law, and its
+interval holds 0. Of the cells held out those measured with all seeds are counted apart from bounds, which miss only
+where they contradict their interval ("none": no cell is one). The cells of one sweep miss together, so that the errors
+beside these two are too small. Where seeds differ more than cells the intervals err to the wide side, since the seeds
+that are predicted are those that were fitted.
 
 {cases}
 
@@ -174,10 +176,11 @@ def law_section(rows: Sequence[LawRow]) -> str:
     cases = []
     for law in laws:
         below, above = (100 * share for share in law.shares_beyond)
+        deviation = f", of a cell, shared by its seeds, {law.cells:g}" if law.cells else ""
         cases.append(
             f"- **{law.name}**: a = {law.constant:g}, b = {law.steps:g}, c = {law.size:g}, standard deviation of a "
-            f"seed {law.octaves:g} octaves; {below:.0f} % of the cells lie before the shortest length, {above:.0f} % "
-            "beyond the longest."
+            f"seed {law.octaves:g} octaves{deviation}; {below:.0f} % of the cells lie before the shortest length, "
+            f"{above:.0f} % beyond the longest."
         )
     text = LAW.format(
         steps=_listed(STEPS),
