@@ -1,15 +1,18 @@
 """Running freely, where each step takes up the state that the last one left, against beginning anew at each step."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.batch import NOT_GIVEN, Batch
 from attnbench.models import seq2seq
 from attnbench.models.config import ModelConfig
-from attnbench.models.seq2seq import Seq2SeqModel
+from attnbench.models.seq2seq import RecurrentState, Seq2SeqModel
 from attnbench.vocabulary import EOS, PAD
-from tests.models.arms import build, every_arm, row_alone, uneven_batch
+from tests.models.arms import arm, build, every_arm, row_alone, uneven_batch
 
 every = pytest.mark.parametrize("arm", every_arm())
 ANY_TOKEN = 4
@@ -113,3 +116,28 @@ def test_a_state_can_be_taken_up_twice(arm: ModelConfig) -> None:
     expected, _, _ = model.advance(second, state)
     model.advance(other, state)
     assert torch.equal(model.advance(second, state)[0], expected)
+
+
+class LargestMade(TorchDispatchMode):
+    """Notes the size of the largest tensor that an operation makes; views are none."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        known = {id(each.untyped_storage()) for each in args if isinstance(each, Tensor)}
+        if isinstance(made, Tensor) and id(made.untyped_storage()) not in known and not func.is_view:
+            self.numbers = max(self.numbers, made.numel())
+        return made
+
+
+@pytest.mark.parametrize("name", ["multihead", "luong_general", "luong_dot"])
+@torch.no_grad()
+def test_a_step_of_decoding_copies_no_memory(name: str) -> None:
+    """What is copied at each step costs more than the step, and scatters a worker's memory over gigabytes."""
+    model, source = build(arm(name)), torch.full((3, 40), ANY_TOKEN)
+    state = model.start(source, torch.full((3,), 40))
+    assert isinstance(state, RecurrentState)
+    with LargestMade() as largest:
+        model.advance(source[:, :1], state)
+    assert largest.numbers < state.memory.values.numel()
