@@ -202,12 +202,12 @@ def paired(table: pd.DataFrame, column: str, model: str, other: str) -> list[flo
     return list((by_seed[model] - by_seed[other]).dropna())
 
 
-def in_words(found: MeanInterval, digits: int = 2) -> str:
-    """Write a mean with its interval, such as `.52 [.48, .56], n = 3`."""
+def in_words(found: MeanInterval, digits: int = 2, counts: bool = True) -> str:
+    """Write a mean with its interval and, unless that is said elsewhere, seeds: `.52 [.48, .56], n = 3`."""
     if math.isnan(found.mean):
         return "no run"
     ends = "" if math.isnan(found.low) else f" [{found.low:.{digits}f}, {found.high:.{digits}f}]"
-    return f"{found.mean:.{digits}f}{ends}, n = {found.count}"
+    return f"{found.mean:.{digits}f}{ends}{f', n = {found.count}' if counts else ''}"
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:

@@ -38,9 +38,11 @@ def judge(found: Found) -> list[Claim]:
     )
 
     def said(model: str) -> str:
-        return f"{model}: accuracy " + ", ".join(
-            f"{in_words(at[model, length])} at {length}" for length in (trained, beyond, furthest)
+        accuracies = (
+            f"{in_words(at[model, length], counts=False)} at {length}"
+            for length in (trained, beyond, furthest)
         )
+        return f"{model}: accuracy {', '.join(accuracies)}, n = {at[model, trained].count}"
 
     return [
         Claim(
