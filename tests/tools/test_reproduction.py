@@ -180,19 +180,26 @@ def test_a_much_larger_gain_is_twice_the_other_for_each_seed(monkeypatch, attent
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "entropy", "variation", "outcome"),
+    ("alone", "accuracy", "entropy", "variation", "outcomes"),
     [
-        (0.99, 1.0, 0.03, "holds"),
-        (0.99, 1.0, 0.6, "does not hold"),
-        (0.85, 1.0, 0.03, "not shown"),
-        (0.99, 4.6, 0.03, "not shown"),  # weights that are all alike change nothing when permuted
+        (0.98, 0.99, 1.0, 0.03, ("holds", "not shown")),
+        (0.98, 0.99, 1.0, 0.6, ("does not hold", "not shown")),
+        (0.5, 0.99, 1.0, 0.6, ("not shown", "holds")),  # one vector has not learnt it: attention is needed
+        (0.5, 0.99, 1.0, 0.03, ("not shown", "does not hold")),
+        (0.98, 0.85, 1.0, 0.03, ("not shown", "not shown")),
+        (0.98, 0.99, 4.6, 0.03, ("not shown", "not shown")),  # equal weights change nothing when permuted
     ],
 )
 def test_permuted_weights_say_something_of_sharp_weights_that_have_learnt(
-    monkeypatch, accuracy, entropy, variation, outcome
+    monkeypatch, alone, accuracy, entropy, variation, outcomes
 ):
     seeds = (0, 1, 2)
-    found = found_with(monkeypatch, [(seed, accuracy) for seed in seeds], "seed token_accuracy")
+    rows = [
+        (model, seed, own)
+        for model, own in (("fixed", alone), (jain2019.ATTENTION, accuracy))
+        for seed in seeds
+    ]
+    found = found_with(monkeypatch, rows, "model seed token_accuracy")
     scores = [(seed, *own) for seed in seeds for own in (("model", entropy), ("uniform", 4.7))]
     tables = {
         "causal.csv": pd.DataFrame(
@@ -200,8 +207,8 @@ def test_permuted_weights_say_something_of_sharp_weights_that_have_learnt(
         ),
         "attention.csv": pd.DataFrame(scores, columns=["seed", "weights", "entropy_bits"]),
     }
-    monkeypatch.setattr(Found, "inspected", lambda self, sweep, name: tables[name])
-    assert jain2019.judge(found)[0].outcome == outcome
+    monkeypatch.setattr(Found, "inspected", lambda self, sweep, model, name: tables[name])
+    assert tuple(claim.outcome for claim in jain2019.judge(found)) == outcomes
 
 
 def test_a_source_read_backwards_is_compared_with_one_read_forwards():

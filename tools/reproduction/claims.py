@@ -92,9 +92,10 @@ class Found:
         }
         return runs.assign(bleu=runs["run_id"].map(scores)).dropna(subset=["bleu"])
 
-    def inspected(self, sweep: str, name: str) -> pd.DataFrame:
-        """Return a table of `attnbench inspect`, of all runs of a sweep."""
-        run_ids = self.metrics(sweep)["run_id"].drop_duplicates()
+    def inspected(self, sweep: str, model: str, name: str) -> pd.DataFrame:
+        """Return a table of `attnbench inspect`, of all runs of an arm of a sweep."""
+        rows = self.metrics(sweep)
+        run_ids = rows["run_id"][rows["model"] == model].drop_duplicates()
         folders = [self.inspect(self.results / sweep / "runs" / run_id) for run_id in run_ids]
         return pd.concat([pd.read_csv(folder / name) for folder in folders], ignore_index=True)
 

@@ -10,7 +10,6 @@ from tools.reproduction.claims import (
     all_of,
     below,
     decide,
-    given,
     in_words,
     interval,
     slope,
@@ -49,16 +48,14 @@ def judge(found: Found) -> list[Claim]:
             "about one real number of the input for each unit (section 2.2)",
             f"{bits}; exponent {in_words(exponent)} (asked for, by us: {LEAST} to {MOST}; "
             f"nothing is shown where a size has {FULL:.0%} of what there is)",
-            given(
-                "holds" if is_free else "not shown", all_of(decide(exponent, LEAST), below(exponent, MOST))
-            ),
+            all_of(decide(exponent, LEAST), below(exponent, MOST)) if is_free else "not shown",
         ),
         Claim(
             "They are far fewer than the bits of the numbers.",
             "about one real number of the input for each unit (section 2.2)",
             f"{in_words(per_unit, 1)} bits a unit, which has two numbers of {BITS_PER_NUMBER} bits "
             f"(asked for, by us: less than {BITS_PER_NUMBER / 2:.0f})",
-            given("holds" if is_free else "not shown", below(per_unit, BITS_PER_NUMBER / 2)),
+            below(per_unit, BITS_PER_NUMBER / 2) if is_free else "not shown",
         ),
     ]
 
