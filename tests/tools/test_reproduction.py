@@ -1,5 +1,7 @@
+import json
 import math
 import random
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from attnbench.analysis.statistics import MeanInterval
+from attnbench.runs.io import from_yaml
+from attnbench.runs.metrics_table import read_metrics
+from tests.commands import TINY_SWEEP, attnbench
+from tools.reproduction import __main__ as reproduce
 from tools.reproduction import britz2017, collins2017, graves2014, jain2019, zoology2024
+from tools.reproduction import stored as stored_results
 from tools.reproduction.__main__ import app
 from tools.reproduction.bahdanau2015 import BIBLE, kept
 from tools.reproduction.claims import (
@@ -264,6 +271,8 @@ def test_the_words_of_text_name_six_files():
 
 
 QUICK = REFERENCE / "quick"
+OTHER_PROCESSOR = 0.1
+"""By how much the accuracy of a run of `quick` may differ where sums are made in another order."""
 
 
 def changed(folder: Path, **columns: float) -> Path:
@@ -310,12 +319,47 @@ def test_the_commands_of_a_stored_folder_are_each_run_once():
     assert {"quick", "converged", "hour"} <= set(stored_folders())
 
 
-@pytest.mark.slow(seconds=150)
-def test_quick_made_again_is_what_is_stored(tmp_path):
-    command = [sys.executable, "-m", "tools.reproduction", "quick", "--results", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 differences beyond intervals" in done.stdout
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Run the sweeps of a reproduction here, which saves the start of a process each."""
+
+    def run(words: list[str]) -> None:
+        done = attnbench(*words)
+        assert done.status == 0, done.err
+
+    monkeypatch.setattr(reproduce, "_attnbench", run)
+
+
+@pytest.mark.slow(seconds=10)
+@pytest.mark.usefixtures("in_this_process")
+def test_a_stored_folder_is_made_again_and_compared(tmp_path, monkeypatch):
+    stored, results = tmp_path / "stored", tmp_path / "results"
+    assert attnbench(*TINY_SWEEP, "--seeds", "2", "--name", "small", "--results", stored).status == 0
+    assert attnbench("plot", stored / "small").status == 0
+    record = from_yaml((stored / "small" / "sweep.yaml").read_bytes())
+    record["invocations"][0]["command"] = shlex.join(["attnbench", *TINY_SWEEP, "--seeds", "2"])
+    (stored / "small" / "sweep.yaml").write_text(json.dumps(record))
+    for module in (reproduce, stored_results):
+        monkeypatch.setattr(module, "REFERENCE", stored)
+    monkeypatch.setattr(reproduce, "stored_folders", lambda: stored_folders(stored))
+    words = ["small", "--results", str(results)]
+    again = CliRunner().invoke(app, words)
+    assert (again.exit_code, "0 differences beyond intervals" in again.stdout) == (0, True), again.output
+    curve = pd.read_csv(stored / "small" / "curve.csv")
+    curve[["mean", "low", "high"]] += 0.5
+    curve.to_csv(stored / "small" / "curve.csv", index=False)
+    assert CliRunner().invoke(app, words).exit_code == 1
+
+
+@pytest.mark.slow(seconds=20)
+@pytest.mark.parametrize("length", [4, 24])
+def test_the_defaults_still_give_what_is_stored_of_quick(tmp_path, length):
+    words = ("sweep", "--lengths", length, "--seeds", "1", "--no-plot", "--results", tmp_path)
+    assert attnbench(*words, "--executor", "inline", "--name", "quick").status == 0
+    stored = read_metrics(QUICK / "metrics.csv").set_index("run_id")["token_accuracy"]
+    fresh = read_metrics(tmp_path / "quick" / "metrics.csv").set_index("run_id")["token_accuracy"]
+    assert len(fresh) == 2
+    assert (fresh - stored.reindex(fresh.index)).abs().max() < OTHER_PROCESSOR
 
 
 def write_text(folder: Path) -> None:
@@ -326,23 +370,14 @@ def write_text(folder: Path) -> None:
         (folder / f"{split}.eo").write_text("".join(f"{'o '.join(words)}o\n" for words in lines))
 
 
-@pytest.mark.slow(seconds=90)
+@pytest.mark.slow(seconds=60)
+@pytest.mark.usefixtures("in_this_process")
 def test_every_reproduction_goes_from_command_to_page_at_a_tiny_size(tmp_path):
     write_text(tmp_path)
     words = ["all", "--tiny", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "out")]
     page = tmp_path / "page.md"
-    command = [
-        sys.executable,
-        "-m",
-        "tools.reproduction",
-        *words,
-        "--text",
-        str(tmp_path),
-        "--page",
-        str(page),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(app, [*words, "--text", str(tmp_path), "--page", str(page)])
+    assert done.exit_code == 0, done.output
     written = page.read_text()
     assert "Not made yet" not in written
     for each in ALL:
@@ -350,3 +385,14 @@ def test_every_reproduction_goes_from_command_to_page_at_a_tiny_size(tmp_path):
         assert len(claims) >= 2
         assert set(claims["outcome"]) <= {"holds", "does not hold", "not shown"}
         assert f"## {each.name}" in written
+
+
+@pytest.mark.slow(seconds=10)
+def test_a_sweep_that_fails_ends_a_reproduction_with_its_status(tmp_path):
+    (tmp_path / "results").write_text("a file where a folder is to be")
+    words = ["graves2014", "--tiny", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.reproduction", *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "attnbench sweep --name graves_copy" in done.stderr) == (2, True)
+    assert not (tmp_path / "out").exists()

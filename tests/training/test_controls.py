@@ -35,6 +35,7 @@ def trained(
         validation_examples=128,
         test_examples=256,
         evaluation_batch_size=128,
+        solved_accuracy=0.99,
         **changed,
     )
     list(trainer.fit())
