@@ -2,6 +2,7 @@ import gc
 import math
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -66,6 +67,12 @@ def _one_thread() -> None:
     """Test processes share the cores; tests that need no torch do not load it."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end_of_a_terminal_is_heard() -> None:
+    """What tests start is told when a terminal closes, also where the tests themselves run under `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

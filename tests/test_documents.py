@@ -186,7 +186,9 @@ def small(command: Command, runs: list[str], name: str) -> list[str] | None:
         words += SMALL
         if words[0] == "sweep":
             words += ["--lengths", "3,4", "--seeds", "1", "--executor", "inline"]
-            words += ["--no-plot"] if command.document != "README.md" else []  # one page's figures tell enough
+            words += (
+                ["--no-plot"] if command.document != "README.md" else []
+            )  # one page's figures tell enough
             words += ["--budgets", "2,3,4"] if "--budgets" in words or "law" in words else []
         words += ["--train-range", "2:3"] if "extrapolation" in words else []
         return [word for word in words if word != "--no-wait"]

@@ -24,6 +24,7 @@ def accuracy(configured: ModelConfig, task: str, length: int, symbols: int, **tr
         "validation_examples": 128,
         "test_examples": 500,
         "evaluation_batch_size": 250,
+        "solved_accuracy": 0.99,
     }
     lengths = LengthRange(length, length)
     made = synthetic_task(task, vocabulary_size=symbols, **options)
