@@ -71,7 +71,7 @@ class FinishedSweep:
     def first_file(self) -> Path | None:
         """The one to look at first: the figure that the verdict speaks of, or the verdict where nothing was drawn."""
         by_name = {path.name: path for path in self.files}
-        names = ["accuracy_vs_length.png", "bleu_vs_length.png", "verdict.md"]
+        names = ["law.png", "accuracy_vs_length.png", "bleu_vs_length.png", "verdict.md"]
         if all(task.reads_files for task in self.work.plan.tasks):  # of real text L50 is not known
             names.insert(0, "bleu_vs_length.png")
         return next((by_name[name] for name in names if name in by_name), None)

@@ -241,12 +241,16 @@ def _set_lengths(ax: Axes, law: Law) -> None:
 
 
 def _draw_cell(ax: Axes, law: Law, cell: LawCell, at: Position, colour: str, marker: str) -> None:
-    """Draw a cell with its interval, hollow where it was left out, on an arrow where it is a bound."""
+    """Draw a cell with its interval, hollow where it was left out, on an arrow where it is a bound.
+
+    An interval that spans the whole panel says nothing and is not drawn.
+    """
     found, is_held_out = cell.found, cell in law.held_out
     expected = law.prediction(cell)
     if is_held_out and expected is not None and not math.isnan(expected.low):
         ax.vlines(at.x, expected.low, expected.high, colors=colour, linewidth=6, alpha=0.2, zorder=1.5)
-    if not math.isnan(found.low):
+    bottom, top = ax.get_ylim()
+    if not math.isnan(found.low) and (found.low > bottom or found.high < top):
         ax.vlines(at.x, found.low, found.high, colors=colour, linewidth=1, zorder=2.5)
     if found.censored:
         ends = (0, _ARROW_POINTS if found.censored == "above" else -_ARROW_POINTS)

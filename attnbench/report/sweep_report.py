@@ -243,14 +243,21 @@ def _files_of(tables: SweepTables) -> dict[str, pd.DataFrame]:
 
 
 def _draw(tables: SweepTables, out: Path) -> list[Path]:
-    """Draw the scores against length and, beside the breakdown that they show, the training cost of length."""
+    """Draw the scores against length and, beside the breakdown that they show, the training cost of length.
+
+    Of several budgets or hidden sizes the law is drawn too.
+    """
+    from attnbench.plots.law import PriceRows, draw_law_figure, drawn_laws
     from attnbench.plots.layout import save_figure
     from attnbench.plots.length import draw_length_figures
     from attnbench.plots.training_cost import draw_training_cost_figure
 
     figures = draw_length_figures(tables.panels)
+    seeds = seed_training_costs(tables.metrics)
+    if drawn_laws(tables.laws):
+        rows = PriceRows(tables.training_cost, seeds, tables.price_laws)
+        figures["law"] = draw_law_figure(tables.laws, rows)
     if tables.training_cost["length"].notna().any():
-        seeds = seed_training_costs(tables.metrics)
         figures["price"] = draw_training_cost_figure(tables.training_cost, seeds, tables.progress.unfinished)
     return [path for name, figure in figures.items() for path in save_figure(figure, out / name)]
 

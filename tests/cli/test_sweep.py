@@ -84,6 +84,7 @@ def test_the_tables_have_the_columns_of_the_contract(swept):
         ([True], ["accuracy_vs_length.png", "bleu_vs_length.png"], "bleu_vs_length.png"),
         ([True], ["metrics.csv", "accuracy_vs_length.png", "bits_vs_length.png"], "accuracy_vs_length.png"),
         ([True, False], ["bleu_vs_length.png", "accuracy_vs_length.png"], "accuracy_vs_length.png"),
+        ([False], ["accuracy_vs_length.png", "law.png", "verdict.md"], "law.png"),
         ([False], ["metrics.csv", "verdict.md"], "verdict.md"),
         ([False], [], None),
     ],

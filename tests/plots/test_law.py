@@ -59,6 +59,15 @@ def test_cells_held_out_are_hollow_over_the_interval_in_which_they_were_expected
     assert sum(bars.get_linewidth()[0] == 6 for bars in ax.collections) == 6
 
 
+def test_an_interval_that_spans_the_panel_is_not_drawn():
+    shorter = rows_of(seeds=2, law=lambda *at: planted(*at) - 0.5)
+    longer = rows_of(seeds=2, law=lambda *at: planted(*at) + 0.5)
+    mixed = [row for rows, seed in ((shorter, 0), (longer, 1)) for row in rows if row["seed"] == seed]
+    apart, alike = (draw(rows).axes[0].collections for rows in (mixed, rows_of(seeds=2)))
+    assert any(bars.get_linewidth()[0] == 1 for bars in alike)
+    assert not any(bars.get_linewidth()[0] == 1 for bars in apart)
+
+
 def test_bounds_are_arrows_from_the_length_that_they_are():
     figure = draw(rows_of(lengths=(10, 12, 16)))
     ends = [(end[1], start) for start, end in arrows(figure.axes[0])]

@@ -10,7 +10,7 @@ from attnbench.report.verdict import verdict_markdown
 from attnbench.runs.sentences import read_sentence_table, write_sentence_table
 from attnbench.runs.store import RunStore
 from attnbench.runs.training_records import TrainingRecords
-from tests.metrics_rows import curve_rows, metrics_table
+from tests.metrics_rows import curve_rows, law_rows, metrics_table
 from tests.planted_sentences import joined_runs, planted_run
 from tests.plots.sweeps import two_arms
 from tests.runs.tiny_runs import executed, text_spec
@@ -38,6 +38,13 @@ def test_tables_and_verdict_are_told_once_they_are_written_and_before_figures(tm
     assert len(tables.curve) == len((tmp_path / "out" / "curve.csv").read_text().splitlines()) - 1
     assert sorted(path.name for path in files) == names_in(tmp_path / "out")
     assert "price.png" in names_in(tmp_path / "out")
+
+
+def test_of_several_budgets_and_sizes_the_law_is_drawn_too(tmp_path):
+    law = law_rows((500, 1000, 2000), (16, 32, 64), lambda steps, size: 0.2 * steps + 0.5 * size - 0.75)
+    for name, rows in (("law", law), ("plain", two_arms())):
+        report(tmp_path / name, rows, is_drawn=True)
+        assert ("law.png" in names_in(tmp_path / name)) == (name == "law")
 
 
 def test_without_figures_there_are_tables_alone(tmp_path):

@@ -31,8 +31,9 @@ class Comparison:
 
 
 def stored_folders(reference: Path = REFERENCE) -> list[str]:
-    """Return the names of the folders that say by which command they were made."""
-    return sorted(path.parent.name for path in reference.glob(f"*/{SWEEP_FILE}"))
+    """Return the names of the folders that say by which command they were made and have curves to compare."""
+    made = [path.parent for path in reference.glob(f"*/{SWEEP_FILE}")]
+    return sorted(folder.name for folder in made if (folder / "curve.csv").exists())
 
 
 def commands_of(folder: Path) -> list[list[str]]:
