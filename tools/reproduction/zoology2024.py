@@ -25,7 +25,7 @@ ATTENTION, FIXED_STATE = ("transformer", "luong_general"), ("linear", "slots", "
 SWEEP = SweepWords(
     "zoology_recall",
     f"--task recall --models {','.join((*ATTENTION, *FIXED_STATE))} --lengths {FEW},16,{MANY} --seeds 3 task.keys=64 "
-    "model.hidden_size=8,16,32,64 training.steps=3000",
+    "model.hidden_size=8,16,32,64 training.steps=3000 training.evaluate_every=250 training.patience=100",
     "--lengths 2,4 model.hidden_size=8,16",
 )
 
@@ -104,8 +104,8 @@ REPRODUCTION = Reproduction(
         " H3, Hyena, RWKV and a gated convolution.",
         "64 keys and 16 values in place of 8,192 tokens; the source has the pairs and nothing else.",
         "Widths 8 to 64 in place of 64 to 512; one learning rate, the default, in place of the best of four.",
-        "At most 3,000 steps in place of 64 passes over 100,000 examples: who needs longer has not solved the work.",
+        "3,000 steps in place of 64 passes over 100,000 examples: who needs more has not solved the work.",
         "Solved is 0.9 of the values right under teacher forcing; widths are of a grid, the middle seed is written.",
     ),
-    minutes=150,
+    minutes=200,
 )
