@@ -78,9 +78,9 @@ class Results:
         with named_errors():
             if figure is not None:
                 check_figure(figure)
-                return shown(FIGURES[figure](self.tables.metrics).figure)
+                return shown(FIGURES[figure](self.tables.metrics, self.tables.progress.unfinished).figure)
             check_scores([self.metrics])
-            return shown(next(iter(draw_length_figures(self.tables.panels).values())))
+            return shown(next(iter(draw_length_figures(self.tables.drawn_panels).values())))
 
     def run(self, run_id: str) -> "Run":
         """Return one run of the sweep.

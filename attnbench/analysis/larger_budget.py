@@ -244,6 +244,14 @@ def budgets_of(metrics: Metrics) -> dict[Arm, int]:
     }
 
 
+def at_largest_budget(budgets: Mapping[Arm, int]) -> list[Arm]:
+    """Return of arms that differ in the budget, and at most in patience besides, the one with the largest."""
+    largest: dict[Arm, Arm] = {}
+    for arm in sorted(budgets, key=lambda arm: budgets[arm]):
+        largest[family_of(arm)._replace(hidden_size=arm.hidden_size)] = arm
+    return [*largest.values()]
+
+
 def _neighbours(budgets: Mapping[Arm, int]) -> Iterator[tuple[Arm, Arm]]:
     """Yield arms that differ in the budget, and at most in patience besides, each with that of the next larger one."""
     families: dict[Arm, list[Arm]] = {}

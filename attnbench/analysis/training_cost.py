@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from attnbench.analysis.arms import PER_LENGTH, Metrics, sort_arms
-from attnbench.analysis.larger_budget import budgets_of, family_of
+from attnbench.analysis.larger_budget import at_largest_budget, budgets_of
 from attnbench.analysis.tobit import Estimate, Line, Values, fit_line
 from attnbench.arm import Arm
 from attnbench.runs.metrics_csv import ARM_COLUMNS
@@ -118,11 +118,9 @@ def find_price_laws(metrics: Metrics) -> list[PriceLaw]:
     """
     runs = _runs(metrics)
     budgets = budgets_of(metrics)
-    largest: dict[Arm, Arm] = {}
-    for arm in sorted(budgets, key=lambda arm: budgets[arm]):
-        largest[family_of(arm)._replace(hidden_size=arm.hidden_size)] = arm
     rows = runs.by_arm()
-    found = ((arm, rows[arm].dropna(subset=["length"])) for arm in sort_arms(largest.values()) if arm in rows)
+    largest = sort_arms(at_largest_budget(budgets))
+    found = ((arm, rows[arm].dropna(subset=["length"])) for arm in largest if arm in rows)
     return [_price_law(arm, budgets[arm], own) for arm, own in found if own["length"].nunique() > 1]
 
 

@@ -91,6 +91,7 @@ def plot(
         home = tables[0][1]
         check_writable(out or home, "Use another --out.")
         folder, is_copied = out or home, out not in (None, home)
+        records = TrainingRecords(path for _, path in tables)
         for table, path in tables:
             if unfinished := TrainingRecords([path]).progress(table).unfinished:
                 say(f"{unfinished} are done; the same sweep does the rest. Which: attnbench status {path}")
@@ -105,10 +106,10 @@ def plot(
                 tell=print_report,
                 is_copied=is_copied,
                 baseline=baseline,
-                records=TrainingRecords(path for _, path in tables),
+                records=records,
             )
         else:
-            files = report_figure(figure, metrics, folder, is_copied, tell=print_verdicts)
+            files = report_figure(figure, metrics, folder, is_copied, print_verdicts, records)
         for path in files:
             say(f"{path}")
 

@@ -52,7 +52,7 @@ def draw_capacity_figure(panels: Sequence[Panel], capacity: pd.DataFrame) -> Fig
         if len({without_size(each.arm) for each in own}) < len(own):
             grid[1, column] = draw_capacity_by_size(add_panel(figure, _WIDTH, _HEIGHT), own)
     caption = capacity_caption(shown, list(found.values()), has_sizes=any(row for row, _ in grid))
-    return place_panels(figure, grid, caption)
+    return place_panels(figure, grid, caption, shown[0].unfinished)
 
 
 def draw_capacity(ax: Axes, panel: Panel, found: Mapping[Arm, Capacity]) -> Axes:

@@ -82,15 +82,20 @@ class ContextSizeLayout:
     arrows: list[Arrow]
 
 
-def draw_context_size_figure(sizes: pd.DataFrame) -> Figure:
-    """Draw memory.csv, rows of `context_size_table`: a panel for each task, protocol and unit of length."""
+def draw_context_size_figure(sizes: pd.DataFrame, unfinished: str = "") -> Figure:
+    """Draw memory.csv: a panel for each task, protocol and unit of length.
+
+    Args:
+        sizes: rows of `context_size_table`.
+        unfinished: how many of the planned runs are done, empty where all are.
+    """
     panels = split_rows(sizes)
     figure = new_figure()
     grid = {
         (0, column): draw_context_size(add_panel(figure, _WIDTH, _HEIGHT), rows)
         for column, rows in enumerate(panels)
     }
-    return place_panels(figure, grid, context_size_caption(panels))
+    return place_panels(figure, grid, context_size_caption(panels), unfinished)
 
 
 def draw_context_size(ax: Axes, sizes: pd.DataFrame) -> Axes:

@@ -28,13 +28,17 @@ from attnbench.plots.layout import (
     place_panels,
     write_powers_of_two,
 )
-from attnbench.plots.points import (
+from attnbench.plots.points import exponent_text, shared_facts
+from attnbench.plots.style import (
+    LineStyle,
+    arm_labels,
     at_largest_size,
-    exponent_text,
     law_name,
-    shared_facts,
+    line_style,
+    model_style,
+    order_arms,
+    shades,
 )
-from attnbench.plots.style import LineStyle, arm_labels, line_style, model_style, order_arms, shades
 from attnbench.plots.training_cost import draw_training_cost, room_for_arrows, training_cost_points
 
 _WIDTH, _HEIGHT = 3.6, 3.1  # inches
@@ -75,12 +79,13 @@ class PriceRows:
         return PriceRows(self.costs[[arm in shown for arm in arms_of(self.costs)]], self.seeds, laws)
 
 
-def draw_law_figure(laws: Sequence[Law], prices: PriceRows) -> Figure:
+def draw_law_figure(laws: Sequence[Law], prices: PriceRows, unfinished: str = "") -> Figure:
     """Draw a row of panels for each family of arms that breaks down; beside the first of a task the price of length.
 
     Args:
         laws: at least one has a cell that broke down.
         prices: of the same sweeps.
+        unfinished: how many of the planned runs are done, empty where all are.
     """
     figure = new_figure()
     grid: dict[tuple[int, int], Axes] = {}
@@ -99,7 +104,7 @@ def draw_law_figure(laws: Sequence[Law], prices: PriceRows) -> Figure:
             notes = {each.arm: _price_note(each) for each in beside.laws}
             grid[row, len(AXES)] = draw_training_cost(ax, beside.costs, points, notes)
         tasks.add(task)
-    return place_panels(figure, grid, law_caption(laws))
+    return place_panels(figure, grid, law_caption(laws), unfinished)
 
 
 def drawn_laws(laws: Iterable[Law]) -> list[Law]:

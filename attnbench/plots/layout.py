@@ -68,8 +68,13 @@ def add_panel(figure: Figure, panel_width: float = _PANEL_WIDTH, panel_height: f
     return figure.add_axes((0, 0, panel_width / width, panel_height / height), label=str(len(figure.axes)))
 
 
-def place_panels(figure: Figure, grid: Mapping[tuple[int, int], Axes], caption: str) -> Figure:
-    """Size the figure for panels at (row, column) and their legends, and write the caption under them."""
+def place_panels(
+    figure: Figure, grid: Mapping[tuple[int, int], Axes], caption: str, unfinished: str = ""
+) -> Figure:
+    """Size the figure for panels at (row, column) and their legends, and write the caption under them.
+
+    Where a sweep is unfinished the caption says first how many of the planned runs are done.
+    """
     for ax in grid.values():
         _show_names_as_they_are(ax)
     panels = {place: _size(figure, ax) for place, ax in grid.items()}
@@ -83,6 +88,7 @@ def place_panels(figure: Figure, grid: Mapping[tuple[int, int], Axes], caption: 
         max(max(panels[place][1], legends[place][1]) for place in grid if place[0] == row)
         for row in sorted({row for row, _ in grid})
     ]
+    caption = f"Unfinished: {unfinished}. {caption}" if unfinished else caption
     lines, caption_height = wrap_caption(caption, sum(widths))
     below = _BOTTOM + EDGE + caption_height
     # Rows below the first have room for a title of their own where they have one.

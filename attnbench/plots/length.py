@@ -182,6 +182,9 @@ def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     unfinished = next((panel.unfinished for panel in panels), "")
     return sentence(
         f"unfinished: {unfinished}" if unfinished else "",
+        "every arm at its largest budget alone"
+        if any(panel.is_at_largest_budget for panel in panels)
+        else "",
         *lines,
         "hollow: a run there was ended by its budget" if has_hollow else "",
         "shaded: beyond the train range, where length generalisation adds to capacity" if is_beyond else "",

@@ -3,20 +3,18 @@
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from attnbench.analysis.arms import Metrics, arm_rows, arms_of
 from attnbench.analysis.breakdown import HALF, Breakdown, l50, lengths_around
-from attnbench.analysis.larger_budget import family_of, without_budget
-from attnbench.analysis.law import Law
+from attnbench.analysis.larger_budget import without_budget
 from attnbench.analysis.tobit import Estimate
-from attnbench.analysis.training_cost import PriceLaw
 from attnbench.arm import Arm, Variant, shared_changes
 from attnbench.formatting import joined
-from attnbench.plots.style import ArmLook, arm_labels, arm_looks, in_words, order_arms, train_range
+from attnbench.plots.style import ArmLook, arm_looks, order_arms, train_range
 
 NOTHING = "–"
 """The cell of a table that has no number."""
@@ -73,6 +71,7 @@ class Panel:
     arms: Sequence[ArmRows]
     data_names: Mapping[str, str] = field(default_factory=dict)
     unfinished: str = ""  # how many of the planned runs are done; empty where all are
+    is_at_largest_budget: bool = False  # the other budgets of its arms were left out
 
     @property
     def title(self) -> str:
@@ -90,6 +89,12 @@ class Panel:
         """Return where train ranges end that the panel tests beyond, so for `extrapolation` alone."""
         ends = {rows.arm.train_max_length for rows in self.arms}
         return sorted(end for end in ends if end is not None) if self.protocol == "extrapolation" else []
+
+    def at_largest_budget(self, kept: Collection[Arm]) -> "Panel":
+        """Return the panel without the arms that are there with a larger budget, those not in `kept`."""
+        looks = arm_looks(rows.arm for rows in self.arms if rows.arm in kept)
+        arms = [replace(rows, look=looks[rows.arm]) for rows in self.arms if rows.arm in kept]
+        return replace(self, arms=arms, is_at_largest_budget=len(arms) < len(self.arms))
 
     def arms_with(self, score: str) -> list[ArmRows]:
         """Return the arms that have points for a score."""
@@ -370,30 +375,10 @@ def _shared(arms: Sequence[Arm], data_names: Mapping[str, str]) -> list[str]:
     return [*facts, *told_changes(shared_changes(arm.variant for arm in arms), data_names)]
 
 
-def at_largest_size(laws: Iterable[PriceLaw]) -> list[PriceLaw]:
-    """Return of each family of arms the price of length at its largest hidden size."""
-    largest: dict[Arm, PriceLaw] = {}
-    for law in sorted(laws, key=lambda law: law.arm.hidden_size):
-        largest[without_size(family_of(law.arm))] = law
-    return [largest[family] for family in order_arms(largest)]
-
-
 def exponent_text(found: Estimate) -> str:
     """Return `0.21 [0.18, 0.24]`, or the number alone where it has no interval."""
     interval = "" if math.isnan(found.low) else f" [{_rounded(found.low)}, {_rounded(found.high)}]"
     return f"{_rounded(found.value)}{interval}"
-
-
-def law_name(law: Law, families: Sequence[Arm]) -> str:
-    """Return the name of a family among others as sentences have it, with its task where these have several."""
-    label = in_words(arm_labels([each for each in families if each.task == law.family.task])[law.family])
-    return f"{label} on {law.family.task}" if len({each.task for each in families}) > 1 else label
-
-
-def price_name(law: PriceLaw, arms: Sequence[Arm]) -> str:
-    """Return the name of an arm of the price of length among others as sentences have it, with its budget."""
-    alike = {arm: family_of(arm)._replace(hidden_size=arm.hidden_size) for arm in arms}
-    return in_words(arm_labels([*alike.values()])[alike[law.arm]], f"{law.training_steps:,} steps")
 
 
 def _rounded(number: float) -> str:

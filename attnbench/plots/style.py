@@ -9,6 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from string import ascii_lowercase
 
+from attnbench.analysis.larger_budget import family_of
+from attnbench.analysis.law import Law
+from attnbench.analysis.training_cost import PriceLaw
 from attnbench.arm import NO_CHANGES, Arm
 
 
@@ -176,6 +179,26 @@ def in_words(label: str, *facts: str) -> str:
     name, _, differing = label.partition(", ")
     inside = "; ".join(filter(None, (differing, *facts)))
     return f"{name} ({inside})" if inside else name
+
+
+def at_largest_size(laws: Iterable[PriceLaw]) -> list[PriceLaw]:
+    """Return of each family of arms the price of length at its largest hidden size."""
+    largest: dict[Arm, PriceLaw] = {}
+    for law in sorted(laws, key=lambda law: law.arm.hidden_size):
+        largest[family_of(law.arm)] = law
+    return [largest[family] for family in order_arms(largest)]
+
+
+def law_name(law: Law, families: Sequence[Arm]) -> str:
+    """Return the name of a family among others as sentences have it, with its task where these have several."""
+    label = in_words(arm_labels([each for each in families if each.task == law.family.task])[law.family])
+    return f"{label} on {law.family.task}" if len({each.task for each in families}) > 1 else label
+
+
+def price_name(law: PriceLaw, arms: Sequence[Arm]) -> str:
+    """Return the name of an arm of the price of length among others as sentences have it, with its budget."""
+    alike = {arm: family_of(arm)._replace(hidden_size=arm.hidden_size) for arm in arms}
+    return in_words(arm_labels([*alike.values()])[alike[law.arm]], f"{law.training_steps:,} steps")
 
 
 def train_range(arm: Arm) -> str:

@@ -87,7 +87,7 @@ def draw_training_cost_figure(costs: pd.DataFrame, seeds: pd.DataFrame, unfinish
         for column, (rows, each) in enumerate(zip(panels, points, strict=True))
     }
     caption = training_cost_caption(costs, [each for own in points for each in own])
-    return place_panels(figure, grid, f"Unfinished: {unfinished}. {caption}" if unfinished else caption)
+    return place_panels(figure, grid, caption, unfinished)
 
 
 def draw_training_cost(

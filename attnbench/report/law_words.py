@@ -8,14 +8,8 @@ from attnbench.analysis.tobit import Estimate
 from attnbench.analysis.training_cost import PriceLaw
 from attnbench.arm import Arm
 from attnbench.formatting import counted, joined, span
-from attnbench.plots.points import (
-    at_largest_size,
-    exponent_text,
-    law_name,
-    length_text,
-    panel_title,
-    price_name,
-)
+from attnbench.plots.points import exponent_text, length_text, panel_title
+from attnbench.plots.style import at_largest_size, law_name, price_name
 from attnbench.report.settings import SweepTables
 from attnbench.report.verdict import Verdict, verdicts
 

@@ -13,7 +13,7 @@ from attnbench.analysis.breakdown import Breakdown, breakdown_table, l50_by_arm
 from attnbench.analysis.capacity import capacity_table
 from attnbench.analysis.comparison import DEFAULT_BASELINE, comparison_table, setting_of
 from attnbench.analysis.curves import curve_table
-from attnbench.analysis.larger_budget import larger_budget_table
+from attnbench.analysis.larger_budget import at_largest_budget, budgets_of, larger_budget_table
 from attnbench.analysis.law import Law, find_laws
 from attnbench.analysis.rates import lengths_at_edge
 from attnbench.analysis.retention import TEXT_SCORES, retention_table, text_runs
@@ -24,6 +24,7 @@ from attnbench.plots.style import arm_labels, in_words
 from attnbench.runs.training_records import Progress, TrainingRecords
 
 NO_RECORDS = TrainingRecords()
+_MOST_CURVES = 16  # of one panel
 FREE_RUNNING, TEACHER_FORCED = "token_accuracy", "teacher_forced_accuracy"
 
 
@@ -109,6 +110,15 @@ class SweepTables:
         """The arms of each task and protocol, with their rows."""
         tables = self.metrics, self.curve, self.breakdown
         return split_panels(*tables, self.data_names, self.progress.unfinished)
+
+    @property
+    def drawn_panels(self) -> list[Panel]:
+        """The panels as they are drawn against length: of more arms than can be told apart, the largest budgets."""
+        largest = at_largest_budget(budgets_of(self.metrics))
+        return [
+            panel.at_largest_budget(largest) if len(panel.arms) > _MOST_CURVES else panel
+            for panel in self.panels
+        ]
 
 
 def _runs_by_data(metrics: Metrics) -> dict[str, str]:

@@ -124,10 +124,11 @@ def report_figure(
     out: Path,
     is_copied: bool,
     tell: Callable[[Sequence[Verdict]], None] = lambda _: None,
+    records: TrainingRecords = NO_RECORDS,
 ) -> list[Path]:
     """Write one figure of `FIGURES` and its tables into a folder; return what was written.
 
-    Is told what there is to say beside the figure, if anything.
+    Is told what there is to say beside the figure, if anything. The `records` of runs say how many are done.
 
     Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself.
 
@@ -137,7 +138,7 @@ def report_figure(
     from attnbench.plots.layout import save_figure
 
     joined = join_sweeps(metrics)
-    named = FIGURES[name](Metrics.of(joined))
+    named = FIGURES[name](Metrics.of(joined), records.progress(joined).unfinished)
     out.mkdir(parents=True, exist_ok=True)
     remove_partial_files(out)
     files = [out / "metrics.csv"] if is_copied else []
@@ -252,13 +253,14 @@ def _draw(tables: SweepTables, out: Path) -> list[Path]:
     from attnbench.plots.length import draw_length_figures
     from attnbench.plots.training_cost import draw_training_cost_figure
 
-    figures = draw_length_figures(tables.panels)
+    unfinished = tables.progress.unfinished
+    figures = draw_length_figures(tables.drawn_panels)
     seeds = seed_training_costs(tables.metrics)
     if drawn_laws(tables.laws):
         rows = PriceRows(tables.training_cost, seeds, tables.price_laws)
-        figures["law"] = draw_law_figure(tables.laws, rows)
+        figures["law"] = draw_law_figure(tables.laws, rows, unfinished)
     if tables.training_cost["length"].notna().any():
-        figures["price"] = draw_training_cost_figure(tables.training_cost, seeds, tables.progress.unfinished)
+        figures["price"] = draw_training_cost_figure(tables.training_cost, seeds, unfinished)
     return [path for name, figure in figures.items() for path in save_figure(figure, out / name)]
 
 
@@ -271,7 +273,7 @@ class NamedFigure:
     verdicts: Sequence[Verdict] = ()
 
 
-def _context_size(metrics: Metrics) -> NamedFigure:
+def _context_size(metrics: Metrics, unfinished: str) -> NamedFigure:
     from attnbench.plots.context_size import context_size_points, draw_context_size_figure, not_drawn
 
     sizes = context_size_table(metrics, breakdown_table(metrics))
@@ -285,10 +287,10 @@ def _context_size(metrics: Metrics) -> NamedFigure:
             "--figure memory: expected an arm that learnt and has a context, since both axes are logarithms. "
             f"{not_drawn(sizes)} Without --figure, what there is is drawn."
         )
-    return NamedFigure({"memory": sizes}, draw_context_size_figure(sizes))
+    return NamedFigure({"memory": sizes}, draw_context_size_figure(sizes, unfinished))
 
 
-def _capacity(metrics: Metrics) -> NamedFigure:
+def _capacity(metrics: Metrics, unfinished: str) -> NamedFigure:
     from attnbench.plots.capacity import draw_capacity_figure
 
     capacity = capacity_table(metrics)
@@ -297,11 +299,12 @@ def _capacity(metrics: Metrics) -> NamedFigure:
             "--figure capacity: expected rows with bits_recovered and bits_available; no row has both, as with "
             "real text, whose entropy nobody knows. Without --figure, what there is is drawn."
         )
-    panels = split_panels(metrics, curve_table(metrics), breakdown_table(metrics))
+    tables = metrics, curve_table(metrics), breakdown_table(metrics)
+    panels = split_panels(*tables, unfinished=unfinished)
     return NamedFigure({"capacity": capacity}, draw_capacity_figure(panels, capacity))
 
 
-def _training_cost(metrics: Metrics) -> NamedFigure:
+def _training_cost(metrics: Metrics, unfinished: str) -> NamedFigure:
     from attnbench.plots.training_cost import draw_training_cost_figure
 
     costs = training_cost_table(metrics)
@@ -310,10 +313,11 @@ def _training_cost(metrics: Metrics) -> NamedFigure:
             "--figure price: expected runs of their own for each length (protocol per_length) with "
             "train_max_length, steps and chance_accuracy; there are none. Without --figure, what there is is drawn."
         )
-    return NamedFigure({"price": costs}, draw_training_cost_figure(costs, seed_training_costs(metrics)))
+    figure = draw_training_cost_figure(costs, seed_training_costs(metrics), unfinished)
+    return NamedFigure({"price": costs}, figure)
 
 
-def _law(metrics: Metrics) -> NamedFigure:
+def _law(metrics: Metrics, unfinished: str) -> NamedFigure:
     from attnbench.plots.law import PriceRows, draw_law_figure, drawn_laws
 
     laws = find_laws(metrics, breakdown_table(metrics))
@@ -333,17 +337,20 @@ def _law(metrics: Metrics) -> NamedFigure:
             f"lengths. {reasons} Test other lengths. Without --figure, what there is is drawn."
         )
     rows = PriceRows(training_cost_table(metrics), seed_training_costs(metrics), prices)
-    return NamedFigure(_law_tables(laws, prices), draw_law_figure(laws, rows), found)
+    return NamedFigure(_law_tables(laws, prices), draw_law_figure(laws, rows, unfinished), found)
 
 
 def _law_tables(laws: Sequence[Law], prices: Sequence[PriceLaw]) -> dict[str, pd.DataFrame]:
     return {"law": law_table(laws, prices), "law_cells": law_cell_table(laws)}
 
 
-FIGURES: Mapping[str, Callable[[Metrics], NamedFigure]] = {
+FIGURES: Mapping[str, Callable[[Metrics, str], NamedFigure]] = {
     "memory": _context_size,
     "capacity": _capacity,
     "price": _training_cost,
     "law": _law,
 }
-"""What a person may ask for by name; each gives the tables of what it shows and the figure."""
+"""What a person may ask for by name; each gives the tables of what it shows and the figure.
+
+It is told how many of the planned runs are done, nothing where all are.
+"""

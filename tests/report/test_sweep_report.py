@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from attnbench.errors import UserError
-from attnbench.report.sweep_report import check_rates, report_figure, report_metrics, report_store
+from attnbench.report.sweep_report import FIGURES, check_rates, report_figure, report_metrics, report_store
 from attnbench.report.verdict import verdict_markdown
 from attnbench.runs.sentences import read_sentence_table, write_sentence_table
 from attnbench.runs.store import RunStore
-from attnbench.runs.training_records import TrainingRecords
+from attnbench.runs.training_records import Progress, TrainingRecords
 from tests.metrics_rows import curve_rows, law_rows, metrics_table
 from tests.planted_sentences import joined_runs, planted_run
+from tests.plots.drawn import caption, legend
 from tests.plots.sweeps import two_arms
 from tests.runs.tiny_runs import executed, text_spec
 from tests.tasks.text.text_examples import numbered_pairs, write_tsv
@@ -65,6 +66,49 @@ def test_a_named_figure_is_written_with_its_table_and_the_metrics_where_asked(tm
     files = report_figure("memory", rows, tmp_path / "out", is_copied=True)
     assert [path.name for path in files] == ["metrics.csv", "memory.csv", "memory.png", "memory.svg"]
     assert names_in(tmp_path / "out") == sorted(path.name for path in files)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are drawn, by the names of their files."""
+    figures = {}
+    monkeypatch.setattr(
+        "attnbench.plots.layout.save_figure", lambda figure, path: figures.update({path.name: figure}) or []
+    )
+    return figures
+
+
+@pytest.mark.parametrize("sizes", [(16, 32, 64), (16, 32)])
+def test_of_more_arms_than_can_be_told_apart_the_largest_budget_is_drawn_against_length(
+    tmp_path, drawn, sizes
+):
+    steps = (500, 1000, 2000, 4000, 8000, 9000)
+    law = law_rows(steps, sizes, lambda steps, size: 0.2 * steps + 0.5 * size - 0.75)
+    report(tmp_path, law, is_drawn=True)
+    figure = drawn["accuracy_vs_length"]
+    names = [text.partition("\n")[0] for text in legend(figure.axes[0]) if text.startswith("fixed")]
+    is_thinned = len(sizes) == 3
+    assert len(names) == (3 if is_thinned else 12)
+    assert ("every arm at its largest budget alone" in caption(figure).lower()) == is_thinned
+    assert is_thinned == (names[0] == "fixed, hidden 16")
+    assert "law" in drawn
+
+
+class PartlyDone(TrainingRecords):
+    def progress(self, metrics):
+        return Progress(25, 36)
+
+
+def test_of_an_unfinished_sweep_every_figure_says_first_how_much_is_done(tmp_path, drawn):
+    law = law_rows((500, 1000), (16, 32), lambda steps, size: 0.2 * steps + 0.5 * size - 0.75)
+    rows = [metrics_table({**row, "bits_recovered": 8.0, "bits_available": 16.0} for row in law)]
+    for name in FIGURES:
+        report_figure(name, rows, tmp_path, is_copied=False, records=PartlyDone())
+    assert sorted(drawn) == sorted(FIGURES)
+    report_metrics(rows, tmp_path, True, lambda *_: None, records=PartlyDone())
+    assert len(drawn) > len(FIGURES)
+    for name, figure in drawn.items():
+        assert caption(figure).startswith("Unfinished: 25 of 36 planned runs"), name
 
 
 def test_one_arm_at_several_rates_is_refused():
