@@ -132,8 +132,9 @@ def _limits(law: Law) -> list[str]:
     parts = []
     for axis, bend in law.curvature.items():
         if bend.excludes_zero:
-            how = "each doubling moves L50 less" if bend.value < 0 else "each doubling moves L50 more"
-            parts.append(f"it bends in the {_WORDS[axis]}, {how} than the one before")
+            how = "less" if bend.value < 0 else "more"
+            cells = "" if len(law.axes) == 1 else ", taken over all fitted cells"
+            parts.append(f"it bends in the {_WORDS[axis]}: later doublings move L50 {how}{cells}")
     missed = [cell for cell in law.held_out if law.is_within(cell) is False]
     if missed:
         parts.append(f"it misses {joined(_cell_name(law, cell) for cell in missed[:4])}{_more(missed, 4)}")

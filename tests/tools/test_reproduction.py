@@ -15,7 +15,7 @@ from attnbench.runs.io import from_yaml
 from attnbench.runs.metrics_table import read_metrics
 from tests.commands import TINY_SWEEP, attnbench
 from tools.reproduction import __main__ as reproduce
-from tools.reproduction import britz2017, collins2017, graves2014, jain2019, zoology2024
+from tools.reproduction import britz2017, collins2017, graves2014, jain2019, sutskever2014, zoology2024
 from tools.reproduction import stored as stored_results
 from tools.reproduction.__main__ import app
 from tools.reproduction.bahdanau2015 import BIBLE, kept
@@ -136,14 +136,25 @@ def test_one_failed_seed_of_attention_is_not_read_as_growth(monkeypatch):
 )
 def test_a_state_that_the_source_fills_shows_no_capacity(monkeypatch, bits, outcome):
     rows = [
-        (size, seed, 32, held * (1 + seed / 100), 128) for size, held in bits.items() for seed in (0, 1, 2)
+        (f"{size}-{seed}", size, seed, 32, held * (1 + seed / 100), 128, "plateau" if seed else "budget")
+        for size, held in bits.items()
+        for seed in (0, 1, 2)
     ]
-    found = found_with(monkeypatch, rows, "hidden_size seed length bits_recovered bits_available")
-    assert collins2017.judge(found)[0].outcome == outcome
+    found = found_with(
+        monkeypatch, rows, "run_id hidden_size seed length bits_recovered bits_available stop_reason"
+    )
+    claim = collins2017.judge(found)[0]
+    assert (
+        claim.outcome,
+        f"{len(bits)} of these {3 * len(bits)} runs ended by their budget" in claim.here,
+    ) == (
+        outcome,
+        True,
+    )
 
 
 COPYING = {
-    "learnt": ({20: 0.99, 30: 0.5, 60: 0.2}, {20: 1.0, 30: 0.9, 60: 0.6}, {20: 1.0, 30: 0.5, 60: 0.22}),
+    "learnt": ({20: 0.99, 30: 0.5, 60: 0.2}, {20: 1.0, 30: 0.9, 60: 0.6}, {20: 1.0, 30: 0.5, 60: 0.38}),
     "vector not learnt": (
         {20: 0.7, 30: 0.4, 60: 0.2},
         {20: 1.0, 30: 0.9, 60: 0.6},
@@ -157,18 +168,18 @@ COPYING = {
     ("case", "outcomes"),
     [
         ("learnt", ["holds", "holds", "does not hold", "holds"]),
-        ("vector not learnt", ["not shown", "not shown", "does not hold", "not shown"]),
-        ("none fails", ["does not hold", "not shown", "holds", "holds"]),
+        ("vector not learnt", ["not shown", "not shown", "does not hold", "holds"]),
+        ("none fails", ["does not hold", "not shown", "holds", "does not hold"]),
     ],
 )
 def test_copying_beyond_the_trained_lengths_asks_who_has_learnt_these(monkeypatch, case, outcomes):
     rows = [
-        (model, seed, length, 20, accuracy)
+        (model, seed, length, 20, accuracy, 0.0625)
         for model, own in zip(("fixed", "luong_general", "luong_location"), COPYING[case], strict=True)
         for length, accuracy in own.items()
         for seed in (0, 1, 2)
     ]
-    found = found_with(monkeypatch, rows, "model seed length train_max_length token_accuracy")
+    found = found_with(monkeypatch, rows, "model seed length train_max_length token_accuracy chance_accuracy")
     assert [claim.outcome for claim in graves2014.judge(found)] == outcomes
 
 
@@ -228,6 +239,41 @@ def test_a_source_read_backwards_is_compared_with_one_read_forwards():
     table = pd.DataFrame(rows, columns=["variant", "seed", "token_accuracy"])
     found = by_way(table, "token_accuracy")
     assert list(found[True] - found[False]) == pytest.approx([0.4, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("blind", "outcomes"), [(3.4, ("holds", "holds")), (3.0, ("not shown", "not shown"))]
+)
+def test_text_predicted_worse_than_without_a_source_shows_nothing_of_the_way_to_read(
+    monkeypatch, blind, outcomes
+):
+    columns = (
+        "run_id model variant seed length length_min token_accuracy bleu cross_entropy_nats target_tokens"
+    )
+    ways = {"": 0.0, "model.reverse_source=false": 0.1}
+    rows = [
+        (
+            f"{seed}{way}",
+            "published_sutskever2014",
+            way,
+            seed,
+            60,
+            31,
+            0.9 - worse,
+            4 - worse,
+            3.2 + worse,
+            10,
+        )
+        for way, worse in ways.items()
+        for seed in (0, 1, 2)
+    ]
+    rows += [(f"{seed}blind", "blind", "", seed, 60, 31, 0.1, 0.3, blind, 10) for seed in (0, 1, 2)]
+    table = pd.DataFrame(rows, columns=columns.split())
+    own = table[table["model"] != "blind"]
+    monkeypatch.setattr(Found, "metrics", lambda self, sweep: table if sweep == BIBLE.name else own)
+    monkeypatch.setattr(Found, "corpus_bleu", lambda self, sweep: own)
+    _, *text = sutskever2014.judge(Found(Path(), lambda run: run))
+    assert tuple(claim.outcome for claim in text) == outcomes
 
 
 def test_what_long_sentences_keep_is_relative_to_the_best_short_bucket_above_blind():

@@ -174,7 +174,7 @@ def _page(out: Path) -> str:
         "",
         "Written by `scripts/reproduce NAME --text FOLDER`. *Holds*: the interval over seeds lies on the claimed side;",
         "*does not hold*: on the other; *not shown*: the interval contains the bound, or an arm has not learnt.",
-        "Bounds and tests of ours are named.",
+        "Bounds and tests of ours are named. Intervals of text too are over seeds: other sentences would add to them.",
     ]
     for each in ALL:
         lines += ["", f"## {each.name}", "", f"{each.paper}.", ""]

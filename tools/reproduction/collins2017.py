@@ -1,4 +1,4 @@
-"""What a recurrent state holds grows in line with its units, and is far less than its numbers could."""
+"""What a recurrent state is seen to hold grows nearly in line with its units, far below the bits of its numbers."""
 
 import numpy as np
 
@@ -38,21 +38,23 @@ def judge(found: Found) -> list[Claim]:
     per_unit = interval(list((by_seed.to_numpy() / np.array(sizes)).mean(axis=1)))
     shares = (kept["bits_recovered"] / kept["bits_available"]).groupby(kept["hidden_size"]).mean()
     is_free = shares.max() < FULL and by_seed.to_numpy().min() > 0
+    runs = kept.drop_duplicates("run_id")
+    ended = f"{(runs['stop_reason'] == 'budget').sum()} of these {len(runs)} runs ended by their budget"
     bits = ", ".join(
         f"{by_seed[size].mean():.0f} of {size} units ({shares[size]:.0%} of what {best[size]} tokens hold)"
         for size in by_seed.columns
     )
     return [
         Claim(
-            "Bits held grow in line with the units: an exponent near 1.",
+            "Bits held grow nearly in line with the units: an exponent near 1.",
             "about one real number of the input for each unit (section 2.2)",
-            f"{bits}; exponent {in_words(exponent)} (asked for, by us: {LEAST} to {MOST}; "
+            f"{bits}; {ended}; exponent {in_words(exponent)} (asked for, by us: {LEAST} to {MOST}; "
             f"nothing is shown where a size has {FULL:.0%} of what there is)",
             all_of(decide(exponent, LEAST), below(exponent, MOST)) if is_free else "not shown",
         ),
         Claim(
-            "They are far fewer than the bits of the numbers.",
-            "about one real number of the input for each unit (section 2.2)",
+            "A test of ours: what training put there is far less than the bits of the numbers.",
+            "no number of bits a unit",
             f"{in_words(per_unit, 1)} bits a unit, which has two numbers of {BITS_PER_NUMBER} bits "
             f"(asked for, by us: less than {BITS_PER_NUMBER / 2:.0f})",
             below(per_unit, BITS_PER_NUMBER / 2) if is_free else "not shown",
@@ -68,8 +70,8 @@ REPRODUCTION = Reproduction(
     judge=judge,
     differs=(
         "Bits recovered by a decoder in place of fitted labels and a probe.",
-        "At most 8,000 steps at one rate in place of tuned rates: what is found is the least that a state can hold.",
-        "The smallest sizes are held by their training as much as by their memory.",
+        "At most 8,000 steps at one rate in place of tuned rates: what is found is the least that a state can hold,"
+        " and training may limit it as much as memory does.",
     ),
     minutes=90,
 )
