@@ -1,4 +1,4 @@
-"""What a larger budget does to a breakdown: one of memory, moved, or not shown to move (longer.csv)."""
+"""What a larger budget does to a breakdown: it stays, it moved, or it is not shown to do either (longer.csv)."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from attnbench.analysis.statistics import FEW_SEEDS, MeanInterval, mean_interval
 from attnbench.arm import Arm
 from attnbench.runs.metrics_csv import ARM_COLUMNS
 
-Outcome = Literal["memory", "moved", "not_shown"]
+Outcome = Literal["stays", "moved", "not_shown"]
 HasLevelled = Callable[[str], bool]
 """Says of a run, by its run_id, whether it had stopped to improve before its budget decayed the rate."""
 
@@ -72,10 +72,13 @@ def larger_budget_table(
     took. `change` is the factor by which the seeds' own free-running L50 grew, with its interval over the `pairs` of
     seeds. `outcome` is
 
-    - "memory", where `decide` finds every condition met;
+    - "stays", where `decide` finds every condition met;
     - "moved", where the interval of the change lies on one side of 1, or where the longer runs never fell and ended
       beyond the interval before;
-    - "not_shown" to move, otherwise.
+    - "not_shown" to move nor to stay, otherwise.
+
+    That it stays says that more steps do not help, not why: memory may be the limit, or an optimum that training does
+    not leave.
 
     `moved` says the same as true or false, and is missing where it is not shown.
 
@@ -104,7 +107,7 @@ def larger_budget_table(
 
 @dataclass(frozen=True)
 class Rerun:
-    """What a word about memory needs of the longer runs, besides their lengths.
+    """What is asked of the longer runs, besides their lengths, before a breakdown is said to stay.
 
     Attributes:
         factor: the larger budget over the smaller.
@@ -134,8 +137,8 @@ class Rerun:
         return cls(factor, arm.protocol, grows(rows), len(runs), levelled)
 
     @property
-    def may_show_memory(self) -> bool:
-        """Whether a breakdown that stays in place is one of memory."""
+    def may_stay(self) -> bool:
+        """Whether a breakdown may be said to stay in place."""
         return (
             self.factor >= SEVERAL
             and self.protocol != "extrapolation"
@@ -167,17 +170,17 @@ def change_interval(changes: Sequence[float]) -> MeanInterval:
     return mean_interval(changes)
 
 
-def decide(change: MeanInterval, may_show_memory: bool) -> Outcome:
+def decide(change: MeanInterval, may_stay: bool) -> Outcome:
     """Say what a paired change of log2 L50 shows.
 
-    It is "memory" where the longer runs allow the word, five seeds or more are paired, and the interval ends below
+    It is "stays" where the longer runs allow the word, five seeds or more are paired, and the interval ends below
     +10 % (and not as a whole below −10 %, which is worse training). That L50 after lies within the interval before
     is no evidence: so wide an interval accepts nearly everything.
     """
     margin = math.log2(1 + SAME)
     stays = -margin <= change.high < margin
-    if may_show_memory and change.count >= FEW_SEEDS and stays:
-        return "memory"
+    if may_stay and change.count >= FEW_SEEDS and stays:
+        return "stays"
     return "moved" if change.low > 0 or change.high < 0 else "not_shown"
 
 
@@ -207,7 +210,7 @@ def family_of(arm: Arm) -> Arm:
 
 def _compare(before: Breakdown, after: Breakdown, changes: Sequence[float], rerun: Rerun) -> dict[str, Any]:
     change = change_interval(changes)
-    outcome = decide(change, rerun.may_show_memory)
+    outcome = decide(change, rerun.may_stay)
     # L50 is then beyond the longest length that was run again.
     if after.censored == "above" and after.length >= before.high:
         outcome = "moved"

@@ -222,10 +222,10 @@ def _runs_around(rows: ArmRows, found: Breakdown, tested: Sequence[int]) -> pd.D
     return runs.dropna(subset=["stop_reason"])
 
 
-def is_memory_shown(setting: Setting, rows: ArmRows) -> bool:
+def has_stayed(setting: Setting, rows: ArmRows) -> bool:
     """Whether longer runs left the breakdown where it was, as `larger_budget_table` decides."""
     row = setting.larger_budgets.get(rows.arm)
-    return row is not None and row.outcome == "memory"
+    return row is not None and row.outcome == "stays"
 
 
 def _larger_budget(setting: Setting, rows: ArmRows) -> list[str]:
@@ -242,15 +242,15 @@ def _larger_budget(setting: Setting, rows: ArmRows) -> list[str]:
         told += f" (the seeds' own L50: {row.change - 1:+.1%} [{low:+.1%}, {high:+.1%}])"
     if setting.generalises:
         return [f"{told}."]
-    if row.outcome == "memory":
-        return [f"{told}, below {SAME:+.0%}: the limit is one of memory rather than of training."]
+    if row.outcome == "stays":
+        return [f"{told}, below {SAME:+.0%}: it stays, so more steps are not what is lacking."]
     if row.outcome == "moved":
         return [f"{told}: it moved, so it was limited by training."]
-    return [f"{told}: not shown to move, nor to be one of memory ({', '.join(_doubts(row))})."]
+    return [f"{told}: not shown to move, nor to stay ({', '.join(_doubts(row))})."]
 
 
 def _doubts(row: Any) -> list[str]:
-    """Name what a row of longer.csv lacks to speak of memory."""
+    """Name what a row of longer.csv lacks to say that the breakdown stays."""
     doubts = []
     if row.factor < SEVERAL:
         doubts.append(f"the budget is not {SEVERAL} times as large")

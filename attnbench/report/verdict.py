@@ -19,7 +19,7 @@ from attnbench.report.breakdown_words import (
     HALF_WAY,
     breakdown_headline,
     breakdowns_found,
-    is_memory_shown,
+    has_stayed,
     known,
     teacher_forced_found,
 )
@@ -66,8 +66,7 @@ class Verdict:
 def verdicts(tables: SweepTables) -> list[Verdict]:
     """Return a verdict for each task, protocol, train range and training, in the order of the figures' panels.
 
-    It speaks of memory only where a larger budget left a breakdown in place, and under `extrapolation` of length
-    generalisation.
+    Under `extrapolation` it speaks of length generalisation.
     """
     settings = split_settings(tables)
     return [_verdict(setting, heading_among(setting, settings)) for setting in settings]
@@ -199,18 +198,25 @@ def _not_shown(setting: Setting) -> list[str]:
 
 
 def _causes(setting: Setting) -> list[str]:
-    """Say of which breakdowns the cause is open: training or memory, capacity or length generalisation."""
+    """Say of which breakdowns the cause is open: training or memory, capacity or length generalisation.
+
+    Memory is shown by a ceiling alone, and only from the length on where it lies below half.
+    """
     if setting.generalises:
         return ["Capacity apart from length generalisation, which this protocol mixes.", *_untrained(setting)]
-    untested = [
-        setting.named(rows.arm)
-        for rows, _ in known(setting, "")
-        if not is_memory_shown(setting, rows) and end_of_any_code(rows) is None
+    reasons: dict[str, list[str]] = {}
+    for rows, _ in known(setting, ""):
+        end = end_of_any_code(rows)
+        if has_stayed(setting, rows):
+            reason = ": it may be an optimum that training does not leave"
+        elif end is not None:
+            reason = f" before {end} {setting.unit}, where some code stays above half"
+        else:
+            reason = ": no runs with a larger budget show it"
+        reasons.setdefault(reason, []).append(setting.named(rows.arm))
+    return [
+        f"That memory, and not training, limits {joined(names)}{reason}." for reason, names in reasons.items()
     ]
-    if not untested:
-        return []
-    names = joined(untested)
-    return [f"That memory, and not training, limits {names}: no runs with a larger budget show it."]
 
 
 def _untrained(setting: Setting) -> list[str]:

@@ -48,7 +48,7 @@ def only_pair(*args, **values):
 LITTLE = [way + math.log2(1 + share) for way, share in zip(WAYS, (0.01, 0.02, 0.03, 0.04, 0.05), strict=True)]
 
 
-def test_a_change_bounded_below_ten_percent_over_five_pairs_is_memory():
+def test_a_change_bounded_below_ten_percent_over_five_pairs_stays():
     row = only_pair(falling(WAYS), falling(LITTLE))
     logs = [math.log2(1 + share) for share in (0.01, 0.02, 0.03, 0.04, 0.05)]
     mean = sum(logs) / 5
@@ -57,12 +57,12 @@ def test_a_change_bounded_below_ten_percent_over_five_pairs_is_memory():
     assert (row["change_low"], row["change_high"]) == pytest.approx(
         (2 ** (mean - margin), 2 ** (mean + margin))
     )
-    assert (row["outcome"], row["moved"], row["pairs"]) == ("memory", False, 5)
+    assert (row["outcome"], row["moved"], row["pairs"]) == ("stays", False, 5)
     assert (row["budget_before"], row["budget_after"], row["factor"]) == (1500, 6000, 4)
     assert row["variant"] == ""
 
 
-def test_an_interval_that_holds_ten_percent_is_not_memory():
+def test_an_interval_that_holds_ten_percent_does_not_stay():
     # Changes of -20 to +20 %: the mean stands still, and +10 % is not excluded.
     spread = [way + change for way, change in zip(WAYS, (-0.2, -0.1, 0.0, 0.1, 0.2), strict=True)]
     row = only_pair(falling(WAYS), falling(spread))
@@ -71,8 +71,8 @@ def test_an_interval_that_holds_ten_percent_is_not_memory():
     assert pd.isna(row["moved"])
 
 
-def test_four_pairs_are_not_memory():
-    assert only_pair(falling(WAYS[:4]), falling(LITTLE[:4]))["outcome"] != "memory"
+def test_four_pairs_do_not_show_that_it_stays():
+    assert only_pair(falling(WAYS[:4]), falling(LITTLE[:4]))["outcome"] != "stays"
 
 
 def test_pairs_are_of_one_seed():
@@ -80,18 +80,18 @@ def test_pairs_are_of_one_seed():
     far = [0.0, 0.25, 0.5, 0.75, 1.0]
     changes = (0.019, 0.02, 0.02, 0.02, 0.021)
     near = [way + math.log2(1 + share) for way, share in zip(far, changes, strict=True)]
-    assert only_pair(falling(far), falling(near))["outcome"] == "memory"
+    assert only_pair(falling(far), falling(near))["outcome"] == "stays"
     assert only_pair(falling(far), falling(near[::-1]))["outcome"] == "not_shown"
 
 
 @pytest.mark.parametrize("reason", ["budget", None])
-def test_a_longer_run_that_its_budget_ended_is_not_memory(reason):
-    assert only_pair(falling(WAYS), falling(LITTLE), stop_reason=reason)["outcome"] != "memory"
+def test_a_longer_run_that_its_budget_ended_does_not_show_that_it_stays(reason):
+    assert only_pair(falling(WAYS), falling(LITTLE), stop_reason=reason)["outcome"] != "stays"
 
 
 def test_a_run_ended_by_its_budget_counts_where_it_had_levelled_off():
     row = only_pair(falling(WAYS), falling(LITTLE), lambda _: True, stop_reason="budget")
-    assert (row["outcome"], row["runs_levelled"], row["runs_around"]) == ("memory", 10, 10)
+    assert (row["outcome"], row["runs_levelled"], row["runs_around"]) == ("stays", 10, 10)
 
 
 def test_one_of_the_longer_runs_around_the_breakdown_suffices_to_doubt():
@@ -104,30 +104,30 @@ def test_one_of_the_longer_runs_around_the_breakdown_suffices_to_doubt():
 
 def test_runs_far_from_the_breakdown_do_not_count():
     row = only_pair(falling(WAYS), falling(LITTLE), lambda run: "-32-32-" not in run, stop_reason="budget")
-    assert row["outcome"] == "memory"
+    assert row["outcome"] == "stays"
 
 
-def test_a_context_that_grows_with_length_is_not_memory():
+def test_a_context_that_grows_with_length_does_not_show_that_it_stays():
     rows = curve_rows(falling(WAYS), chance_accuracy=0.0)
     rows += curve_rows(falling(LITTLE), chance_accuracy=0.0, variant=LONG, steps=6000)
     metrics = metrics_of([row | {"context_size": 64 * row["length"]} for row in rows])
     (row,) = larger_budget_table(metrics, breakdown_table(metrics)).to_dict("records")
     assert row["context_grows"]
-    assert row["outcome"] != "memory"
-    assert only_pair(falling(WAYS), falling(LITTLE), context_size=None)["outcome"] != "memory"
+    assert row["outcome"] != "stays"
+    assert only_pair(falling(WAYS), falling(LITTLE), context_size=None)["outcome"] != "stays"
 
 
-@pytest.mark.parametrize(("protocol", "is_memory"), [("mixed", True), ("extrapolation", False)])
-def test_under_extrapolation_there_is_no_memory(protocol, is_memory):
+@pytest.mark.parametrize(("protocol", "does_stay"), [("mixed", True), ("extrapolation", False)])
+def test_under_extrapolation_nothing_is_said_to_stay(protocol, does_stay):
     ranges = {"protocol": protocol, "train_min_length": 4, "train_max_length": 32}
     outcome = only_pair(falling(WAYS), falling(LITTLE), **ranges)["outcome"]
-    assert (outcome == "memory") == is_memory
+    assert (outcome == "stays") == does_stay
 
 
-def test_twice_the_budget_is_not_memory():
+def test_twice_the_budget_does_not_show_that_it_stays():
     row = only_pair(falling(WAYS), falling(LITTLE), variant="training.steps=3000", steps=3000)
     assert row["factor"] == 2
-    assert row["outcome"] != "memory"
+    assert row["outcome"] != "stays"
 
 
 def test_a_breakdown_that_every_seed_sees_further_out_has_moved():
@@ -137,7 +137,7 @@ def test_a_breakdown_that_every_seed_sees_further_out_has_moved():
     assert row["change"] == pytest.approx(2**0.6)
 
 
-def test_worse_training_is_no_memory():
+def test_worse_training_is_no_stay():
     worse = [way - change for way, change in zip(WAYS, (0.3, 0.35, 0.4, 0.45, 0.5), strict=True)]
     assert only_pair(falling(WAYS), falling(worse))["outcome"] == "moved"
 
@@ -223,7 +223,7 @@ def test_a_patience_that_grew_with_the_budget_is_no_other_arm(arms, pairs):
 @pytest.mark.parametrize(
     ("changes", "may_show", "outcome"),
     [
-        ([0.0, 0.01, -0.01, 0.02, -0.02], True, "memory"),
+        ([0.0, 0.01, -0.01, 0.02, -0.02], True, "stays"),
         ([0.0, 0.01, -0.01, 0.02, -0.02], False, "not_shown"),
         ([0.0, 0.3, -0.3, 0.2, -0.2], True, "not_shown"),
         ([0.5, 0.6, 0.4, 0.5, 0.55], True, "moved"),

@@ -37,9 +37,9 @@ from tools.coverage.simulation import (
     gap_rows,
     mean_intervals,
     mean_rows,
-    memory_rows,
-    memory_share,
     own_breakdowns,
+    stay_rows,
+    stay_share,
 )
 from tools.coverage.text import OURS, RETAINED, SEEDS_ALONE, SEEDS_DRAWN, text_intervals, text_rows
 
@@ -175,13 +175,13 @@ def test_the_command_writes_the_page_that_it_prints(tmp_path, capsys, few_seeds_
 def test_the_same_sweeps_give_the_same_numbers(few_seeds_behind_targets):
     rows = [*mean_rows(20), *gap_rows(20), *breakdown_rows(20)]
     again = [*mean_rows(20), *gap_rows(20), *breakdown_rows(20)]
-    memory, once_more = list(memory_rows(20)), list(memory_rows(20))
+    stays, once_more = list(stay_rows(20)), list(stay_rows(20))
     text, anew = list(text_rows(20)), list(text_rows(20))
     laws, afresh = [
         [LawRow(PLANTED[0], what, {3: found}) for what, found in law_coverages(PLANTED[0], 3, 3).items()]
         for _ in range(2)
     ]
-    assert page(rows, memory, text, laws, 20, "today") == page(again, once_more, anew, afresh, 20, "today")
+    assert page(rows, stays, text, laws, 20, "today") == page(again, once_more, anew, afresh, 20, "today")
 
 
 @pytest.mark.parametrize(("seeds", "least"), [(1, 0.88), (3, 0.91)])
@@ -196,8 +196,8 @@ def test_intervals_of_real_text_hold_as_often_as_they_say(seeds, least):
     assert np.isnan(intervals[SEEDS_ALONE].low).all() == (seeds == 1)
 
 
-def test_a_breakdown_that_moved_is_hardly_ever_called_one_of_memory():
-    shares = {(row.spread.name, row.change): row.shares for row in memory_rows(400)}
+def test_a_breakdown_that_moved_is_hardly_ever_said_to_stay():
+    shares = {(row.spread.name, row.change): row.shares for row in stay_rows(400)}
     assert all(found[3] == 0 for found in shares.values())
     assert shares["near-normal", 1.0][5] > 0.9
     assert all(
@@ -213,7 +213,7 @@ def test_the_share_counts_sweeps_whose_interval_ends_below_ten_percent():
         [0.0, 0.3, -0.3, 0.2, -0.2],
         [0.5, 0.6, 0.4, 0.5, 0.55],
     )
-    assert memory_share(np.array([stays, wide, moved, stays])) == 0.5
+    assert stay_share(np.array([stays, wide, moved, stays])) == 0.5
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)

@@ -12,7 +12,7 @@ import typer
 from attnbench.runs.io import write_atomically
 from tools.coverage.law import LawRow, law_rows
 from tools.coverage.page import page
-from tools.coverage.simulation import MemoryRow, Row, breakdown_rows, gap_rows, mean_rows, memory_rows
+from tools.coverage.simulation import Row, StayRow, breakdown_rows, gap_rows, mean_rows, stay_rows
 from tools.coverage.text import TextRow, text_rows
 
 app = typer.Typer(add_completion=False)
@@ -29,8 +29,8 @@ def main(
         f"Simulating {sweeps} sweeps a case for {out}; 6000 take about a quarter of an hour …",
         file=sys.stderr,
     )
-    rows, memory, texts = list(_rows(sweeps)), list(_memory_rows(sweeps)), list(_text_rows(sweeps))
-    text = page(rows, memory, texts, list(_law_rows(sweeps)), sweeps, datetime.date.today().isoformat())
+    rows, stays, texts = list(_rows(sweeps)), list(_stay_rows(sweeps)), list(_text_rows(sweeps))
+    text = page(rows, stays, texts, list(_law_rows(sweeps)), sweeps, datetime.date.today().isoformat())
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, text.encode())
     print(text)
@@ -44,9 +44,9 @@ def _rows(sweeps: int) -> Iterator[Row]:
             yield row
 
 
-def _memory_rows(sweeps: int) -> Iterator[MemoryRow]:
-    for row in memory_rows(sweeps):
-        print(f"  memory, {row.spread.name}, × {row.change:g}", file=sys.stderr)
+def _stay_rows(sweeps: int) -> Iterator[StayRow]:
+    for row in stay_rows(sweeps):
+        print(f"  stays, {row.spread.name}, × {row.change:g}", file=sys.stderr)
         yield row
 
 

@@ -25,8 +25,8 @@ from tools.coverage.simulation import (
     WIDE,
     Arm,
     Coverage,
-    MemoryRow,
     Row,
+    StayRow,
     breakdown_targets,
 )
 from tools.coverage.text import (
@@ -80,15 +80,15 @@ COVERAGE = """## Coverage of nominal 95 % intervals, in per cent
 By number of seeds n. "none": so many per cent of the sweeps have no interval, since all seeds are equal or one is
 censored; the number before it is the coverage among the rest. Bold: outside {low:g}–{high:g}.
 """
-MEMORY = """## How often a breakdown that stays is called one of memory, in per cent
+STAYS = """## How often longer runs are said to leave a breakdown in place, in per cent
 
 A fixed vector that breaks down at {fixed} tokens is trained once more with a larger budget, and in truth its L50
-grows by the factor in the second column. The rule of longer.csv says memory where the interval of the paired change
+grows by the factor in the second column. The rule of longer.csv says *stays* where the interval of the paired change
 ends below +{same:.0f} %, and never below five pairs. The seeds of both budgets vary independently, and all else that
 the rule asks is granted: a context that does not grow, and longer runs that had levelled off. Spreads: near-normal as
 above; wide: the same with a standard deviation of {wide:g} octaves. × 1.1 lies on the edge, where the interval
 promises at most 2.5 %; tested at 16 and 32 tokens with nothing between, it is seen as × {seen:.3f}, and so it is
-called memory more often.
+said to stay more often.
 """
 TEXT = """## Real text: coverage of the retention of BLEU, in per cent
 
@@ -119,7 +119,7 @@ that are predicted are those that were fitted.
 
 def page(
     rows: Sequence[Row],
-    memory: Sequence[MemoryRow],
+    stays: Sequence[StayRow],
     text: Sequence[TextRow],
     laws: Sequence[LawRow],
     sweeps: int,
@@ -132,7 +132,7 @@ def page(
     coverage = COVERAGE.format(low=100 * ACCEPTED[0], high=100 * ACCEPTED[1])
     tables = [_table(quantity, [row for row in rows if row.quantity == quantity]) for quantity in TITLES]
     return "\n".join(
-        [head, _method(), coverage, *tables, _text(text), _memory(memory), law_section(laws), verdict(rows)]
+        [head, _method(), coverage, *tables, _text(text), _stays(stays), law_section(laws), verdict(rows)]
     )
 
 
@@ -152,10 +152,10 @@ def _text(rows: Sequence[TextRow]) -> str:
     return "\n".join([method, *_markdown(heads, lines), ""])
 
 
-def _memory(rows: Sequence[MemoryRow]) -> str:
+def _stays(rows: Sequence[StayRow]) -> str:
     fixed = BREAKDOWNS["between tested lengths"]
     before, after = (breakdown_targets(Arm(place, NORMAL))[MEAN_CURVE] for place in (fixed, 1.1 * fixed))
-    text = MEMORY.format(fixed=fixed, same=100 * SAME, wide=WIDE.octaves, seen=2 ** (after - before))
+    text = STAYS.format(fixed=fixed, same=100 * SAME, wide=WIDE.octaves, seen=2 ** (after - before))
     heads = ["seeds' spread", "true change of L50", *(f"n = {pairs}" for pairs in PAIRS)]
     lines = [
         [row.spread.name, f"× {row.change:g}", *(f"{100 * row.shares[pairs]:.1f}" for pairs in PAIRS)]

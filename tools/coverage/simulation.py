@@ -278,39 +278,40 @@ TRUE_CHANGES = (1.0, 1.1, 1.25, 1.5)
 PAIRS = (3, 5, 10)
 # As of channels that all seeds learn, and as of vectors whose training goes its own way with each seed.
 WIDE = Spread("wide", 0.3)
-MEMORY_SPREADS = (NORMAL, WIDE)
+STAY_SPREADS = (NORMAL, WIDE)
 
 
 @dataclass(frozen=True)
-class MemoryRow:
-    """In which share of sweeps the rule speaks of memory, for each number of pairs of seeds."""
+class StayRow:
+    """In which share of sweeps the rule says that a breakdown stays, for each number of pairs of seeds."""
 
     spread: Spread
     change: float
     shares: dict[int, float]
 
 
-def memory_rows(sweeps: int) -> Iterator[MemoryRow]:
-    """Yield for each spread and true change of L50 how often longer runs are taken to show memory.
+def stay_rows(sweeps: int) -> Iterator[StayRow]:
+    """Yield for each spread and true change of L50 how often it is said to stay.
 
     Both budgets draw the seeds independently; all that the rule asks of the runs themselves is granted.
     """
-    for spread in MEMORY_SPREADS:
+    for spread in STAY_SPREADS:
         before = {pairs: _own_log_lengths(1.0, spread, sweeps, pairs, "before") for pairs in PAIRS}
         for change in TRUE_CHANGES:
             after = {pairs: _own_log_lengths(change, spread, sweeps, pairs, "after") for pairs in PAIRS}
-            shares = {pairs: memory_share(after[pairs] - before[pairs]) for pairs in PAIRS}
-            yield MemoryRow(spread, change, shares)
+            shares = {pairs: stay_share(after[pairs] - before[pairs]) for pairs in PAIRS}
+            yield StayRow(spread, change, shares)
 
 
-def memory_share(changes: np.ndarray) -> float:
-    """Return in which share of the sweeps the paired changes of log2 L50, (sweeps, pairs), are memory."""
-    return float(np.mean([decide(change_interval(each), True) == "memory" for each in changes.tolist()]))
+def stay_share(changes: np.ndarray) -> float:
+    """Return in which share of the sweeps the paired changes of log2 L50, (sweeps, pairs), stay."""
+    return float(np.mean([decide(change_interval(each), True) == "stays" for each in changes.tolist()]))
 
 
 def _own_log_lengths(change: float, spread: Spread, sweeps: int, seeds: int, budget: str) -> np.ndarray:
     """Return log2 L50 of each seed, NaN where it is censored, (sweeps, seeds)."""
     arm = Arm(BREAKDOWNS["between tested lengths"] * change, spread)
+    # The word is a part of the seed: another one would draw other sweeps.
     generator = _generator("memory", budget, spread.name, f"{change:g}", seeds)
     curves = arm.draw_scores(LENGTHS, sweeps, seeds, generator).reshape(-1, len(LENGTHS))
     chances = [CHANCE] * len(LENGTHS)
