@@ -247,12 +247,11 @@ def budgets_of(metrics: Metrics) -> dict[Arm, int]:
     }
 
 
-def at_largest_budget(budgets: Mapping[Arm, int]) -> list[Arm]:
-    """Return of arms that differ in the budget, and at most in patience besides, the one with the largest."""
-    largest: dict[Arm, Arm] = {}
-    for arm in sorted(budgets, key=lambda arm: budgets[arm]):
-        largest[family_of(arm)._replace(hidden_size=arm.hidden_size)] = arm
-    return [*largest.values()]
+def largest_budgets(budgets: Mapping[Arm, int]) -> dict[Arm, Arm]:
+    """Return for each arm the one of the largest budget among those that differ in it, and at most in patience."""
+    family = {arm: family_of(arm)._replace(hidden_size=arm.hidden_size) for arm in budgets}
+    largest = {family[arm]: arm for arm in sorted(budgets, key=lambda arm: budgets[arm])}
+    return {arm: largest[family[arm]] for arm in budgets}
 
 
 def _neighbours(budgets: Mapping[Arm, int]) -> Iterator[tuple[Arm, Arm]]:

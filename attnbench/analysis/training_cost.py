@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from attnbench.analysis.arms import PER_LENGTH, Metrics, sort_arms
-from attnbench.analysis.larger_budget import at_largest_budget, budgets_of
+from attnbench.analysis.larger_budget import budgets_of, largest_budgets
 from attnbench.analysis.tobit import Estimate, Line, Values, fit_line
 from attnbench.arm import Arm
 from attnbench.runs.metrics_csv import ARM_COLUMNS
@@ -119,7 +119,7 @@ def find_price_laws(metrics: Metrics) -> list[PriceLaw]:
     runs = _runs(metrics)
     budgets = budgets_of(metrics)
     rows = runs.by_arm()
-    largest = sort_arms(at_largest_budget(budgets))
+    largest = sort_arms(largest_budgets(budgets).values())
     found = ((arm, rows[arm].dropna(subset=["length"])) for arm in largest if arm in rows)
     return [_price_law(arm, budgets[arm], own) for arm, own in found if own["length"].nunique() > 1]
 

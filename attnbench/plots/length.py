@@ -182,8 +182,8 @@ def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     unfinished = next((panel.unfinished for panel in panels), "")
     return sentence(
         f"unfinished: {unfinished}" if unfinished else "",
-        "every arm at its largest budget alone"
-        if any(panel.is_at_largest_budget for panel in panels)
+        "of budgets with the same lengths the largest alone"
+        if any(panel.is_thinned for panel in panels)
         else "",
         *lines,
         "hollow: a run there was ended by its budget" if has_hollow else "",

@@ -71,7 +71,7 @@ class Panel:
     arms: Sequence[ArmRows]
     data_names: Mapping[str, str] = field(default_factory=dict)
     unfinished: str = ""  # how many of the planned runs are done; empty where all are
-    is_at_largest_budget: bool = False  # the other budgets of its arms were left out
+    is_thinned: bool = False  # smaller budgets of its arms were left out
 
     @property
     def title(self) -> str:
@@ -90,11 +90,14 @@ class Panel:
         ends = {rows.arm.train_max_length for rows in self.arms}
         return sorted(end for end in ends if end is not None) if self.protocol == "extrapolation" else []
 
-    def at_largest_budget(self, kept: Collection[Arm]) -> "Panel":
-        """Return the panel without the arms that are there with a larger budget, those not in `kept`."""
-        looks = arm_looks(rows.arm for rows in self.arms if rows.arm in kept)
+    def thinned(self, largest: Mapping[Arm, Arm]) -> "Panel":
+        """Return the panel without the arms that have rows of their largest budget at every length."""
+        lengths = {rows.arm: set(rows.metrics["length"]) for rows in self.arms}
+        target = {arm: largest.get(arm, arm) for arm in lengths}
+        kept = {arm for arm in lengths if target[arm] == arm or not lengths[arm] <= lengths[target[arm]]}
+        looks = arm_looks(kept)
         arms = [replace(rows, look=looks[rows.arm]) for rows in self.arms if rows.arm in kept]
-        return replace(self, arms=arms, is_at_largest_budget=len(arms) < len(self.arms))
+        return replace(self, arms=arms, is_thinned=len(arms) < len(self.arms))
 
     def arms_with(self, score: str) -> list[ArmRows]:
         """Return the arms that have points for a score."""

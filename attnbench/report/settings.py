@@ -13,7 +13,7 @@ from attnbench.analysis.breakdown import Breakdown, breakdown_table, l50_by_arm
 from attnbench.analysis.capacity import capacity_table
 from attnbench.analysis.comparison import DEFAULT_BASELINE, comparison_table, setting_of
 from attnbench.analysis.curves import curve_table
-from attnbench.analysis.larger_budget import at_largest_budget, budgets_of, larger_budget_table
+from attnbench.analysis.larger_budget import budgets_of, larger_budget_table, largest_budgets
 from attnbench.analysis.law import Law, find_laws
 from attnbench.analysis.rates import lengths_at_edge
 from attnbench.analysis.retention import TEXT_SCORES, retention_table, text_runs
@@ -114,11 +114,8 @@ class SweepTables:
     @property
     def drawn_panels(self) -> list[Panel]:
         """The panels as they are drawn against length: of more arms than can be told apart, the largest budgets."""
-        largest = at_largest_budget(budgets_of(self.metrics))
-        return [
-            panel.at_largest_budget(largest) if len(panel.arms) > _MOST_CURVES else panel
-            for panel in self.panels
-        ]
+        largest = largest_budgets(budgets_of(self.metrics))
+        return [panel.thinned(largest) if len(panel.arms) > _MOST_CURVES else panel for panel in self.panels]
 
 
 def _runs_by_data(metrics: Metrics) -> dict[str, str]:

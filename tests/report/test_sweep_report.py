@@ -89,9 +89,27 @@ def test_of_more_arms_than_can_be_told_apart_the_largest_budget_is_drawn_against
     names = [text.partition("\n")[0] for text in legend(figure.axes[0]) if text.startswith("fixed")]
     is_thinned = len(sizes) == 3
     assert len(names) == (3 if is_thinned else 12)
-    assert ("every arm at its largest budget alone" in caption(figure).lower()) == is_thinned
+    assert ("of budgets with the same lengths the largest alone" in caption(figure).lower()) == is_thinned
     assert is_thinned == (names[0] == "fixed, hidden 16")
     assert "law" in drawn
+
+
+def test_a_larger_budget_at_few_lengths_does_not_hide_the_curve_that_it_was_run_around(tmp_path, drawn):
+    arms = [curve_rows({4: [1.0], 8: [0.6], 16: [0.1]}, hidden_size=size) for size in range(8, 17)]
+    longer = [
+        curve_rows({8: [0.7]}, hidden_size=size, variant="training.steps=6000", steps=6000)
+        for size in range(8, 17)
+    ]
+    report(tmp_path, [row for rows in (*arms, *longer) for row in rows], is_drawn=True)
+    labels = legend(drawn["accuracy_vs_length"].axes[0])
+    assert sum(text.startswith("fixed") for text in labels) == 18
+
+
+def test_arms_whose_steps_are_not_known_are_drawn_however_many_there_are(tmp_path, drawn):
+    rows = [row for size in range(8, 26) for row in curve_rows({4: [1.0], 8: [0.6]}, hidden_size=size)]
+    report(tmp_path, [row | {"steps": None} for row in rows], is_drawn=True)
+    labels = legend(drawn["accuracy_vs_length"].axes[0])
+    assert sum(text.startswith("fixed") for text in labels) == 18
 
 
 class PartlyDone(TrainingRecords):
