@@ -179,9 +179,7 @@ def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     lines += _bars(arms, points, scores)
     has_hollow = any(rows.budget_lengths(score) for rows in arms for score in scores)
     is_beyond = any(panel.train_ends for panel in panels)
-    unfinished = next((panel.unfinished for panel in panels), "")
     return sentence(
-        f"unfinished: {unfinished}" if unfinished else "",
         "of budgets with the same lengths the largest alone"
         if any(panel.is_thinned for panel in panels)
         else "",
@@ -238,7 +236,7 @@ def _draw_figure(panels: Sequence[Panel], draws: Mapping[str, Callable[[Axes, Pa
             ax.set_title("")
         if (row + 1, column) in grid:
             ax.set_xlabel("")
-    return place_panels(figure, grid, length_caption(panels, scores))
+    return place_panels(figure, grid, length_caption(panels, scores), panels[0].unfinished)
 
 
 def _draw_frame(ax: Axes, panel: Panel, score: str) -> None:

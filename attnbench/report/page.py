@@ -185,7 +185,7 @@ class SweepPage:
     def _pictures(self) -> list[Picture]:
         """Draw the figures against length once more, still, for readers without scripts."""
         pictures = []
-        for name, figure in draw_length_figures(self.tables.panels if self.tables else ()).items():
+        for name, figure in draw_length_figures(self.tables.drawn_panels if self.tables else ()).items():
             data = io.BytesIO()
             width, height = figure.get_size_inches()
             dpi = min(_PICTURE_DPI, (_MOST_DOTS / (width * height)) ** 0.5)

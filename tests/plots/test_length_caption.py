@@ -20,13 +20,6 @@ def test_intervals_and_number_of_seeds_are_stated():
     assert "All arms: hidden size 64, at most 1,500 training steps." in caption
 
 
-def test_of_an_unfinished_sweep_the_caption_says_first_how_much_is_done():
-    panels = split_panels(*sweep_of(two_arms()), unfinished="25 of 36 planned runs")
-    caption = length_caption(panels, ACCURACIES)
-    assert caption.startswith("Unfinished: 25 of 36 planned runs; lines: mean of 3 seeds")
-    assert "nfinished" not in length_caption(panels_of(two_arms()), ACCURACIES)
-
-
 def test_unequal_numbers_of_seeds_and_missing_intervals_are_stated():
     rows = curve_rows({4: [1.0, 1.0, 1.0], 8: [0.9, 0.8]})
     caption = length_caption(panels_of(rows), ACCURACIES)

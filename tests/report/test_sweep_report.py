@@ -126,7 +126,13 @@ def test_of_an_unfinished_sweep_every_figure_says_first_how_much_is_done(tmp_pat
     report_metrics(rows, tmp_path, True, lambda *_: None, records=PartlyDone())
     assert len(drawn) > len(FIGURES)
     for name, figure in drawn.items():
-        assert caption(figure).startswith("Unfinished: 25 of 36 planned runs"), name
+        told = caption(figure)
+        assert told.startswith("Unfinished: 25 of 36 planned runs. "), name
+        assert told.count("nfinished") == 1, name
+    drawn.clear()
+    report_metrics(rows, tmp_path, True, lambda *_: None)
+    assert drawn
+    assert not any("nfinished" in caption(figure) for figure in drawn.values())
 
 
 def test_one_arm_at_several_rates_is_refused():
