@@ -180,7 +180,7 @@ def line_sentence(panels: Sequence[Panel], scores: Sequence[str]) -> str:
     has_hollow = any(rows.budget_lengths(score) for rows in arms for score in scores)
     is_beyond = any(panel.train_ends for panel in panels)
     return sentence(
-        "of budgets with the same lengths the largest alone"
+        "drawn of several budgets with the same lengths: the largest"
         if any(panel.is_thinned for panel in panels)
         else "",
         *lines,

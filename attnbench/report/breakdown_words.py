@@ -243,7 +243,7 @@ def _larger_budget(setting: Setting, rows: ArmRows) -> list[str]:
     if setting.generalises:
         return [f"{told}."]
     if row.outcome == "stays":
-        return [f"{told}, below {SAME:+.0%}: it stays, so more steps are not what is lacking."]
+        return [f"{told}, below {SAME:+.0%}: it stays: more steps do not help."]
     if row.outcome == "moved":
         return [f"{told}: it moved, so it was limited by training."]
     return [f"{told}: not shown to move, nor to stay ({', '.join(_doubts(row))})."]

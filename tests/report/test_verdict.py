@@ -298,7 +298,7 @@ def test_a_breakdown_is_said_to_stay_only_after_a_longer_budget_and_its_cause_is
         "With 4 times the budget (6,000 steps) the breakdown of fixed is at 19.4 (the seeds' own L50: +0.2% ["
         in stays[0]
     )
-    assert "]), below +10%: it stays, so more steps are not what is lacking." in stays[0]
+    assert "]), below +10%: it stays: more steps do not help." in stays[0]
     open_cause = (
         "That memory, and not training, limits fixed: it may be an optimum that training does not leave."
     )
