@@ -74,11 +74,16 @@ class Results:
         """
         from attnbench.plots.length import draw_length_figures
         from attnbench.report.sweep_report import FIGURES, check_figure, check_scores
+        from attnbench.runs.training_records import TrainingRecords
 
         with named_errors():
             if figure is not None:
                 check_figure(figure)
-                return shown(FIGURES[figure](self.tables.metrics, self.tables.progress.unfinished).figure)
+                unfinished, tuning = (
+                    self.tables.progress.unfinished,
+                    TrainingRecords([self.folder]).tuning_rows(),
+                )
+                return shown(FIGURES[figure](self.tables.metrics, unfinished, tuning).figure)
             check_scores([self.metrics])
             return shown(next(iter(draw_length_figures(self.tables.drawn_panels).values())))
 

@@ -238,13 +238,17 @@ def _compare(before: Breakdown, after: Breakdown, changes: Sequence[float], reru
 
 
 def budgets_of(metrics: Metrics) -> dict[Arm, int]:
-    """Return the budget that each arm's variant names, or else the most steps that a run of it took."""
+    """Return the budget that each arm's variant names, or else the most steps that a run of its like took.
+
+    Arms that name none have the same budget where they differ in hidden size alone, also where some ended before.
+    """
     trained = metrics.having("steps")
-    most = trained.frame["steps"].groupby(trained.numbers).max()
-    named = [arm.variant.get(BUDGET_KEY) for arm in trained.arms]
-    return {
-        arm: int(float(name or steps)) for arm, name, steps in zip(trained.arms, named, most, strict=True)
-    }
+    most = dict(zip(trained.arms, trained.frame["steps"].groupby(trained.numbers).max(), strict=True))
+    alike: dict[Arm, float] = {}
+    for arm, steps in most.items():
+        if arm.variant.get(BUDGET_KEY) is None:
+            alike[family_of(arm)] = max(steps, alike.get(family_of(arm), 0))
+    return {arm: int(float(arm.variant.get(BUDGET_KEY) or alike[family_of(arm)])) for arm in most}
 
 
 def largest_budgets(budgets: Mapping[Arm, int]) -> dict[Arm, Arm]:

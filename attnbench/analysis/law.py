@@ -131,7 +131,9 @@ class Law:
         reason: why there is none, or why one is lacking; else empty.
         fitted: the cells behind the line.
         held_out: the cells left out of it, that it is tested on.
-        curvature: of each axis with three values the coefficient of the square of its log2, from all cells.
+        curvature: of each axis with three values the coefficient of the square of its log2, from all cells, fitted and
+            held out.
+        curvature_of_fitted: the same from the fitted cells alone; empty where none is held out.
         with_unlearnt: the exponents of the same fit with the seeds and the cells that did not learn taken as below the
             shortest tested length; empty where there is none of them in its range.
         ceiling: the shortest tested length at which no code of the bits that cross is half way from chance to perfect,
@@ -148,6 +150,7 @@ class Law:
     fitted: Sequence[LawCell] = ()
     held_out: Sequence[LawCell] = ()
     curvature: Mapping[Axis, Estimate] = field(default_factory=dict)
+    curvature_of_fitted: Mapping[Axis, Estimate] = field(default_factory=dict)
     with_unlearnt: Mapping[Axis, float] = field(default_factory=dict)
     ceiling: float = math.inf
 
@@ -229,23 +232,19 @@ def find_laws(metrics: Metrics, breakdowns: pd.DataFrame, tuning: TuningRows = (
         breakdowns: the same as `breakdown_table` gives them.
         tuning: as for `breakdown_table`.
     """
-    budgets, own, found = budgets_of(metrics), seed_crossings(metrics, tuning), l50_by_arm(breakdowns)
+    budgets, crossings, found = budgets_of(metrics), seed_crossings(metrics, tuning), l50_by_arm(breakdowns)
     rows = metrics.by_arm()
     families: dict[Arm, list[LawCell]] = {}
     for arm in budgets:
-        if arm in found and arm in own:
-            cell = LawCell(arm, budgets[arm], found[arm], own[arm], float(rows[arm]["length"].min()))
+        if arm in found and arm in crossings:
+            cell = LawCell(arm, budgets[arm], found[arm], crossings[arm], float(rows[arm]["length"].min()))
             families.setdefault(family_of(arm), []).append(cell)
-    units = {family_of(arm): _unit(of_arm) for arm, of_arm in rows.items()}
+    units = {family_of(arm): next(iter(own["length_unit"].dropna()), "") for arm, own in rows.items()}
     several = [(family, cells) for family in sort_arms(families) if len(cells := families[family]) > 1]
     return [
         replace(law_of(family, units[family], cells), ceiling=min(_ceiling(rows[cell.arm]) for cell in cells))
         for family, cells in several
     ]
-
-
-def _unit(rows: pd.DataFrame) -> str:
-    return next(iter(rows["length_unit"].dropna()), "")
 
 
 def _ceiling(rows: pd.DataFrame) -> float:
@@ -289,6 +288,7 @@ def law_of(family: Arm, unit: str, cells: Sequence[LawCell]) -> Law:
         fitted=fitted,
         held_out=held_out,
         curvature=_curvature(used, axes),
+        curvature_of_fitted=_curvature(fitted, axes) if held_out else {},
         with_unlearnt=_with_unlearnt(
             fitted, axes, [cell for cell in law.not_learnt if _is_inside(cell, fitted, axes)]
         ),

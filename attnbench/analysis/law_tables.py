@@ -44,6 +44,9 @@ LAW_COLUMNS = (
     "seeds_below",
     "seeds_not_learnt",
     "exponent_with_unlearnt",
+    "curvature_of_fitted",
+    "curvature_of_fitted_low",
+    "curvature_of_fitted_high",
 )
 LAW_CELL_COLUMNS = (
     *_FAMILY,
@@ -78,7 +81,8 @@ def law_table(laws: Iterable[Law], prices: Iterable[PriceLaw]) -> pd.DataFrame:
     `held_out_within`; those of which the mean over seeds was measured, and no bound, are `held_out_measured`.
     `interval_width` is the median of the upper ends over the lower ones. `tested` counts the cells held out beyond
     the fitted ones on the axis of the row that were measured, or whose bound contradicts its interval.
-    `exponent_with_unlearnt` takes what did not learn as below the shortest tested length.
+    `exponent_with_unlearnt` takes what did not learn as below the shortest tested length. `curvature` is the
+    coefficient of the square over all cells, fitted and held out, `curvature_of_fitted` over the former alone.
     """
     rows = [row for law in laws for row in _law_rows(law)] + [
         row for law in prices for row in _price_rows(law)
@@ -128,8 +132,8 @@ def _law_rows(law: Law) -> Iterator[dict[str, object]]:
     if law.line is None:
         yield shared
     for axis in law.axes:
-        bend = law.curvature.get(axis, Estimate(math.nan, math.nan, math.nan))
-        bent = {"curvature": bend.value, "curvature_low": bend.low, "curvature_high": bend.high}
+        bent = _bend("curvature", law.curvature.get(axis))
+        bent |= _bend("curvature_of_fitted", law.curvature_of_fitted.get(axis))
         own = law.trial(law.beyond(axis))
         tested = {
             "tested": 0 if own is None else own.tested,
@@ -138,6 +142,11 @@ def _law_rows(law: Law) -> Iterator[dict[str, object]]:
         yield shared | _exponent(axis, law.exponent(axis)) | bent | tested
     if law.line is not None:
         yield shared | _exponent("constant", law.constant)
+
+
+def _bend(name: str, found: Estimate | None) -> dict[str, float]:
+    bend = found or Estimate(math.nan, math.nan, math.nan)
+    return {name: bend.value, f"{name}_low": bend.low, f"{name}_high": bend.high}
 
 
 def _seed_counts(cells: Iterable[LawCell]) -> dict[str, int]:

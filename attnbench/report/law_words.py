@@ -19,22 +19,32 @@ _MADE_OF = {"steps": "budget", "hidden_size": "size"}
 
 def all_verdicts(tables: SweepTables) -> list[Verdict]:
     """Return the verdicts of a sweep, and behind them the law of the breakdown where there is one."""
-    return [*verdicts(tables), *law_verdicts(tables.laws, tables.price_laws)]
+    return [
+        *verdicts(tables),
+        *law_verdicts(tables.laws, tables.price_laws, tables.progress.unfinished),
+    ]
 
 
-def law_verdicts(laws: Sequence[Law], prices: Sequence[PriceLaw]) -> list[Verdict]:
-    """Return one verdict for each task and protocol: the law of each arm that broke down, its test, its limits."""
+def law_verdicts(laws: Sequence[Law], prices: Sequence[PriceLaw], unfinished: str = "") -> list[Verdict]:
+    """Return one verdict for each task and protocol: the law of each arm that broke down, its test, its limits.
+
+    Args:
+        laws: of a sweep.
+        prices: of the same.
+        unfinished: how many of the planned runs are done, empty where all are.
+    """
     places = dict.fromkeys((law.family.task, law.family.protocol) for law in laws)
     return [
         _verdict(
             [law for law in laws if (law.family.task, law.family.protocol) == place],
             [law for law in prices if (law.arm.task, law.arm.protocol) == place],
+            unfinished,
         )
         for place in places
     ]
 
 
-def _verdict(laws: Sequence[Law], prices: Sequence[PriceLaw]) -> Verdict:
+def _verdict(laws: Sequence[Law], prices: Sequence[PriceLaw], unfinished: str) -> Verdict:
     families = [law.family for law in laws]
     names = {law.family: law_name(law, families) for law in laws}
     broken = [law for law in laws if any(cell.is_fallen for cell in law.cells)]
@@ -42,9 +52,10 @@ def _verdict(laws: Sequence[Law], prices: Sequence[PriceLaw]) -> Verdict:
     found = [f"{_capital(names[law.family])}: {_tested(law)}" for law in fitted]
     found += [f"{_capital(names[law.family])}: {_detail(law)}" for law in broken]
     found += [*_unbroken(laws, names), *_price(prices)]
+    headline = " ".join(_law_sentence(law, names[law.family]) for law in fitted) or "No law is shown."
     return Verdict(
         heading=f"{panel_title(families)}: the law of the breakdown",
-        headline=" ".join(_law_sentence(law, names[law.family]) for law in fitted) or "No law is shown.",
+        headline=f"Unfinished, {unfinished}: {headline}" if unfinished else headline,
         found=tuple(found),
         not_shown=tuple(
             f"{_capital(names[law.family])}: {limit}" for law in fitted for limit in _limits(law)
@@ -54,11 +65,18 @@ def _verdict(laws: Sequence[Law], prices: Sequence[PriceLaw]) -> Verdict:
 
 
 def _law_sentence(law: Law, name: str) -> str:
-    """Say how L50 grows: `L50 of fixed goes as steps^0.21 [0.18, 0.24] · hidden size^0.50 [0.46, 0.54]`, and where."""
+    """Say how L50 grows, where, and what speaks against it.
+
+    Such as `L50 of fixed goes as steps^0.21 [0.18, 0.24] · hidden size^0.50 [0.46, 0.54]`.
+    """
     found = {axis: each for axis in law.axes if (each := law.exponent(axis))}
     said = " · ".join(f"{_WORDS[axis]}^{exponent_text(each)}" for axis, each in found.items())
     open_axes = [_WORDS[axis] for axis, each in found.items() if each.low <= 0 <= each.high]
     doubt = f"; that it depends on the {joined(open_axes)} is not shown" if open_axes else ""
+    if bent := [_WORDS[axis] for axis in law.axes if _bends(law, axis)]:
+        doubt += f"; it bends in {joined(f'the {word}' for word in bent)}"
+    if missed := _missed(law):
+        doubt += f"; it misses {len(missed)} of {counted(len(law.held_out), 'cell')} held out"
     untested = [axis for axis in law.axes if not law.is_tested(axis)]
     if len(untested) == len(law.axes):
         doubt += "; the law was not tested"
@@ -130,13 +148,12 @@ def _no_interval(law: Law) -> str:
 def _limits(law: Law) -> list[str]:
     """Say where the law does not hold: it bends, or cells lie at the floor or the ceiling of what was tested."""
     parts = []
-    for axis, bend in law.curvature.items():
-        if bend.excludes_zero:
-            how = "less" if bend.value < 0 else "more"
-            cells = "" if len(law.axes) == 1 else ", taken over all fitted cells"
-            parts.append(f"it bends in the {_WORDS[axis]}: later doublings move L50 {how}{cells}")
-    missed = [cell for cell in law.held_out if law.is_within(cell) is False]
-    if missed:
+    for axis in law.axes:
+        for how, cells in _bends(law, axis).items():
+            parts.append(
+                f"it bends in the {_WORDS[axis]}: later doublings move L50 {how}, taken over {joined(cells)}"
+            )
+    if missed := _missed(law):
         parts.append(f"it misses {joined(_cell_name(law, cell) for cell in missed[:4])}{_more(missed, 4)}")
     parts += [f"the exponent of the {_untested(law, axis)}" for axis in law.axes if not law.is_tested(axis)]
     parts += [*_ends(law), *_not_learnt(law)]
@@ -148,6 +165,20 @@ def _limits(law: Law) -> list[str]:
     if not parts and trial is not None and trial.measured_within:
         parts.append("nothing that was tested contradicts it")
     return [f"{part}." for part in parts]
+
+
+def _bends(law: Law, axis: Axis) -> dict[str, list[str]]:
+    """Return by `less` and `more`, what later doublings do, the cells over which the square on an axis is not 0."""
+    own, every = f"the {len(law.fitted)} fitted cells", f"all {len(law.fitted) + len(law.held_out)} cells"
+    found: dict[str, list[str]] = {}
+    for cells, bends in ((own, law.curvature_of_fitted), (every, law.curvature)):
+        if axis in bends and bends[axis].excludes_zero:
+            found.setdefault("less" if bends[axis].value < 0 else "more", []).append(cells)
+    return found
+
+
+def _missed(law: Law) -> list[LawCell]:
+    return [cell for cell in law.held_out if law.is_within(cell) is False]
 
 
 def _untested(law: Law, axis: Axis) -> str:
@@ -219,8 +250,9 @@ def _detail(law: Law) -> str:
         if (found := law.exponent(axis))
     ]
     facts += [
-        f"coefficient of the square of log2 {_WORDS[axis]} {_bend_text(bend)}"
-        for axis, bend in law.curvature.items()
+        f"coefficient of the square of log2 {_WORDS[axis]} {_bend_texts(law, axis)}"
+        for axis in law.axes
+        if axis in law.curvature
     ]
     return f"{'; '.join([*facts, *filter(None, [law.reason])])}."
 
@@ -236,6 +268,15 @@ def _ranges(cells: Sequence[LawCell]) -> str:
 
 def _as_factors(found: Estimate) -> str:
     return "" if math.isnan(found.low) else f" [{2**found.low:.2f}, {2**found.high:.2f}]"
+
+
+def _bend_texts(law: Law, axis: Axis) -> str:
+    """Write the bend of the fitted cells, as far as they show one, and that with the cells held out."""
+    every = _bend_text(law.curvature[axis])
+    if not law.held_out:
+        return every
+    own = f"{_bend_text(law.curvature_of_fitted[axis])}, " if axis in law.curvature_of_fitted else ""
+    return f"{own}with the {len(law.held_out)} held out {every}"
 
 
 def _bend_text(bend: Estimate) -> str:

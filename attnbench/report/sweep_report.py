@@ -16,6 +16,7 @@ from attnbench.analysis.capacity import capacity_table, context_size_table
 from attnbench.analysis.curves import curve_table, missing_scores
 from attnbench.analysis.law import Law, find_laws
 from attnbench.analysis.law_tables import law_cell_table, law_table
+from attnbench.analysis.rates import TuningRows
 from attnbench.analysis.training_cost import (
     PriceLaw,
     find_price_laws,
@@ -92,13 +93,7 @@ def report_metrics(
     found = all_verdicts(tables)
     out.mkdir(parents=True, exist_ok=True)
     remove_partial_files(out)
-    files = []
-    copies = {"metrics.csv": joined} if is_copied else {}
-    if is_copied and (tried := records.tuning_rows()):
-        copies["tuning.csv"] = pd.DataFrame(tried)
-    for name, table in copies.items():
-        files.append(out / name)
-        write_table(files[-1], table)
+    files = _copy_inputs(joined, records, out) if is_copied else []
     for name, table in _files_of(tables).items():
         files.append(out / name)
         write_rounded_table(files[-1], table)
@@ -128,9 +123,10 @@ def report_figure(
 ) -> list[Path]:
     """Write one figure of `FIGURES` and its tables into a folder; return what was written.
 
-    Is told what there is to say beside the figure, if anything. The `records` of runs say how many are done.
+    `tell` is given what there is to say beside the figure, if anything. The `records` of runs say how many are done,
+    and what other rates came to.
 
-    Where `is_copied`, metrics.csv goes along, so that the folder can be drawn from again by itself.
+    Where `is_copied`, metrics.csv and tuning.csv go along, so that the folder can be drawn from again by itself.
 
     Raises:
         UserError: the sweeps have nothing that the figure could show.
@@ -138,18 +134,26 @@ def report_figure(
     from attnbench.plots.layout import save_figure
 
     joined = join_sweeps(metrics)
-    named = FIGURES[name](Metrics.of(joined), records.progress(joined).unfinished)
+    named = FIGURES[name](Metrics.of(joined), records.progress(joined).unfinished, records.tuning_rows())
     out.mkdir(parents=True, exist_ok=True)
     remove_partial_files(out)
-    files = [out / "metrics.csv"] if is_copied else []
-    if is_copied:
-        write_table(files[0], joined)
+    files = _copy_inputs(joined, records, out) if is_copied else []
     for stem, each in named.tables.items():
         files.append(out / f"{stem}.csv")
         write_rounded_table(files[-1], each)
     if named.verdicts:
         tell(named.verdicts)
     return [*files, *save_figure(named.figure, out / name)]
+
+
+def _copy_inputs(metrics: pd.DataFrame, records: TrainingRecords, out: Path) -> list[Path]:
+    """Write what tables are made from into a folder, and return the files."""
+    copies = {"metrics.csv": metrics}
+    if tried := records.tuning_rows():
+        copies["tuning.csv"] = pd.DataFrame(tried)
+    for name, table in copies.items():
+        write_table(out / name, table)
+    return [out / name for name in copies]
 
 
 def join_sweeps(metrics: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -273,10 +277,10 @@ class NamedFigure:
     verdicts: Sequence[Verdict] = ()
 
 
-def _context_size(metrics: Metrics, unfinished: str) -> NamedFigure:
+def _context_size(metrics: Metrics, unfinished: str, tuning: TuningRows) -> NamedFigure:
     from attnbench.plots.context_size import context_size_points, draw_context_size_figure, not_drawn
 
-    sizes = context_size_table(metrics, breakdown_table(metrics))
+    sizes = context_size_table(metrics, breakdown_table(metrics, tuning))
     if sizes.empty:
         raise UserError(
             "--figure memory: expected rows with token_accuracy and chance_accuracy, from which L50 is found; "
@@ -290,7 +294,7 @@ def _context_size(metrics: Metrics, unfinished: str) -> NamedFigure:
     return NamedFigure({"memory": sizes}, draw_context_size_figure(sizes, unfinished))
 
 
-def _capacity(metrics: Metrics, unfinished: str) -> NamedFigure:
+def _capacity(metrics: Metrics, unfinished: str, tuning: TuningRows) -> NamedFigure:
     from attnbench.plots.capacity import draw_capacity_figure
 
     capacity = capacity_table(metrics)
@@ -299,12 +303,12 @@ def _capacity(metrics: Metrics, unfinished: str) -> NamedFigure:
             "--figure capacity: expected rows with bits_recovered and bits_available; no row has both, as with "
             "real text, whose entropy nobody knows. Without --figure, what there is is drawn."
         )
-    tables = metrics, curve_table(metrics), breakdown_table(metrics)
+    tables = metrics, curve_table(metrics), breakdown_table(metrics, tuning)
     panels = split_panels(*tables, unfinished=unfinished)
     return NamedFigure({"capacity": capacity}, draw_capacity_figure(panels, capacity))
 
 
-def _training_cost(metrics: Metrics, unfinished: str) -> NamedFigure:
+def _training_cost(metrics: Metrics, unfinished: str, _: TuningRows) -> NamedFigure:
     from attnbench.plots.training_cost import draw_training_cost_figure
 
     costs = training_cost_table(metrics)
@@ -317,10 +321,10 @@ def _training_cost(metrics: Metrics, unfinished: str) -> NamedFigure:
     return NamedFigure({"price": costs}, figure)
 
 
-def _law(metrics: Metrics, unfinished: str) -> NamedFigure:
+def _law(metrics: Metrics, unfinished: str, tuning: TuningRows) -> NamedFigure:
     from attnbench.plots.law import PriceRows, draw_law_figure, drawn_laws
 
-    laws = find_laws(metrics, breakdown_table(metrics))
+    laws = find_laws(metrics, breakdown_table(metrics, tuning), tuning)
     if not laws:
         raise UserError(
             "--figure law: expected an arm with several budgets or several hidden sizes, and its free-running "
@@ -329,7 +333,7 @@ def _law(metrics: Metrics, unfinished: str) -> NamedFigure:
             "drawn."
         )
     prices = find_price_laws(metrics)
-    found = law_verdicts(laws, prices)
+    found = law_verdicts(laws, prices, unfinished)
     reasons = " ".join(fact for each in found for fact in each.found)
     if not drawn_laws(laws):
         raise UserError(
@@ -344,7 +348,7 @@ def _law_tables(laws: Sequence[Law], prices: Sequence[PriceLaw]) -> dict[str, pd
     return {"law": law_table(laws, prices), "law_cells": law_cell_table(laws)}
 
 
-FIGURES: Mapping[str, Callable[[Metrics, str], NamedFigure]] = {
+FIGURES: Mapping[str, Callable[[Metrics, str, TuningRows], NamedFigure]] = {
     "memory": _context_size,
     "capacity": _capacity,
     "price": _training_cost,

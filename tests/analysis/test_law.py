@@ -215,6 +215,27 @@ def test_of_one_budget_there_is_an_exponent_of_size_alone():
     assert law.reason == "no exponent of the budget, of which there is one alone"
 
 
+def test_a_default_budget_is_one_budget_also_where_some_sizes_ended_before():
+    rows = law_rows((1500,), SIZES, planted, variant="")
+    early = [
+        row | {"steps": 1100, "stop_reason": "plateau"} if row["hidden_size"] == 16 else row for row in rows
+    ]
+    law = only_law(early)
+    assert (law.axes, law.reason) == (
+        ["hidden_size"],
+        "no exponent of the budget, of which there is one alone",
+    )
+    assert {cell.training_steps for cell in law.cells} == {1500}
+
+
+def test_the_bend_of_the_fitted_cells_is_told_apart_from_that_of_all():
+    law = only_law(law_rows(STEPS, SIZES, lambda s, h: planted(s, h) + 0.5 * (h > 6.5) - 0.3 * (h < 4.5)))
+    assert law.curvature_of_fitted["hidden_size"].high < 0 < law.curvature["hidden_size"].high
+    assert set(law_table([law], [])["curvature_of_fitted"].dropna()) == {
+        law.curvature_of_fitted[axis].value for axis in law.axes
+    }
+
+
 def test_sizes_whose_cells_are_all_bounds_give_no_exponent_and_are_not_taken_for_others():
     law = only_law(law_rows(STEPS, [32, 4096], planted))
     assert law.axes == ["steps"]

@@ -1,8 +1,10 @@
 import re
+from dataclasses import replace
 
-from attnbench.report.law_words import law_verdicts
+from attnbench.report.law_words import all_verdicts, law_verdicts
 from attnbench.report.settings import SweepTables
 from attnbench.report.verdict import verdict_text
+from attnbench.runs.training_records import Progress
 from tests.metrics_rows import curve_rows, law_rows, metrics_table
 
 STEPS, SIZES, LENGTHS = (500, 1000, 2000, 4000), (16, 32, 64), (4, 6, 8, 12, 16, 24, 32, 48)
@@ -44,10 +46,32 @@ def test_the_law_is_said_with_its_intervals_its_range_and_what_it_had_not_seen()
 
 def test_where_the_law_bends_and_misses_the_verdict_says_so():
     bent = law_rows((*STEPS, 8000), SIZES, lambda s, h: planted(s, h) - 0.06 * (s - 11) ** 2, lengths=LENGTHS)
-    head = law_block(bent)
-    assert "it bends in the steps: later doublings move L50 less, taken over all fitted cells" in head
+    (law,) = laws_of(bent)
+    assert law.headline.endswith("; it bends in the steps; it misses 3 of 7 cells held out.")
+    head = verdict_text([law])
+    assert (
+        "it bends in the steps: later doublings move L50 less, taken over the 8 fitted cells and all 15 cells."
+        in head
+    )
+    assert "coefficient of the square of log2 steps -0.0" in head
+    assert "], with the 7 held out -0.0" in head
     assert "it misses 8,000 steps at hidden size 16 (" in head
     assert "expected in [" in head
+
+
+def test_a_law_that_misses_what_was_held_out_says_so_first():
+    beyond = law_rows(
+        STEPS, SIZES, lambda s, h: planted(s, h) + 1.5 * (s > 11.5 or h > 5.5), lengths=(*LENGTHS, 128)
+    )
+    (law,) = laws_of(beyond)
+    assert "; it misses 6 of 6 cells held out." in law.headline
+
+
+def test_the_law_of_a_sweep_that_is_unfinished_says_so():
+    tables = SweepTables.of(metrics_table(law_rows(STEPS, SIZES, planted, lengths=LENGTHS)))
+    found = all_verdicts(replace(tables, progress=Progress(3, 1000)))[-1]
+    assert found.heading.endswith("the law of the breakdown")
+    assert found.headline.startswith("Unfinished, 3 of 1,000 planned runs")
 
 
 def test_floor_and_ceiling_are_counted():
