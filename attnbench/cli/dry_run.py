@@ -23,7 +23,7 @@ from attnbench.runs.checks import find_damage
 from attnbench.runs.spec import PlannedRun, RunSpec
 from attnbench.runs.store import RunStore
 from attnbench.sweeps import measuring
-from attnbench.sweeps.budgets import by_trunk, starting_steps
+from attnbench.sweeps.budgets import starting_steps
 from attnbench.sweeps.learning_rates import (
     MOST_EXTENSIONS,
     known_and_later,
@@ -198,10 +198,7 @@ class DryRun:
         """The steps at which those of the left runs begin that find a trunk, by run_id."""
         if not self.plan.budgets:
             return {}
-        left = self.left
-        others = [run for run in self.runs if run not in left]
-        standing = [run for run in others if self.store.folder(run.spec.run_id).trunk_file.exists()]
-        return starting_steps(left, standing)
+        return starting_steps(self.store, self.runs, {run.spec.run_id for run in self.left})
 
     @property
     def steps(self) -> int:
@@ -236,8 +233,7 @@ class DryRun:
         if left or self.later:
             print(self.duration().words)
         for runs in filter(None, (left, self.later)):
-            groups = by_trunk(runs) if plan.budgets else [[run] for run in runs]
-            if jobs := plan.executor.jobs_in_words(list(map(len, groups))):
+            if jobs := plan.executor.jobs_in_words(list(map(len, plan.in_turn(runs)))):
                 print(jobs)
         if self.later:
             print(
@@ -276,7 +272,7 @@ class DryRun:
             return measuring.estimate(runs, torch.device(device), starts=starts)
 
         work_seconds = measuring.seconds_by_experience(self.store, runs, starts)
-        return _duration(len(runs), self.plan, self.device, work_seconds, measure)
+        return _duration(len(self.plan.in_turn(runs)), self.plan, self.device, work_seconds, measure)
 
 
 LISTED = 20
@@ -288,16 +284,16 @@ def _steps(runs: Sequence[PlannedRun]) -> int:
 
 
 def _duration(
-    runs: int,
+    groups: int,
     plan: SweepPlan,
     device: str,
     work_seconds: float | None,
     measure: Callable[[], measuring.Estimate | None],
 ) -> Duration:
-    """Say how long so many runs of a plan take.
+    """Say how long some runs of a plan take.
 
     Args:
-        runs: how many.
+        groups: how many they are, where those of one trunk, made one after the other, count once.
         plan: that they belong to.
         device: that they are made on.
         work_seconds: that they take by experience; where this is None, `measure` is asked.
@@ -315,7 +311,7 @@ def _duration(
             return Duration("How long it takes on the cluster could not be measured here.")
         words = f"By the finished runs here, at most about {duration(work_seconds)} of one core."
         return Duration(words, work_seconds)
-    workers = max(1, min(plan.executor.worker_count(device), runs))
+    workers = max(1, min(plan.executor.worker_count(device), groups))
     side_by_side = f"on this machine, {counted(workers, 'run')} at a time"
     if work_seconds is not None:
         minutes = work_seconds / workers / 60
@@ -338,7 +334,7 @@ def time_of_stage(stage: Stage, plan: SweepPlan, store: RunStore, device: str) -
     if not measuring.is_worth_measuring(runs, stage.starts):
         return
     found = _duration(
-        len(stage.runs),
+        len(plan.in_turn(stage.runs)),
         plan,
         device,
         measuring.seconds_by_experience(store, runs, stage.starts),

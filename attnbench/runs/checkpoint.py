@@ -1,8 +1,8 @@
 """Checkpoints: what a run goes on from, and the trunk from which runs of several budgets branch.
 
 Up to its branching step a training is that of any larger budget too. A run of a sweep with `--budgets` keeps its state
-of that step, `trunk.pt`, in its folder; one of a larger budget begins from it. Where none is there, or a damaged one, a
-run is trained from its first step, and comes to the same.
+of that step, `trunk.pt`, in its folder; any of a larger budget begins from it, and keeps its own. Where none is there,
+or a damaged one, a run is trained from its first step, and comes to the same.
 """
 
 import hashlib
@@ -63,12 +63,19 @@ class _Branch:
         return is_before and self.spec.run_id != other.spec.run_id
 
 
+def finds_trunk(folder: RunFolder, spec: RunSpec) -> bool:
+    """Whether another branch of the same trunk keeps a state that this run may begin from."""
+    own = _Branch(folder, spec)
+    return any(own.may_begin_from(each) for each in _others(own, lambda other: other.trunk_file.exists()))
+
+
 def begin_from_trunk(
     trainer: Trainer, folder: RunFolder, spec: RunSpec, note: Callable[[str], None]
 ) -> int | None:
     """Take up the latest state that another branch of the same trunk keeps; return its step, None without any."""
     own = _Branch(folder, spec)
-    kept = [each for each in _others(own) if own.may_begin_from(each) and each.folder.trunk_file.exists()]
+    others = _others(own, lambda other: other.trunk_file.exists())
+    kept = [each for each in others if own.may_begin_from(each)]
     for other in sorted(kept, key=lambda each: each.spec.training.branching_step, reverse=True):
         try:
             state = load_checkpoint(other.folder.trunk_file)
@@ -110,14 +117,14 @@ def _is_done(folder: RunFolder) -> bool:
     return outcome is not None and outcome.state == "done"
 
 
-def _others(own: _Branch) -> Iterator[_Branch]:
-    """Yield the other branches of the trunk that are planned or made beside this one."""
+def _others(own: _Branch, is_asked: Callable[[RunFolder], bool] = lambda _: True) -> Iterator[_Branch]:
+    """Yield the other branches of the trunk that are planned or made beside this one, of the folders asked for."""
     # All that stands before the hash is alike among them.
     alike = own.spec.run_id.rpartition("-")[0]
     for path in sorted(own.folder.path.parent.glob(f"{alike}-????????")):
-        if path.name == own.spec.run_id:
-            continue
         folder = RunFolder(path)
+        if path.name == own.spec.run_id or not is_asked(folder):
+            continue
         try:
             spec = RunSpec.from_values(folder.read_spec())
         except UserError:

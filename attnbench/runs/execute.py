@@ -20,6 +20,7 @@ from attnbench.errors import (
 )
 from attnbench.runs.checkpoint import (
     begin_from_trunk,
+    finds_trunk,
     keep_trunk,
     load_checkpoint,
     remove_needless,
@@ -55,7 +56,8 @@ class Execution:
         on_progress: told after every evaluation: steps done, budget, free-running validation accuracy.
         on_note: told in words what a person should know.
         command: that asked for the run.
-        shares_trunk: whether the run begins from what a run of a smaller budget keeps, and keeps the like itself.
+        shares_trunk: whether the run keeps what runs of larger budgets begin from. One that finds the like of a
+            smaller budget begins from it, and does the same.
         writes_events: whether TensorBoard is to see its training.
     """
 
@@ -114,6 +116,8 @@ def _train_and_evaluate(folder: RunFolder, execution: Execution) -> RunStatus:
     # Sums depend on how they are split over threads: with one, a run gives the same numbers in every executor.
     torch.set_num_threads(1)
     recorded = RunSpec.from_values(folder.read_spec())
+    if not execution.shares_trunk and finds_trunk(folder, recorded):
+        execution = replace(execution, shares_trunk=True)
     spec = _with_data(recorded, folder, execution)
     device = resolve_device(execution.device)
     check_precision(spec.training.precision, device)

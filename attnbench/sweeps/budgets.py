@@ -5,11 +5,13 @@ A branch is a run like any other, of the same name as without `--budgets`. What 
 """
 
 from collections.abc import Collection, MutableMapping, Sequence
+from itertools import pairwise
 
 from attnbench.config.compose import Configuration, Preset
 from attnbench.config.overrides import Assignment
 from attnbench.errors import UserError
 from attnbench.runs.spec import PlannedRun
+from attnbench.runs.store import RunStore
 from attnbench.sweeps.grid import parse_budgets
 
 STEPS = "training.steps"
@@ -81,17 +83,28 @@ def trunks_of(runs: Sequence[PlannedRun]) -> dict[str, str]:
     return {run.spec.run_id: group[0].spec.run_id for group in by_trunk(runs) for run in group}
 
 
-def starting_steps(left: Sequence[PlannedRun], standing: Collection[PlannedRun] = ()) -> dict[str, int]:
-    """Return the step at which each run begins that finds a trunk, by run_id.
+def starting_steps(store: RunStore, runs: Sequence[PlannedRun], left: Collection[str]) -> dict[str, int]:
+    """Return the step at which each run begins that is sure to find a trunk, by run_id.
+
+    One of another patience is left out: whether it can be begun from is seen once it is made.
 
     Args:
-        left: the runs that are to be made.
-        standing: runs that have ended and keep their state of the branching step.
+        store: where those that have ended keep their state of the branching step.
+        runs: of a sweep with several budgets.
+        left: the run_ids of those that are to be made.
     """
-    starts = {}
-    to_make = {run.spec.run_id for run in left}
-    for group in by_trunk([*left, *standing]):
-        for place, run in enumerate(group):
-            if place and run.spec.run_id in to_make:
-                starts[run.spec.run_id] = group[place - 1].spec.training.branching_step
+    starts: dict[str, int] = {}
+    for group in by_trunk(runs):
+        for patience in {run.spec.training.patience for run in group}:
+            alike = [run for run in group if run.spec.training.patience == patience]
+            found = [
+                run
+                for run in alike
+                if run.spec.run_id in left or store.folder(run.spec.run_id).trunk_file.exists()
+            ]
+            starts |= {
+                run.spec.run_id: before.spec.training.branching_step
+                for before, run in pairwise(found)
+                if run.spec.run_id in left
+            }
     return starts

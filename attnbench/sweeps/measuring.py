@@ -96,7 +96,7 @@ class Estimate:
 
     Attributes:
         work_seconds: of all runs, one after the other.
-        longest_seconds: of the longest run.
+        longest_seconds: of the longest run, or of all branches of one trunk, which are made one after the other.
         measured_seconds: how long was measured.
     """
 
@@ -147,8 +147,13 @@ def estimate(
                 except RunFailedError:
                     return None
             speeds[arm] = (measured[0], measured[-1])
-    each = [_seconds_of(run, speeds, (starts or {}).get(run.spec.run_id, 0)) for run in runs]
-    return Estimate(sum(each), max(each, default=0.0), time.perf_counter() - started)
+    in_turn: dict[str, float] = {}
+    for run in runs:
+        seconds = _seconds_of(run, speeds, (starts or {}).get(run.spec.run_id, 0))
+        name = run.spec.trunk if starts else run.spec.run_id
+        in_turn[name] = in_turn.get(name, 0.0) + seconds
+    measured_seconds = time.perf_counter() - started
+    return Estimate(sum(in_turn.values()), max(in_turn.values(), default=0.0), measured_seconds)
 
 
 _WORTH = 10

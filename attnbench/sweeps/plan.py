@@ -251,8 +251,12 @@ class SweepPlan:
         """The runs that this invocation makes."""
         if self.share is None:
             return self.runs
-        groups = by_trunk(self.runs) if self.budgets else [[run] for run in self.runs]
+        groups = self.in_turn(self.runs)
         return list(itertools.chain(*self.share.of(groups)))
+
+    def in_turn(self, runs: Sequence[PlannedRun]) -> list[list[PlannedRun]]:
+        """Return the runs in groups, of which each is made one run after the other."""
+        return by_trunk(runs) if self.budgets else [[run] for run in runs]
 
 
 def plan_sweep(configuration: Configuration, words: SweepOptions) -> SweepPlan:

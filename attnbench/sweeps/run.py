@@ -317,7 +317,7 @@ class Sweep:
             return folders, not left
         left_ids = {folder.run_id for folder in left}
         to_make = [run for run in runs if run.spec.run_id in left_ids]
-        starts = starting_steps(to_make) if self.plan.budgets else {}
+        starts = starting_steps(self.store, runs, left_ids) if self.plan.budgets else {}
         work = {run.spec.run_id: work_of(run, starts.get(run.spec.run_id, 0)) for run in to_make}
         if to_make and not self.should_stop():
             self.listener.begins(Stage(to_make, starts, later))

@@ -160,6 +160,22 @@ def test_an_element_of_an_array_is_requeued_and_the_others_stay_as_they_are(resu
     assert without_times(rows_of(folder / "metrics.csv")) == undisturbed
 
 
+def test_a_requeued_job_goes_on_with_its_trunk_and_the_branches_of_it(results, folder, undisturbed):
+    with waiting_sweep(results, *ONE_RUN, "--budgets", "300,600") as process:
+        runs = {run.read_spec()["training"]["steps"]: run for run in runs_of(folder, 2)}
+        job = job_of(freeze(runs[300]))
+        slurm("scontrol", "requeue", job)
+        release(job)
+        end_of(process)
+    assert resumed_from(runs[300]) > 0
+    assert resumed_from(runs[600]) == 225
+    assert submissions(folder) == 1
+    rows = [
+        row for row in without_times(rows_of(folder / "metrics.csv")) if row["run_id"] == runs[600].run_id
+    ]
+    assert rows == [row for row in undisturbed if row["length"] == "3"]
+
+
 def starts(folder, run):
     said = "".join(path.read_text() for path in (folder / "jobs" / "logs").glob("*_log.out"))
     return said.count(f"RunStarted(run_id='{run.run_id}')")

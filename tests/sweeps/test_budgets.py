@@ -11,6 +11,7 @@ from attnbench.runs.checkpoint import load_checkpoint
 from attnbench.runs.execute import Execution, execute
 from attnbench.runs.folder import RunFolder
 from attnbench.runs.metrics_csv import read_rows
+from attnbench.runs.store import RunStore
 from attnbench.sweeps.budgets import starting_steps, trunks_of
 from attnbench.sweeps.plan import SweepOptions, plan_sweep
 from tests.commands import TIMES, TINY_SWEEP, attnbench
@@ -36,11 +37,10 @@ def specs(*overrides, budgets=BUDGETS):
     return [tiny_spec(*SMALL, *RESTLESS, *overrides, f"training.steps={steps}") for steps in budgets]
 
 
-def make(folder, should_stop=lambda: False, notes=None):
+def make(folder, should_stop=lambda: False, notes=None, shares_trunk=True):
     note = (lambda _: None) if notes is None else notes.append
-    return execute(
-        RunFolder(folder.path), Execution("cpu", should_stop=should_stop, on_note=note, shares_trunk=True)
-    )
+    execution = Execution("cpu", should_stop=should_stop, on_note=note, shares_trunk=shares_trunk)
+    return execute(RunFolder(folder.path), execution)
 
 
 def written(folder):
@@ -132,6 +132,16 @@ def test_a_larger_budget_that_comes_later_begins_from_the_last(tmp_path):
     assert make(prepared(tmp_path, later)).resumed_from_step == 30
 
 
+def test_a_standing_trunk_is_used_and_kept_without_being_asked_for(tmp_path):
+    [small] = specs("training.patience=100", budgets=(20,))
+    make(prepared(tmp_path, small))
+    folders = [prepared(tmp_path, spec) for spec in specs("training.patience=100", budgets=(40, 60))]
+    starts = [make(folder, shares_trunk=False).resumed_from_step for folder in folders]
+    assert starts == [15, 30]
+    assert [folder.trunk_file.exists() for folder in folders] == [False, True]
+    assert make(prepared(tmp_path, tiny_spec(*SMALL, "seed=1")), shares_trunk=False).resumed_from_step is None
+
+
 def test_a_damaged_trunk_is_named_and_trained_anew(tmp_path):
     small, large, _ = specs("training.patience=100")
     first, second = prepared(tmp_path / "runs", small), prepared(tmp_path / "runs", large)
@@ -190,10 +200,21 @@ def test_the_branches_of_a_trunk_fall_into_one_share():
     assert [len(own) for own in shares] == [3 * len(each) for each in trunks]
 
 
-def test_the_steps_of_a_trunk_are_counted_once():
+def test_the_steps_of_a_trunk_are_counted_once(tmp_path):
     runs = plan("training.steps=40", budgets="8,20,40").runs[:3]
-    assert sorted(starting_steps(runs).values()) == [6, 15]
-    assert starting_steps(runs[2:], runs[:1]) == {runs[2].spec.run_id: 6}
+    ids, store = [run.spec.run_id for run in runs], RunStore(tmp_path)
+    assert starting_steps(store, runs, ids) == {ids[1]: 6, ids[2]: 15}
+    # The trunk of one that has ended counts where it stands.
+    assert starting_steps(store, runs, ids[2:]) == {}
+    store.folder(ids[0]).trunk_file.parent.mkdir(parents=True)
+    store.folder(ids[0]).trunk_file.touch()
+    assert starting_steps(store, runs, ids[2:]) == {ids[2]: 6}
+
+
+def test_runs_of_another_patience_are_not_sure_to_find_a_trunk(tmp_path):
+    runs = plan("training.steps=40", "training.patience=100,50", budgets="20,40").runs[:4]
+    starts = starting_steps(RunStore(tmp_path), runs, [run.spec.run_id for run in runs])
+    assert list(starts.values()) == [15, 15]
 
 
 @pytest.mark.parametrize(
@@ -241,3 +262,40 @@ def test_a_sweep_shares_trunks_and_its_dry_run_counts_what_is_saved(tmp_path, ex
     starts = {folder.read_outcome().steps: folder.read_outcome().resumed_from_step for folder in folders}
     assert starts == {8: None, 20: 6, 40: 15}
     assert attnbench("status", "s", "--results", str(tmp_path)).status == 0
+
+
+def test_longer_runs_begin_from_the_trunk_that_stands(tmp_path):
+    words = [*TINY_SWEEP, *SMALL, "training.evaluate_every=2", "training.patience=100", "--models", "fixed"]
+    words += ["--lengths", "3,4", "--executor", "inline", "--results", str(tmp_path), "--name", "s"]
+    words += ["training.steps=40"]
+    assert attnbench(*words, "--budgets", "20,40").status == 0
+    assert attnbench(*words, "--longer", "4").status == 0
+    outcomes = [RunFolder(path).read_outcome() for path in (tmp_path / "s" / "runs").iterdir()]
+    assert {(each.steps, each.resumed_from_step) for each in outcomes} == {(20, None), (40, 15), (160, 30)}
+
+
+def test_branches_of_one_trunk_are_told_as_one_at_a_time(tmp_path):
+    words = [
+        *TINY_SWEEP,
+        *SMALL,
+        "--models",
+        "fixed",
+        "--lengths",
+        "3",
+        "--budgets",
+        "20,40",
+        "training.steps=40",
+    ]
+    words += [
+        "--seeds",
+        "1",
+        "--executor",
+        "processes",
+        "--workers",
+        "2",
+        "--results",
+        str(tmp_path),
+        "--name",
+        "s",
+    ]
+    assert "on this machine, 1 run at a time" in attnbench(*words, "--dry-run").out
