@@ -306,6 +306,13 @@ def test_an_unknown_name_and_missing_text_are_refused_before_anything_runs(tmp_p
 def test_the_list_names_every_published_result():
     printed = CliRunner().invoke(app, ["--list"]).stdout
     assert all(each.name in printed for each in ALL)
+    assert "jain2019 or wiegreffe2019: " in printed
+    assert printed.count("Training took ") == len(ALL)
+
+
+def test_another_name_means_the_same_and_is_made_once():
+    [chosen] = reproduce._chosen(["wiegreffe2019", "jain2019"], None)
+    assert chosen.name == "jain2019"
 
 
 def test_the_words_of_text_name_six_files():
@@ -427,7 +434,10 @@ def test_every_reproduction_goes_from_command_to_page_at_a_tiny_size(tmp_path):
     assert done.exit_code == 0, done.output
     written = page.read_text()
     assert "Not made yet" not in written
+    assert done.output.count("What differs from the paper:") == len(ALL)
     for each in ALL:
+        assert f"- {each.differs[0]}" in done.output
+        assert f"- {each.differs[0]}" in written
         claims = pd.read_csv(tmp_path / "out" / each.name / "claims.csv")
         assert len(claims) >= 2
         assert set(claims["outcome"]) <= {"holds", "does not hold", "not shown"}

@@ -14,7 +14,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from attnbench.formatting import duration
 from attnbench.runs.io import write_atomically
+from attnbench.runs.metrics_table import read_metrics
 from tools.reproduction.claims import BIBLE_FILES, Claim, Found, Reproduction, SweepWords
 from tools.reproduction.published import ALL
 from tools.reproduction.stored import REFERENCE, commands_of, compare, stored_folders
@@ -56,7 +58,7 @@ def main(
 ) -> None:
     """Run what is missing, judge, store and print."""
     if list_all:
-        print(_listed(), end="")
+        print(_listed(out), end="")
         return
     if tiny and (out == STORED or results == Path("results")):
         _refuse("--tiny needs an --out and --results of its own: its runs are not to stand among real ones.")
@@ -67,6 +69,7 @@ def main(
     for reproduction in chosen:
         claims = _reproduce(reproduction, results, text, out, is_tiny=tiny)
         Console().print(_table(reproduction, claims))
+        print("\n".join(["What differs from the paper:", *_differs(reproduction, out), ""]))
     if page is None and out == STORED and chosen:
         page = PAGE
     if page is not None:
@@ -75,7 +78,7 @@ def main(
 
 
 def _chosen(names: list[str], text: Path | None) -> list[Reproduction]:
-    known = {each.name: each for each in ALL}
+    known = {name: each for each in ALL for name in (each.name, each.also) if name}
     for name in names:
         if name not in {*known, "all"}:
             _refuse(
@@ -83,7 +86,7 @@ def _chosen(names: list[str], text: Path | None) -> list[Reproduction]:
             )
     if not names:
         _refuse(f"Which? {', '.join([*known, *stored_folders()])}, or all.")
-    chosen = list(ALL) if "all" in names else [known[name] for name in dict.fromkeys(names)]
+    chosen = list(ALL) if "all" in names else list(dict.fromkeys(known[name] for name in names))
     needing = [each.name for each in chosen if each.reads_text]
     if needing and text is None:
         _refuse(
@@ -141,11 +144,12 @@ def _attnbench(words: list[str]) -> None:
         raise typer.Exit(done.returncode)
 
 
-def _listed() -> str:
+def _listed(out: Path) -> str:
     lines = []
     for each in ALL:
+        names = " or ".join(filter(None, (each.name, each.also)))
         needs = ", reads --text" if each.reads_text else ""
-        lines += [f"{each.name}: {each.paper}", f"    about {each.minutes} minutes of one core{needs}"]
+        lines += [f"{names}: {each.paper}", f"    {_time(each, out)}{needs}"]
     lines += [f"Folders of {REFERENCE}, run again and compared: {', '.join(stored_folders())}"]
     return "\n".join([*lines, ""])
 
@@ -157,6 +161,19 @@ def _table(reproduction: Reproduction, claims: list[Claim]) -> Table:
     for claim in claims:
         table.add_row(claim.claim, claim.published, claim.here, claim.outcome)
     return table
+
+
+def _differs(reproduction: Reproduction, out: Path) -> list[str]:
+    return [f"- {line}" for line in (*reproduction.differs, f"{_time(reproduction, out)}.")]
+
+
+def _time(reproduction: Reproduction, out: Path) -> str:
+    """Say how long the stored runs were trained; papers that share a sweep share its time."""
+    rows = [out / f"{sweep.name}.csv" for sweep in reproduction.sweeps]
+    if not all(path.exists() for path in rows):
+        return "Not made yet, so the time is not known"
+    seconds = sum(float(read_metrics(path).drop_duplicates("run_id")["train_seconds"].sum()) for path in rows)
+    return f"Training took {duration(seconds)} of one core"
 
 
 def _as_csv(claims: list[Claim]) -> str:
@@ -190,7 +207,7 @@ def _page(out: Path) -> str:
                 )
                 for row in csv.DictReader(file)
             ]
-        lines += ["", "What differs from the paper:", "", *(f"- {line}" for line in each.differs), ""]
+        lines += ["", "What differs from the paper:", "", *_differs(each, out), ""]
         lines += ["Commands:", "", *(f"    attnbench {_command(sweep)}" for sweep in each.sweeps)]
     return "\n".join([*lines, ""])
 

@@ -108,5 +108,4 @@ REPRODUCTION = Reproduction(
         "One vector is low at every length, so little is left to lose; the bits show the loss.",
         "Three seeds; the paper has one model of each.",
     ),
-    minutes=240,
 )

@@ -51,5 +51,4 @@ REPRODUCTION = Reproduction(
         "At most 6,000 steps, which ended every run; greedy decoding, no beam; as many units, not parameters.",
         "Three seeds; the paper has four.",
     ),
-    minutes=240,
 )

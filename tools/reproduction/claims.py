@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -110,7 +110,7 @@ class Reproduction:
         sweeps: what has to be run.
         judge: from the results to the claims.
         differs: what is not as in the paper, a sentence each.
-        minutes: of one core, roughly, on this project's machine of two.
+        also: another name that it goes by.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Reproduction:
     sweeps: tuple[SweepWords, ...]
     judge: Callable[[Found], list[Claim]]
     differs: tuple[str, ...]
-    minutes: int = field(default=0)
+    also: str = ""
 
     @property
     def reads_text(self) -> bool:

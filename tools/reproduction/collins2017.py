@@ -73,5 +73,4 @@ REPRODUCTION = Reproduction(
         "At most 8,000 steps at one rate in place of tuned rates: what is found is the least that a state can hold,"
         " and training may limit it as much as memory does.",
     ),
-    minutes=90,
 )

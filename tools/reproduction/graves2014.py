@@ -86,5 +86,4 @@ REPRODUCTION = Reproduction(
         "Tested at 10, 20, 30, 40 and 60; the paper shows 10, 20, 30, 50 and 120.",
         "Attention over the encoder's states in place of a memory that is written to.",
     ),
-    minutes=35,
 )

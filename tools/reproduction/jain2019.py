@@ -89,6 +89,7 @@ def _claim(
 
 REPRODUCTION = Reproduction(
     name="jain2019",
+    also="wiegreffe2019",
     paper="Jain, Wallace 2019: Attention is not explanation; section 4.2.1. "
     "Wiegreffe, Pinter 2019: Attention is not not explanation",
     sweeps=(NEEDED, NOT_NEEDED),
@@ -101,5 +102,4 @@ REPRODUCTION = Reproduction(
         "A decoder that writes the answer in place of a classifier.",
         "25 permutations an answer in place of 100.",
     ),
-    minutes=20,
 )

@@ -103,5 +103,4 @@ REPRODUCTION = Reproduction(
         "At most 3,000 and 4,000 steps (`blind`, of bahdanau2015: 6,000); perplexity of subwords in place of words.",
         "Adam with warm-up in place of plain gradient descent; greedy decoding in place of a beam.",
     ),
-    minutes=390,
 )

@@ -119,5 +119,4 @@ REPRODUCTION = Reproduction(
         " States have a model for each, fewer keys and twice the steps, and are asked for 16 pairs, not 64.",
         "Solved is 0.9 of the values right under teacher forcing; widths are of a grid.",
     ),
-    minutes=135,
 )
