@@ -236,6 +236,14 @@ def test_budgets_that_cannot_be_are_refused(budgets, overrides, words):
         plan(*overrides, budgets=budgets)
 
 
+@pytest.mark.parametrize("budgets", ["20,8", "2,8", "500,2000"])
+def test_a_command_with_budgets_that_cannot_be_writes_nothing(tmp_path, budgets):
+    words = ("sweep", *SMALL, "--models", "fixed", "--lengths", "3", "--results", str(tmp_path))
+    finished = attnbench(*words, "--budgets", budgets)
+    assert (finished.status, f"--budgets {budgets}" in finished.err) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_typed_steps_replace_the_budgets_of_a_preset():
     words = {"preset": "law", "lengths": "4", "seeds": "1"}
     assert plan_sweep(CONFIGURATION, SweepOptions(**words)).budgets == (500, 1000, 2000, 4000, 8000)
