@@ -79,10 +79,8 @@ class Results:
         with named_errors():
             if figure is not None:
                 check_figure(figure)
-                unfinished, tuning = (
-                    self.tables.progress.unfinished,
-                    TrainingRecords([self.folder]).tuning_rows(),
-                )
+                unfinished = self.tables.progress.unfinished
+                tuning = TrainingRecords([self.folder]).tuning_rows()
                 return shown(FIGURES[figure](self.tables.metrics, unfinished, tuning).figure)
             check_scores([self.metrics])
             return shown(next(iter(draw_length_figures(self.tables.drawn_panels).values())))

@@ -238,17 +238,20 @@ def _compare(before: Breakdown, after: Breakdown, changes: Sequence[float], reru
 
 
 def budgets_of(metrics: Metrics) -> dict[Arm, int]:
-    """Return the budget that each arm's variant names, or else the most steps that a run of its like took.
+    """Return the budget that each arm's variant names, or that ended a run of it.
 
-    Arms that name none have the same budget where they differ in hidden size alone, also where some ended before.
+    An arm of neither has the default, as all that name none: the most steps that a run of any of these took.
     """
     trained = metrics.having("steps")
-    most = dict(zip(trained.arms, trained.frame["steps"].groupby(trained.numbers).max(), strict=True))
-    alike: dict[Arm, float] = {}
-    for arm, steps in most.items():
-        if arm.variant.get(BUDGET_KEY) is None:
-            alike[family_of(arm)] = max(steps, alike.get(family_of(arm), 0))
-    return {arm: int(float(arm.variant.get(BUDGET_KEY) or alike[family_of(arm)])) for arm in most}
+    steps = trained.frame["steps"]
+    of_ended = steps.where(trained.frame["stop_reason"] == "budget").groupby(trained.numbers).max()
+    most = steps.groupby(trained.numbers).max()
+    is_unnamed = [arm.variant.get(BUDGET_KEY) is None for arm in trained.arms]
+    told = of_ended.fillna(most[is_unnamed].max())
+    return {
+        arm: int(float(arm.variant.get(BUDGET_KEY) or own))
+        for arm, own in zip(trained.arms, told, strict=True)
+    }
 
 
 def largest_budgets(budgets: Mapping[Arm, int]) -> dict[Arm, Arm]:

@@ -303,8 +303,9 @@ def _duration(
         found = measure() if work_seconds is None and device in ("auto", "cpu") else None
         if found is not None:
             words = (
-                f"On one core like those of this machine at most about {duration(found.work_seconds)}, the longest run "
-                f"{duration(found.longest_seconds)}: an estimate. The nodes of the cluster may be faster or slower."
+                f"On one core like those of this machine at most about {duration(found.work_seconds)}, the longest "
+                f"{'trunk with its branches' if plan.budgets else 'run'} {duration(found.longest_seconds)}: an "
+                "estimate. The nodes of the cluster may be faster or slower."
             )
             return Duration(words, found.work_seconds)
         if work_seconds is None:

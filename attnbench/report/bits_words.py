@@ -63,8 +63,14 @@ def bits_found(setting: Setting) -> list[str]:
     """Say how many bits of the target each arm was seen to recover, and whether they level off."""
     own = setting.capacities
     parts = [_held(setting, each) for each in own if each.is_plateau]
-    if full := [setting.named(each.arm) for each in own if each.status == "all_recovered"]:
-        parts.append(f"{joined(full)} at least 95 % of those at the longest length, {setting.longest}")
+    full: dict[int, list[str]] = {}
+    for each in own:
+        if each.status == "all_recovered":
+            full.setdefault(setting.longest_of(each.arm), []).append(setting.named(each.arm))
+    parts += [
+        f"{joined(names)} at least 95 % of those at the longest length, {longest}"
+        for longest, names in full.items()
+    ]
     rest = [each for each in own if each.status not in ("found", "all_recovered")]
     if some := [each for each in rest if each.bits > 0]:
         listed = joined(f"{setting.named(each.arm)} at least {bits_text(each.bits)}" for each in some)

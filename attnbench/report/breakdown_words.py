@@ -1,7 +1,7 @@
 """What the verdict says of breakdowns: which arms break down, which do not, and what a larger budget changes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -64,14 +64,14 @@ def breakdown_headline(setting: Setting) -> str:
     """Say in one sentence which arms break down at which length, which do not, and of which that is not decided."""
     broken = _decided(setting, "")
     parts = [_broken(setting, broken)] if broken else []
-    if holding := [rows for rows, _ in _decided(setting, "above")]:
+    for longest, above in by_bound(_decided(setting, "above")).items():
         verb = "" if broken else " fall" if setting.generalises else " break down"
         unit = "" if broken else f" {setting.unit}"
-        do = "does" if len(holding) == 1 else "do"
-        parts.append(f"{_named(setting, holding)} {do} not{verb} up to {setting.longest}{unit}")
-    if below := _decided(setting, "below"):
+        do = "does" if len(above) == 1 else "do"
+        parts.append(f"{_named(setting, [rows for rows, _ in above])} {do} not{verb} up to {longest}{unit}")
+    for shortest, below in by_bound(_decided(setting, "below")).items():
         be = "is" if len(below) == 1 else "are"
-        at = f"below half already at {setting.shortest} {setting.unit}"
+        at = f"below half already at {shortest} {setting.unit}"
         names = _named(setting, [rows for rows, _ in below])
         lifted = _ended_by_budget(below)
         parts.append(f"{names} {be} {at}{f', {lifted}: more training may lift them' if lifted else ''}")
@@ -88,6 +88,14 @@ def breakdown_headline(setting: Setting) -> str:
     whole = "; ".join(parts)
     whole = f"W{whole[1:]}" if whole.startswith("whether ") else whole
     return f"{'Length generalisation: ' if setting.generalises else ''}{whole}."
+
+
+def by_bound(arms: Iterable[tuple[ArmRows, Breakdown]]) -> dict[int, list[tuple[ArmRows, Breakdown]]]:
+    """Return arms whose L50 is a bound by that bound: the longest, or the shortest, length that each was tested at."""
+    groups: dict[int, list[tuple[ArmRows, Breakdown]]] = {}
+    for rows, found in arms:
+        groups.setdefault(int(found.length), []).append((rows, found))
+    return groups
 
 
 def _ended_by_budget(arms: Sequence[tuple[ArmRows, Breakdown]]) -> str:
@@ -137,14 +145,14 @@ def breakdowns_found(setting: Setting) -> list[str]:
         found.append(_fallen(setting, rows, each))
         found += _larger_budget(setting, rows)
     verb = "fall" if setting.generalises else "break down"
-    if above := _decided(setting, "above"):
+    for longest, above in by_bound(_decided(setting, "above")).items():
         do = "does" if len(above) == 1 else "do"
-        found.append(f"{_all(setting, above)} {do} not {verb} up to {setting.longest} {setting.unit}.")
-    if below := _decided(setting, "below"):
+        found.append(f"{_all(setting, above)} {do} not {verb} up to {longest} {setting.unit}.")
+    for shortest, below in by_bound(_decided(setting, "below")).items():
         be = "is" if len(below) == 1 else "are"
         ended = _ended_by_budget(below)
         found.append(
-            f"{_all(setting, below)} {be} below half already at the shortest length, {setting.shortest} "
+            f"{_all(setting, below)} {be} below half already at the shortest length, {shortest} "
             f"{setting.unit}{f', {ended}: more training may lift them' if ended else ''}."
         )
     for lengths, arms in _undecided(setting).items():

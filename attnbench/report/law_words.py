@@ -71,12 +71,17 @@ def _law_sentence(law: Law, name: str) -> str:
     """
     found = {axis: each for axis in law.axes if (each := law.exponent(axis))}
     said = " · ".join(f"{_WORDS[axis]}^{exponent_text(each)}" for axis, each in found.items())
+    named: list[Axis] = []
     open_axes = [_WORDS[axis] for axis, each in found.items() if each.low <= 0 <= each.high]
     doubt = f"; that it depends on the {joined(open_axes)} is not shown" if open_axes else ""
-    if bent := [_WORDS[axis] for axis in law.axes if _bends(law, axis)]:
-        doubt += f"; it bends in {joined(f'the {word}' for word in bent)}"
-    if missed := _missed(law):
-        doubt += f"; it misses {len(missed)} of {counted(len(law.held_out), 'cell')} held out"
+    within, without = law.curvature_of_fitted, law.curvature
+    for where, bends in (("", within if law.held_out else without), ("with the cells held out ", without)):
+        bent = [axis for axis, bend in bends.items() if bend.excludes_zero and axis not in named]
+        named += bent
+        doubt += f"; {where}it bends in {joined(f'the {_WORDS[axis]}' for axis in bent)}" if bent else ""
+    trial = law.trial(law.held_out)
+    if trial is not None and (missed := _missed(law)):
+        doubt += f"; it misses {len(missed)} of the {counted(trial.tested, 'cell')} that test it"
     untested = [axis for axis in law.axes if not law.is_tested(axis)]
     if len(untested) == len(law.axes):
         doubt += "; the law was not tested"
@@ -169,7 +174,11 @@ def _limits(law: Law) -> list[str]:
 
 def _bends(law: Law, axis: Axis) -> dict[str, list[str]]:
     """Return by `less` and `more`, what later doublings do, the cells over which the square on an axis is not 0."""
-    own, every = f"the {len(law.fitted)} fitted cells", f"all {len(law.fitted) + len(law.held_out)} cells"
+    too = ", those held out too" if law.held_out else ""
+    own, every = (
+        f"the {len(law.fitted)} fitted cells",
+        f"all {len(law.fitted) + len(law.held_out)} cells{too}",
+    )
     found: dict[str, list[str]] = {}
     for cells, bends in ((own, law.curvature_of_fitted), (every, law.curvature)):
         if axis in bends and bends[axis].excludes_zero:

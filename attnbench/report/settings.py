@@ -173,14 +173,13 @@ class Setting:
         return self.panel.protocol == "extrapolation"
 
     @property
-    def shortest(self) -> int:
-        """The shortest tested length."""
-        return min(int(rows.metrics["length"].min()) for rows in self.arms)
-
-    @property
     def longest(self) -> int:
-        """The longest tested length."""
-        return max(int(rows.metrics["length"].max()) for rows in self.arms)
+        """The longest tested length of any arm."""
+        return max(self.longest_of(rows.arm) for rows in self.arms)
+
+    def longest_of(self, arm: Arm) -> int:
+        """Return the longest length that an arm was tested at."""
+        return next(int(rows.metrics["length"].max()) for rows in self.arms if rows.arm == arm)
 
 
 def split_settings(tables: SweepTables) -> list[Setting]:

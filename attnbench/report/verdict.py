@@ -19,6 +19,7 @@ from attnbench.report.breakdown_words import (
     HALF_WAY,
     breakdown_headline,
     breakdowns_found,
+    by_bound,
     has_stayed,
     known,
     teacher_forced_found,
@@ -175,10 +176,13 @@ def _method(setting: Setting) -> list[str]:
 def _not_shown(setting: Setting) -> list[str]:
     """Name what a reader might take as shown and is not."""
     limits = [] if setting.is_text else [*_causes(setting), *not_compared(setting)]
-    beyond = [setting.named(rows.arm) for rows, _ in known(setting, "above")]
-    if beyond and not setting.is_text:
+    if not setting.is_text:
         verb = "falls" if setting.generalises else "breaks down"
-        limits.append(f"Whether {joined(beyond, 'or')} {verb} beyond {setting.longest} {setting.unit}.")
+        limits += [
+            f"Whether {joined((setting.named(rows.arm) for rows, _ in arms), 'or')} {verb} beyond {longest} "
+            f"{setting.unit}."
+            for longest, arms in by_bound(known(setting, "above")).items()
+        ]
     limits += _rates(setting)
     tested = [] if setting.is_text else contrasts(setting)
     rows = [row for _, row in tested if row.pairs >= LEAST_PAIRS]

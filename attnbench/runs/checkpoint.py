@@ -102,12 +102,19 @@ def keep_trunk(trainer: Trainer, folder: RunFolder) -> None:
 
 
 def remove_needless(folder: RunFolder, spec: RunSpec) -> None:
-    """Take away the states that no branch needs any more, once this one is done; the last stays, for more budgets."""
+    """Take away the states that no branch needs any more, once this one is done; the last stays, for more budgets.
+
+    One is the last of its patience where no done branch of that patience keeps a later one.
+    """
     own = _Branch(folder, spec)
     family = [own, *_others(own)]
     for each in family:
         later = [branch for branch in family if branch.may_begin_from(each)]
-        if later and all(branch is own or _is_done(branch.folder) for branch in later):
+        is_kept_later = any(
+            branch.spec.training.patience == each.spec.training.patience and branch.folder.trunk_file.exists()
+            for branch in later
+        )
+        if is_kept_later and all(branch is own or _is_done(branch.folder) for branch in later):
             with storage_faults_named(each.folder.trunk_file, is_writing=True):
                 each.folder.trunk_file.unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from attnbench.analysis.breakdown import Crossing, breakdown_table
+from attnbench.analysis.larger_budget import budgets_of
 from attnbench.analysis.law import find_laws
 from attnbench.analysis.law_tables import LAW_CELL_COLUMNS, LAW_COLUMNS, law_cell_table, law_table
 from tests.metrics_rows import curve_rows, law_rows, metrics_of
@@ -226,6 +227,22 @@ def test_a_default_budget_is_one_budget_also_where_some_sizes_ended_before():
         "no exponent of the budget, of which there is one alone",
     )
     assert {cell.training_steps for cell in law.cells} == {1500}
+
+
+def test_the_budget_of_an_arm_is_named_or_ended_a_run_or_is_the_default():
+    arms = (
+        (1500, {"model": "fixed"}),
+        (600, {"model": "blind"}),
+        (700, {"model": "luong_general", "stop_reason": "solved"}),
+        (100, {"model": "slots", "stop_reason": "plateau", "variant": "training.steps=4000"}),
+    )
+    rows = [
+        row
+        for steps, values in arms
+        for row in law_rows((steps,), (16,), planted, **{"variant": ""} | values)
+    ]
+    found = {arm.model: steps for arm, steps in budgets_of(metrics_of(rows)).items()}
+    assert found == {"fixed": 1500, "blind": 600, "luong_general": 1500, "slots": 4000}
 
 
 def test_the_bend_of_the_fitted_cells_is_told_apart_from_that_of_all():

@@ -47,11 +47,11 @@ def test_the_law_is_said_with_its_intervals_its_range_and_what_it_had_not_seen()
 def test_where_the_law_bends_and_misses_the_verdict_says_so():
     bent = law_rows((*STEPS, 8000), SIZES, lambda s, h: planted(s, h) - 0.06 * (s - 11) ** 2, lengths=LENGTHS)
     (law,) = laws_of(bent)
-    assert law.headline.endswith("; it bends in the steps; it misses 3 of 7 cells held out.")
+    assert law.headline.endswith("; it bends in the steps; it misses 3 of the 7 cells that test it.")
     head = verdict_text([law])
     assert (
-        "it bends in the steps: later doublings move L50 less, taken over the 8 fitted cells and all 15 cells."
-        in head
+        "it bends in the steps: later doublings move L50 less, taken over the 8 fitted cells and all 15 cells, "
+        "those held out too." in head
     )
     assert "coefficient of the square of log2 steps -0.0" in head
     assert "], with the 7 held out -0.0" in head
@@ -64,7 +64,9 @@ def test_a_law_that_misses_what_was_held_out_says_so_first():
         STEPS, SIZES, lambda s, h: planted(s, h) + 1.5 * (s > 11.5 or h > 5.5), lengths=(*LENGTHS, 128)
     )
     (law,) = laws_of(beyond)
-    assert "; it misses 6 of 6 cells held out." in law.headline
+    assert law.headline.endswith(
+        "; with the cells held out it bends in the hidden size; it misses 6 of the 6 cells that test it."
+    )
 
 
 def test_the_law_of_a_sweep_that_is_unfinished_says_so():
@@ -169,6 +171,7 @@ def test_bounds_that_contradict_the_law_test_it():
     block = law_block(law_rows(STEPS, SIZES, off, lengths=LENGTHS[:6]))
     assert "not tested" not in block
     assert "none was measured; 4 are bounds, and 3 of them contradict the law" in block
+    assert "; it misses 5 of the 5 cells that test it." in block
     assert "it misses 4,000 steps at hidden size 16 (> 24, expected in [" in block
 
 

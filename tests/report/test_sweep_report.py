@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from attnbench.errors import UserError
@@ -184,6 +185,31 @@ def test_the_rates_that_were_tried_go_along_with_a_copied_table(tmp_path):
     report(tmp_path / "in_place", rows, is_copied=False, **options)
     assert (tmp_path / "copied" / "tuning.csv").read_text() == tried
     assert "tuning.csv" not in names_in(tmp_path / "in_place")
+
+
+def test_a_figure_by_name_takes_the_rates_that_were_tried_as_the_whole_report_does(tmp_path):
+    rows = [
+        row | {"token_accuracy": 0.0} if (row["steps"], row["seed"]) == (500, 0) else row
+        for row in law_rows((500, 1000, 2000), (16, 32), lambda steps, size: 0.2 * steps + 0.5 * size - 0.75)
+    ]
+    tried = [
+        {**row, "chosen": "false", "at_edge": "false", "learning_rate": 0.5, "validation_token_accuracy": 0.9}
+        for row in rows
+        if row["steps"] == 500
+    ]
+    folder = tmp_path / "stored"
+    folder.mkdir()
+    pd.DataFrame(tried).to_csv(folder / "tuning.csv", index=False)
+    for name, records in (("with", TrainingRecords([folder])), ("without", TrainingRecords())):
+        report(tmp_path / name, rows, is_drawn=False, records=records)
+        report_figure("law", [metrics_table(rows)], tmp_path / f"{name}-law", is_copied=True, records=records)
+        for table in ("law.csv", "law_cells.csv"):
+            whole = (tmp_path / name / table).read_text()
+            assert (tmp_path / f"{name}-law" / table).read_text() == whole
+    assert (tmp_path / "with" / "law_cells.csv").read_text() != (
+        tmp_path / "without" / "law_cells.csv"
+    ).read_text()
+    assert "tuning.csv" in names_in(tmp_path / "with-law")
 
 
 def test_a_sweep_merges_the_sentences_of_its_runs(tmp_path):

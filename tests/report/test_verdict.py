@@ -98,6 +98,24 @@ def test_names_of_a_person_are_no_markup_in_markdown():
     assert r"# \<script>\*x\*: one model per length" in text
 
 
+def test_each_arm_is_said_to_hold_up_to_the_longest_length_that_it_was_tested_at():
+    rows = curve_rows({4: [1.0] * 3, 8: [1.0] * 3}, model="luong_general") + curve_rows(
+        STAYING, model="bahdanau"
+    )
+    rows += curve_rows({4: [0.3] * 3, 8: [0.3] * 3}) + curve_rows(
+        {8: [0.3] * 3, 16: [0.3] * 3}, model="slots"
+    )
+    (verdict,) = all_verdicts(rows)
+    assert (
+        "bahdanau does not break down up to 32 symbols; luong general does not break down up to 8 symbols"
+        in (verdict.headline)
+    )
+    assert "slots is below half already at 8 symbols" in verdict.headline
+    assert "fixed is below half already at 4 symbols" in verdict.headline
+    assert "luong general (context of 64 numbers) does not break down up to 8 symbols." in verdict.found
+    assert "Whether luong general breaks down beyond 8 symbols." in verdict.not_shown
+
+
 def test_headlines_say_what_each_arm_does():
     def headline(rows):
         return all_verdicts(rows)[0].headline

@@ -139,7 +139,26 @@ def test_a_standing_trunk_is_used_and_kept_without_being_asked_for(tmp_path):
     starts = [make(folder, shares_trunk=False).resumed_from_step for folder in folders]
     assert starts == [15, 30]
     assert [folder.trunk_file.exists() for folder in folders] == [False, True]
-    assert make(prepared(tmp_path, tiny_spec(*SMALL, "seed=1")), shares_trunk=False).resumed_from_step is None
+    [other] = specs("training.patience=100", "training.learning_rate=0.01", budgets=(60,))
+    assert make(prepared(tmp_path, other), shares_trunk=False).resumed_from_step is None
+
+
+def test_the_last_trunk_stays_beside_a_longer_run_that_keeps_none(tmp_path):
+    small, middle, large = specs("training.patience=100", budgets=(20, 40, 160))
+    make(prepared(tmp_path, middle), shares_trunk=False)
+    first = prepared(tmp_path, small)
+    make(first)
+    assert first.trunk_file.exists()
+    assert make(prepared(tmp_path, large)).resumed_from_step == 15
+
+
+def test_the_last_trunk_stays_beside_a_longer_run_of_another_patience(tmp_path):
+    [small] = specs("training.patience=50", budgets=(20,))
+    [patient] = specs("training.patience=100", budgets=(40,))
+    [large] = specs("training.patience=50", budgets=(40,))
+    make(prepared(tmp_path, small))
+    make(prepared(tmp_path, patient), shares_trunk=False)
+    assert make(prepared(tmp_path, large)).resumed_from_step == 15
 
 
 def test_a_damaged_trunk_is_named_and_trained_anew(tmp_path):
