@@ -325,23 +325,50 @@ def _unbroken(laws: Sequence[Law], names: Mapping[Arm, str]) -> list[str]:
     return [f"No cell broke down, so there is no law: {'; '.join(parts)}."] if parts else []
 
 
+def price_verdicts(prices: Sequence[PriceLaw], unfinished: str = "") -> list[Verdict]:
+    """Return one verdict for each task and protocol: how the steps to learn grow with length, arm by arm.
+
+    Args:
+        prices: of a sweep.
+        unfinished: how many of the planned runs are done, empty where all are.
+    """
+    places: dict[tuple[str, str], list[PriceLaw]] = {}
+    for law in prices:
+        places.setdefault((law.arm.task, law.arm.protocol), []).append(law)
+    return [
+        Verdict(
+            heading=f"{panel_title([law.arm for law in own])}: the price of length",
+            headline=f"Unfinished, {unfinished}: {words}." if unfinished else f"{_capital(words)}.",
+            found=(),
+            not_shown=(),
+            method=(),
+        )
+        for own in places.values()
+        for words in [_price_words(own)]
+    ]
+
+
 def _price(prices: Sequence[PriceLaw]) -> list[str]:
     """Say how the steps to learn grow with length, for each family at its largest budget and size."""
     shown = at_largest_size(prices)
-    arms = [law.arm for law in shown]
+    rest = "; other sizes: law.csv" if len(shown) < len(prices) else ""
+    return [f"The price of length: {_price_words(shown)}{rest}."] if shown else []
+
+
+def _price_words(prices: Sequence[PriceLaw]) -> str:
+    arms = [law.arm for law in prices]
     told = [
         f"length^{exponent_text(found)} for {price_name(law, arms)}"
-        for law in shown
+        for law in prices
         if (found := law.exponent)
     ]
     reasons: dict[str, list[str]] = {}
-    for law in shown:
+    for law in prices:
         if law.exponent is None:
             reasons.setdefault(law.reason, []).append(price_name(law, arms))
     parts = [f"steps to learn go as {joined(told, comma='; ')}"] if told else []
     parts += [f"no exponent for {joined(names)}, since {reason}" for reason, names in reasons.items()]
-    rest = "; other sizes: law.csv" if len(shown) < len(prices) else ""
-    return [f"The price of length: {'; '.join(parts)}{rest}."] if parts else []
+    return "; ".join(parts)
 
 
 def _capital(text: str) -> str:

@@ -26,7 +26,7 @@ from attnbench.analysis.training_cost import (
 from attnbench.errors import UserError, unknown
 from attnbench.formatting import joined
 from attnbench.plots.points import split_panels
-from attnbench.report.law_words import all_verdicts, law_verdicts
+from attnbench.report.law_words import all_verdicts, law_verdicts, price_verdicts
 from attnbench.report.paper_tables import accuracy_tables, latex_text, markdown_text
 from attnbench.report.settings import NO_RECORDS, SweepTables
 from attnbench.report.verdict import Verdict, verdict_markdown
@@ -318,7 +318,7 @@ def _training_cost(metrics: Metrics, unfinished: str, _: TuningRows) -> NamedFig
             "train_max_length, steps and chance_accuracy; there are none. Without --figure, what there is is drawn."
         )
     figure = draw_training_cost_figure(costs, seed_training_costs(metrics), unfinished)
-    return NamedFigure({"price": costs}, figure)
+    return NamedFigure({"price": costs}, figure, price_verdicts(find_price_laws(metrics), unfinished))
 
 
 def _law(metrics: Metrics, unfinished: str, tuning: TuningRows) -> NamedFigure:

@@ -212,6 +212,20 @@ def test_a_figure_by_name_takes_the_rates_that_were_tried_as_the_whole_report_do
     assert "tuning.csv" in names_in(tmp_path / "with-law")
 
 
+def test_the_figure_of_the_training_cost_says_how_it_grows_with_length(tmp_path):
+    rows = curve_rows({length: [0.9] * 3 for length in (4, 8, 16)})
+    slots = curve_rows({length: [0.9] * 3 for length in (4, 8, 16)}, model="slots")
+    rows = [row | {"steps_to_90": row["length"] ** 2} for row in rows]
+    rows += [row | {"steps_to_90": 90 if row["length"] == 4 else None} for row in slots]
+    told = []
+    report_figure("price", [metrics_table(rows)], tmp_path, False, told.extend, records=PartlyDone())
+    assert [each.heading for each in told] == ["reverse: one model per length: the price of length"]
+    assert told[0].headline == (
+        "Unfinished, 25 of 36 planned runs: steps to learn go as length^2.00 [2.00, 2.00] for fixed (1,500 steps); no "
+        "exponent for slots (1,500 steps), since half of the seeds learnt 1 of 3 lengths, and 3 are the least."
+    )
+
+
 def test_a_sweep_merges_the_sentences_of_its_runs(tmp_path):
     spec = text_spec(write_tsv(tmp_path / "pairs.tsv", numbered_pairs(90)))
     store = RunStore(tmp_path / "sweep")
