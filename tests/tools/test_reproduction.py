@@ -241,9 +241,7 @@ def test_a_source_read_backwards_is_compared_with_one_read_forwards():
     assert list(found[True] - found[False]) == pytest.approx([0.4, 0.1])
 
 
-@pytest.mark.parametrize(
-    ("blind", "outcomes"), [(3.4, ("holds", "holds")), (3.0, ("not shown", "not shown"))]
-)
+@pytest.mark.parametrize(("blind", "outcomes"), [(3.4, ("holds",) * 3), (3.0, ("not shown",) * 3)])
 def test_text_predicted_worse_than_without_a_source_shows_nothing_of_the_way_to_read(
     monkeypatch, blind, outcomes
 ):

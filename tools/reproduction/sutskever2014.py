@@ -26,7 +26,7 @@ COPY = SweepWords(
     f"--task copy --lengths 8,16,24 --seeds 5 {ARM} model.hidden_size=64 training.steps=3000",
     "--lengths 2,4",
 )
-TEXT = text_sweep("sutskever_text", ARM, steps=4000)
+TEXT = text_sweep("sutskever_text", ARM, steps=8000)
 
 
 def judge(found: Found) -> list[Claim]:
@@ -55,12 +55,17 @@ def judge(found: Found) -> list[Claim]:
             given(decide(share(accuracies[True]), LEARNT), decide(accuracy)),
         ),
         Claim(
-            "Text: read backwards, perplexity is lower and BLEU higher.",
-            "test perplexity 5.8 to 4.7, BLEU 25.9 to 30.6 (section 3.3)",
+            "Text: read backwards, perplexity is lower.",
+            "test perplexity 5.8 to 4.7 (section 3.3)",
             f"perplexity {_perplexity(nats[False])} to {_perplexity(nats[True])}; {guard}; "
-            f"cross-entropy lower by {in_words(lower, 3)} nats a token; "
+            f"cross-entropy lower by {in_words(lower, 3)} nats a token",
+            given(learnt, decide(lower)),
+        ),
+        Claim(
+            "Text: read backwards, BLEU is higher.",
+            "BLEU 25.9 to 30.6 (section 3.3)",
             f"BLEU {bleu[False].mean():.1f} to {bleu[True].mean():.1f}, higher by {in_words(higher, 1)}",
-            given(learnt, decide(lower), decide(higher)),
+            given(learnt, decide(higher)),
         ),
         Claim(
             "Text: long sentences gain too.",
@@ -100,7 +105,7 @@ REPRODUCTION = Reproduction(
     judge=judge,
     differs=(
         "Two layers of 64 (copy) and 128 units in place of four of 1,000; 28,166 verses in place of 12 million pairs.",
-        "At most 3,000 and 4,000 steps (`blind`, of bahdanau2015: 6,000); perplexity of subwords in place of words.",
+        "At most 3,000 and 8,000 steps (`blind`, of bahdanau2015: 6,000); perplexity of subwords in place of words.",
         "Adam with warm-up in place of plain gradient descent; greedy decoding in place of a beam.",
     ),
 )
