@@ -71,7 +71,8 @@ def test_a_sweep_without_accuracies_has_no_memory_figure_and_says_why(sweep, tmp
 
 def test_the_price_figure_is_written_with_its_table(sweep):
     done = attnbench("plot", sweep, "--figure", "price")
-    assert (done.status, done.out) == (0, "")
+    assert done.status == 0
+    assert "the price of length\nNo exponent for bahdanau" in done.out
     assert names_in(sweep) == ["metrics.csv", "price.csv", "price.png", "price.svg"]
     assert [row["seeds_censored"] for row in rows_of(sweep / "price.csv")] == ["1"] * 4
 
