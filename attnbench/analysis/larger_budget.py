@@ -240,7 +240,7 @@ def _compare(before: Breakdown, after: Breakdown, changes: Sequence[float], reru
 def budgets_of(metrics: Metrics) -> dict[Arm, int]:
     """Return the budget that each arm's variant names, or that ended a run of it.
 
-    An arm of neither has the default, as all that name none: the most steps that a run of any of these took.
+    Else it is the default, as far as it is known: the most steps of any run whose variant names no budget.
     """
     trained = metrics.having("steps")
     steps = trained.frame["steps"]

@@ -65,17 +65,14 @@ class _Branch:
 
 def finds_trunk(folder: RunFolder, spec: RunSpec) -> bool:
     """Whether another branch of the same trunk keeps a state that this run may begin from."""
-    own = _Branch(folder, spec)
-    return any(own.may_begin_from(each) for each in _others(own, lambda other: other.trunk_file.exists()))
+    return bool(_kept_before(_Branch(folder, spec)))
 
 
 def begin_from_trunk(
     trainer: Trainer, folder: RunFolder, spec: RunSpec, note: Callable[[str], None]
 ) -> int | None:
     """Take up the latest state that another branch of the same trunk keeps; return its step, None without any."""
-    own = _Branch(folder, spec)
-    others = _others(own, lambda other: other.trunk_file.exists())
-    kept = [each for each in others if own.may_begin_from(each)]
+    kept = _kept_before(_Branch(folder, spec))
     for other in sorted(kept, key=lambda each: each.spec.training.branching_step, reverse=True):
         try:
             state = load_checkpoint(other.folder.trunk_file)
@@ -122,6 +119,12 @@ def remove_needless(folder: RunFolder, spec: RunSpec) -> None:
 def _is_done(folder: RunFolder) -> bool:
     outcome = folder.read_outcome()
     return outcome is not None and outcome.state == "done"
+
+
+def _kept_before(own: _Branch) -> list[_Branch]:
+    """Return the other branches of the trunk that keep a state from which this one may begin."""
+    keeping = _others(own, lambda folder: folder.trunk_file.exists())
+    return [each for each in keeping if own.may_begin_from(each)]
 
 
 def _others(own: _Branch, is_asked: Callable[[RunFolder], bool] = lambda _: True) -> Iterator[_Branch]:

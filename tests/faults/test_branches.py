@@ -46,6 +46,7 @@ def starts(results):
 def test_killed_on_the_trunk_and_on_branches(results, expected, write):
     die_in_a_sweep(results, write, *BRANCHES, "--no-plot", "--results")
     carry_on(results, expected, BRANCHES)
+    assert all(start is not None for steps, start in starts(results) if steps > 4)
 
 
 @pytest.mark.slow
